@@ -1,0 +1,68 @@
+# krypto-engine: `make run` on a fresh machine does everything. Needed: Python 3.11 or newer, git, make.
+
+CONFIG ?= docs/examples/first-bot.yml
+SPEED ?= 720
+FOR ?= 12h
+ARGS ?=
+
+# The first interpreter that is new enough; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+STAMP := .venv/.setup-done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fmt check bench docs lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with the pinned packages (again only if the pins changed)
+
+run: $(STAMP) ## Run the main job: a paper bot, fast, on the simulated market (CONFIG, SPEED, FOR)
+	@$(BIN)/krypto-engine run -c $(CONFIG) --speed $(SPEED) --for $(FOR) $(ARGS)
+
+test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(STAMP) ## Check style, format, types, the dependency rule and the links in the documents
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/tidy/links.py
+
+fmt: $(STAMP) ## Format the code and mend what can be mended mechanically
+	@$(BIN)/ruff check --fix --quiet --exit-zero && $(BIN)/ruff format
+
+check: lint test ## Everything that .ci/run checks
+
+bench: $(STAMP) ## Measure the speeds that docs/ promises
+	@$(BIN)/python -m tests.perf $(ARGS)
+
+docs: $(STAMP) ## Write again the pages of docs/ that are made from code and tests
+	@$(BIN)/python -m tests.docs $(ARGS)
+
+lock: $(STAMP) ## Resolve the dependencies afresh into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+		--custom-compile-command 'make lock' --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and caches; data/ stays
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find engine cli tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'krypto-engine needs Python 3.11 or newer, and none was found:' \
+		'install one, or name it with make PYTHON=/path/to/python3.11.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'krypto-engine needs Python 3.11' \
+		'or newer, and $(PYTHON) is not: name a newer one with make PYTHON=/path/to/python3.11.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make virtual environments:' \
+		'install its venv module (Debian and Ubuntu: apt install python3-venv) and try again.' >&2; exit 1; }
+	@echo 'Setting up .venv with the pinned packages: about a minute, only this once.'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@{ $(PIP) install --require-hashes --only-binary :all: -r requirements.lock && \
+		$(PIP) install --no-deps --no-build-isolation --editable . ; } >.venv/setup.log 2>&1 || { \
+		grep -i error .venv/setup.log | tail -n 4 >&2; echo 'The packages could not be installed: the lines above say why,' \
+		'.venv/setup.log tells the whole story. If the network was away, make setup tries again.' >&2; exit 1; }
+	@touch $@ && echo 'Set up.'

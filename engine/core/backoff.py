@@ -1,0 +1,16 @@
+"""How long to wait after connectivity failures."""
+
+from typing import Final
+
+FIRST_S: Final = 30
+MOST_S: Final = 300
+
+
+def backoff_s(failure_count: int) -> int:
+    """Give the wait after the n-th failure in a row, in seconds: 30 60 120 240 300 300 …
+
+    Source: specification, "Backoff Strategy"; decision 4.
+    """
+    assert failure_count >= 1, failure_count
+    doublings = min(failure_count - 1, MOST_S.bit_length())
+    return min(FIRST_S << doublings, MOST_S)

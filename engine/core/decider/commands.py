@@ -1,0 +1,38 @@
+"""What follows from an operator's command. Each is judged against the very state it is appended to."""
+
+from engine.core.decider.draft import FOLLOWING, Draft, command_of
+from engine.core.decider.settlement import settle
+from engine.core.decider.skips import record_skipped_prices
+from engine.core.events import OrderCancelRequested
+
+
+def on_command(draft: Draft) -> None:
+    """Carry out pause, resume, reset-trailing and stop."""
+    match command_of(draft).command:
+        case "pause":
+            _withdraw_unsent(draft)
+        case "resume":
+            record_skipped_prices(draft)
+        case "reset-trailing":
+            draft.reset_trails("manual", statuses=FOLLOWING)
+        case "stop":
+            _cancel_on_stop(draft)
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def _withdraw_unsent(draft: Draft) -> None:
+    """Nothing is sent after a pause: what was only intended is taken back."""
+    for order in list(draft.state.orders.values()):
+        if order.status == "requested":
+            draft.emit(OrderCancelRequested(order.client_order_id, "paused"))
+            settle(draft, order.client_order_id)
+
+
+def _cancel_on_stop(draft: Draft) -> None:
+    """Cancel what `on_stop` names: nothing, resting buys, or everything."""
+    wanted = {"leave": set(), "cancel_buys": {"buy"}, "cancel_all": {"buy", "sell"}}[draft.state.config.on_stop]
+    for order in list(draft.state.orders.values()):
+        if order.side in wanted and order.cancel_reason is None and order.status in {"requested", "open"}:
+            draft.emit(OrderCancelRequested(order.client_order_id, "stop"))
+            settle(draft, order.client_order_id)

@@ -1,0 +1,204 @@
+"""Whether to buy: limits and money first, then the price-move gate, then the strategy's votes.
+
+`wants_indicators` is the same question asked beforehand, so that the runtime fetches candles only for a price at
+which somebody will read them. Source: specification, "Smart Indicator Checks"; decisions 13 to 15.
+"""
+
+from decimal import Decimal
+
+from engine.core.decider.draft import Draft
+from engine.core.decider.requests import request_order
+from engine.core.events import (
+    EntrySkipped,
+    IndicatorsSkipped,
+    PriceObserved,
+    TrailingActivated,
+    TrailingStarted,
+)
+from engine.core.lots import target_price
+from engine.core.market import MarketRules
+from engine.core.reducers.blindness import is_blind
+from engine.core.reducers.trading import skip_key
+from engine.core.state import ENTRY, BotState
+from engine.core.strategy import Hold, Strategy
+from engine.core.units import HUNDRED, ceil_to, change_percent, floor_to
+
+RESERVE_STEP = Decimal("1e-8")
+
+
+def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
+    """Tell whether this is the first price of a new `check_interval`: entries are considered once in each."""
+    if price.gap_ms is None:
+        return True
+    interval_ms = state.config.check_interval * 1000
+    return at_ms // interval_ms != (at_ms - price.gap_ms) // interval_ms
+
+
+def may_enter(state: BotState, price: PriceObserved, at_ms: int) -> bool:
+    """Tell whether an entry is up for consideration at all: a new cycle, and nothing under way."""
+    return (
+        not is_blind(state)
+        and not state.stopping
+        and at_ms >= state.entry_hold_ms
+        and ENTRY not in state.trails
+        and begins_cycle(state, price, at_ms)
+        and state.open_buy is None
+    )
+
+
+def wants_indicators(
+    strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules | None
+) -> bool:
+    """Tell whether a decision at this price would read indicators."""
+    if rules is None or not may_enter(state, price, at_ms):
+        return False
+    return _screened(strategy, state, price, at_ms, rules) is None
+
+
+def consider_entry(draft: Draft, price: PriceObserved) -> None:
+    """Buy, arm a buy trail, or record why not (once per changed cause)."""
+    state, at_ms, strategy = draft.state, draft.at_ms, draft.strategy
+    assert draft.market.rules is not None
+    if not may_enter(state, price, at_ms):
+        return
+    skip = _screened(strategy, state, price, at_ms, draft.market.rules)
+    if skip is not None:
+        record_skip(draft, skip)
+        return
+    indicators = draft.market.indicators.get(state.config.timeframe)
+    if indicators is None or indicators.refused is not None:
+        reason = "none were observed yet" if indicators is None else indicators.refused
+        record_skip(draft, Hold("indicators", f"no indicators: {reason}"))
+        return
+    intent = strategy.vote(state, price, indicators)
+    if isinstance(intent, Hold):
+        record_skip(draft, intent)
+    else:
+        _enter(draft, price, strategy.amount(state), intent.reason)
+
+
+def _screened(
+    strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules
+) -> Hold | IndicatorsSkipped | None:
+    gate = _price_gate(state, price)
+    if gate is not None:
+        return gate
+    return strategy.screen(state, price, at_ms) or _money_hold(state, price, strategy.amount(state), rules)
+
+
+def entry_hold(draft: Draft, price: PriceObserved, amount: Decimal) -> Hold | IndicatorsSkipped | None:
+    """Ask the gate again, as a buy trail does when it fires: move, limits and money, no votes."""
+    assert draft.market.rules is not None
+    return (
+        _price_gate(draft.state, price)
+        or draft.strategy.screen(draft.state, price, draft.at_ms)
+        or _money_hold(draft.state, price, amount, draft.market.rules)
+    )
+
+
+def record_skip(draft: Draft, skip: Hold | IndicatorsSkipped) -> None:
+    """Record why no entry was made, unless that was the last thing recorded."""
+    event = EntrySkipped(skip.rule, skip.text, skip.numbers) if isinstance(skip, Hold) else skip
+    if draft.state.skip != skip_key(event):
+        draft.emit(event)
+
+
+def _price_gate(state: BotState, price: PriceObserved) -> IndicatorsSkipped | None:
+    """Hold while the price is within `min_price_change_percent` of the last purchase, on either side.
+
+    Only with a lot open, and only with `smart_indicator_checks` (decisions 13, 14). Compared by multiplication.
+    """
+    base = state.stats.last_purchase_price
+    if not state.config.smart_indicator_checks or not state.lots or base is None:
+        return None
+    threshold = state.config.min_price_change_percent
+    if abs(price.last - base) * HUNDRED >= threshold * base:
+        return None
+    change = abs(change_percent(price.last, base))
+    return IndicatorsSkipped("price_move", price.last, base, change, threshold)
+
+
+def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> Hold | None:
+    """Rule out an entry that limits, budget, balance or the exchange's minimums would not bear."""
+    config = state.config
+    if len(state.lots) >= config.max_open_lots:
+        return Hold("max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))})
+    limit_price, quantity = _sized(state, price, amount, rules)
+    if quantity < rules.min_quantity or quantity * limit_price < rules.min_notional:
+        numbers = {"amount": str(amount), "min_notional": str(rules.min_notional)}
+        return Hold("min_notional", f"{amount} buys less than the exchange takes", numbers)
+    reserve = _reserve(state, quantity, limit_price)
+    room = config.budget - state.exposure
+    if reserve > room:
+        numbers = {"needed": str(reserve), "room": str(room), "budget": str(config.budget)}
+        return Hold("budget", f"a purchase needs {reserve:.2f}, the budget leaves {room:.2f}", numbers)
+    free = free_quote(state)
+    if reserve > free:
+        numbers = {"needed": str(reserve), "free": str(free)}
+        return Hold("balance", f"a purchase needs {reserve:.2f}, {free:.2f} is free", numbers)
+    if not _sale_is_possible(state, quantity, limit_price, rules):
+        numbers = {"quantity": str(quantity), "min_notional": str(rules.min_notional)}
+        return Hold("min_notional", "its sale at the target would be under the exchange's minimum", numbers)
+    return None
+
+
+def free_quote(state: BotState) -> Decimal:
+    """Give the quote that is there to spend: the budget and all that came and went, less what is reserved."""
+    return state.config.budget + state.cash_flow - state.reserved
+
+
+def _sale_is_possible(state: BotState, quantity: Decimal, price: Decimal, rules: MarketRules) -> bool:
+    """Tell whether the lot could be sold at its target even if the fee is taken in base (decisions.md, "Money")."""
+    fee = state.config.fees.taker
+    held = floor_to(quantity * (HUNDRED - fee) / HUNDRED, rules.quantity_step)
+    if held < rules.min_quantity:
+        return False
+    target = target_price(price, state.config.profit_target, fee, rules.price_tick)
+    return held * target >= rules.min_notional
+
+
+def _sized(
+    state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules
+) -> tuple[Decimal, Decimal]:
+    """Give price and quantity of a buy: limit buys at min(last, ask), price and quantity rounded down."""
+    by_market = state.config.buy_order_type in {"market", "trailing_market"}
+    wanted = price.buy_price if by_market else min(price.last, price.buy_price)
+    limit_price = wanted if by_market else floor_to(wanted, rules.price_tick)
+    if limit_price <= 0:
+        return rules.price_tick, Decimal(0)
+    return limit_price, floor_to(amount / limit_price, rules.quantity_step)
+
+
+def _reserve(state: BotState, quantity: Decimal, price: Decimal) -> Decimal:
+    """Give the quote to hold back, taker fee included, rounded up to 1e-8."""
+    return ceil_to(quantity * price * (HUNDRED + state.config.fees.taker) / HUNDRED, RESERVE_STEP)
+
+
+def _enter(draft: Draft, price: PriceObserved, amount: Decimal, reason: str) -> None:
+    config = draft.state.config
+    if config.buy_order_type in {"trailing_market", "trailing_limit"}:
+        percent = config.trailing_buy_percent
+        draft.emit(TrailingStarted(ENTRY, "down", price.last, percent, amount=amount, reason=reason))
+        draft.emit(TrailingActivated(ENTRY, "down", price.last, price.last))
+    else:
+        buy_now(draft, price, amount, purpose="entry", reason=reason)
+
+
+def buy_now(draft: Draft, price: PriceObserved, amount: Decimal, *, purpose: str, reason: str) -> None:
+    """Request the buy; a limit one is cancelled after `buy_order_timeout`."""
+    rules, config = draft.market.rules, draft.state.config
+    assert rules is not None
+    limit_price, quantity = _sized(draft.state, price, amount, rules)
+    by_market = config.buy_order_type in {"market", "trailing_market"}
+    request_order(
+        draft,
+        side="buy",
+        kind="market" if by_market else "limit",
+        quantity=quantity,
+        seen_price=price.last,
+        limit_price=None if by_market else limit_price,
+        purpose=purpose,
+        reserved=_reserve(draft.state, quantity, limit_price),
+        timeout_ms=None if by_market else config.buy_order_timeout * 1000,
+        reason=reason,
+    )

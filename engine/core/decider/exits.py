@@ -1,0 +1,66 @@
+"""How a lot leaves: its sell order or its trail, sized to what is really there.
+
+Never more than one open sell per lot; a market order waits for the price and a trail for its trigger.
+"""
+
+from decimal import Decimal
+
+from engine.core.decider.draft import Draft
+from engine.core.decider.requests import request_order
+from engine.core.events import DustRecorded, TrailingStarted
+from engine.core.lots import sellable_quantity
+from engine.core.state import Lot
+from engine.core.units import ceil_to
+
+
+def arm_exit(draft: Draft, lot: Lot) -> None:
+    """Give an open lot its exit: a resting limit sell at its target, or a trail; a market sell needs none yet.
+
+    Source: decisions.md, "Orders".
+    """
+    config = draft.state.config
+    assert lot.target is not None, lot
+    if lot.sell_order is not None or draft.at_ms < lot.hold_ms:
+        return
+    match config.sell_order_type:
+        case "limit":
+            request_sell(draft, lot, price=lot.target, limit_price=lot.target, purpose="target")
+        case "trailing_market" | "trailing_limit":
+            floor = lot.target if config.trailing_sell_floor == "target" else None
+            draft.emit(TrailingStarted(lot.number, "up", lot.target, config.trailing_sell_percent, floor))
+        case "market":
+            pass
+
+
+def arm_exits(draft: Draft) -> None:
+    """Arm every open lot that has neither sell nor trail: after an outage, a reset, a pause or a refusal."""
+    for lot in list(draft.state.lots.values()):
+        if lot.status == "open" and lot.sell_order is None and lot.number not in draft.state.trails:
+            arm_exit(draft, lot)
+
+
+def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal | None, purpose: str) -> bool:
+    """Ask for the sale of a lot with the dust that fits; a lot too small to sell becomes dust.
+
+    A limit price is rounded up to the tick, the quantity down to the step. Tells whether an order was requested.
+    """
+    rules, config = draft.market.rules, draft.state.config
+    assert rules is not None, "nothing is sold before the market's rules are known"
+    quantity = sellable_quantity(draft.state, lot, price, rules)
+    if not quantity:
+        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+        return False
+    trailing_limit = purpose == "trailing" and limit_price is not None
+    request_order(
+        draft,
+        side="sell",
+        kind="market" if limit_price is None else "limit",
+        quantity=quantity,
+        seen_price=price,
+        limit_price=None if limit_price is None else ceil_to(limit_price, rules.price_tick),
+        purpose=purpose,
+        lot=lot.number,
+        dust_quantity=max(quantity - lot.quantity, Decimal(0)),
+        timeout_ms=config.sell_order_timeout * 1000 if trailing_limit else None,
+    )
+    return True

@@ -1,0 +1,157 @@
+"""What follows when an order ends: the purchase or the sale, the next exit, the fate of its trail."""
+
+from decimal import Decimal
+
+from engine.core.decider.draft import Draft
+from engine.core.decider.exits import arm_exit
+from engine.core.events import (
+    DustRecorded,
+    OrderCanceled,
+    OrderCancelRequested,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    PurchaseRecorded,
+    SaleRecorded,
+    SellTargetSet,
+    TimerFired,
+    TrailingActivated,
+    TrailingReset,
+)
+from engine.core.lots import net_percent, sellable_quantity, target_price
+from engine.core.reducers.blindness import is_blind
+from engine.core.state import ENTRY, Lot, Order
+from engine.core.units import HUNDRED, ZERO
+
+
+def on_report(draft: Draft) -> None:
+    """Settle the order that an exchange report is about."""
+    event = draft.event
+    assert isinstance(event, OrderFilled | OrderRejected | OrderCanceled | OrderExpired), event
+    settle(draft, event.client_order_id)
+
+
+def on_timer(draft: Draft) -> None:
+    """Ask to cancel every resting order that is older than its timeout."""
+    assert isinstance(draft.event, TimerFired), draft.event
+    for order in list(draft.state.orders.values()):
+        deadline_ms = deadline_of(order)
+        if deadline_ms is not None and deadline_ms <= draft.at_ms:
+            draft.emit(OrderCancelRequested(order.client_order_id, "timeout"))
+
+
+def deadline_of(order: Order) -> int | None:
+    """Say when a resting order is to be cancelled, in milliseconds, or None if never or already asked for."""
+    if order.status != "open" or order.timeout_ms is None or order.cancel_reason is not None:
+        return None
+    return (order.accepted_ms or order.requested_ms) + order.timeout_ms
+
+
+def settle(draft: Draft, client_order_id: str) -> None:
+    """Draw the consequences of a terminal order; an order still alive has none."""
+    order = draft.state.done_orders.get(client_order_id)
+    if order is None:
+        return
+    if order.side == "buy":
+        _settle_buy(draft, order)
+    else:
+        _settle_sell(draft, order)
+
+
+def _settle_buy(draft: Draft, order: Order) -> None:
+    lot = draft.state.lots.get(order.number)
+    if ENTRY in draft.state.trails and draft.state.open_buy is None:
+        reason = "filled" if order.filled else ("rejected" if order.status == "rejected" else "unfilled")
+        draft.emit(TrailingReset(ENTRY, "down", reason))
+    if lot is None or lot.status != "buying":
+        return
+    draft.emit(
+        PurchaseRecorded(
+            lot=lot.number,
+            price=lot.price,
+            quantity=lot.bought,
+            held=lot.held,
+            cost=lot.paid,
+            unit_cost=lot.unit_cost,
+            fee=lot.fee,
+        )
+    )
+    _set_target(draft, lot)
+    rules = draft.market.rules
+    lot = draft.state.lots[lot.number]
+    assert rules is not None, "nothing is bought before the market's rules are known"
+    assert lot.target is not None, lot
+    if not sellable_quantity(draft.state, lot, lot.target, rules):
+        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+    elif not is_blind(draft.state) and not draft.state.stopping:
+        arm_exit(draft, lot)
+
+
+def _set_target(draft: Draft, lot: Lot) -> None:
+    config, rules = draft.state.config, draft.market.rules
+    assert rules is not None, "nothing is bought before the market's rules are known"
+    sell_fee = config.fees.taker
+    target = target_price(lot.unit_cost, config.profit_target, sell_fee, rules.price_tick)
+    draft.emit(
+        SellTargetSet(
+            lot=lot.number,
+            target=target,
+            unit_cost=lot.unit_cost,
+            profit_percent=config.profit_target,
+            sell_fee_percent=sell_fee,
+            net_percent=net_percent(target, lot.unit_cost, sell_fee),
+        )
+    )
+
+
+def _settle_sell(draft: Draft, order: Order) -> None:
+    lot = draft.state.lots.get(order.lot or 0)
+    if lot is None:
+        return
+    closed = False
+    if order.filled and lot.status == "open":
+        closed = _record_sale(draft, order, lot)
+    trail = draft.state.trails.get(lot.number)
+    if trail is not None and trail.status == "triggered":
+        if closed or order.status == "filled":
+            draft.emit(TrailingReset(lot.number, "up", "filled"))
+        elif order.status == "rejected":
+            draft.emit(TrailingReset(lot.number, "up", "rejected"))
+        else:
+            assert trail.watermark is not None, trail
+            draft.emit(TrailingActivated(lot.number, "up", order.seen_price, trail.watermark))
+    remaining = draft.state.lots.get(lot.number)
+    resting_sell_is_gone = remaining is not None and lot.number not in draft.state.trails
+    if resting_sell_is_gone and order.filled and not is_blind(draft.state) and not draft.state.stopping:
+        assert remaining is not None, lot
+        arm_exit(draft, remaining)
+
+
+def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
+    """Record what a sell order brought; tell whether the lot is closed by it."""
+    rules = draft.market.rules
+    assert rules is not None, "nothing is sold before the market's rules are known"
+    assert lot.target is not None, lot
+    proceeds = order.cash - order.fee_quote
+    profit = proceeds - order.cost_sold
+    closed = not sellable_quantity(draft.state, lot, lot.target, rules)
+    shortfall = (lot.target - order.average_price) * order.filled
+    draft.emit(
+        SaleRecorded(
+            lot=lot.number,
+            price=order.average_price,
+            quantity=order.filled,
+            proceeds=proceeds,
+            cost=order.cost_sold,
+            profit=profit,
+            profit_percent=profit * HUNDRED / order.cost_sold if order.cost_sold else ZERO,
+            closed=closed,
+            dust_quantity=_dust_sold(order),
+            slippage=max(shortfall, ZERO),
+        )
+    )
+    return closed
+
+
+def _dust_sold(order: Order) -> Decimal:
+    return max(order.dust_quantity - (order.quantity - order.filled), ZERO)

@@ -1,0 +1,28 @@
+"""Prices that passed without a decision, and how long the bot was blind."""
+
+from engine.core.decider.draft import Draft
+from engine.core.events import PricesSkipped
+
+
+def record_skipped_prices(draft: Draft) -> None:
+    """Record the prices let pass, once the bot follows prices again."""
+    blind = draft.state.blind
+    if blind is None or blind.until_ms is None:
+        return
+    last = draft.market.price_sequence
+    if last > blind.seen:
+        draft.emit(PricesSkipped(draft.market.feed, blind.seen + 1, last, blind.reason))
+
+
+def unseen_ms(draft: Draft, gap_ms: int | None) -> int:
+    """Give the time between this price and the last one the bot followed, in milliseconds.
+
+    Usually the feed's own gap; after blindness, back to the last price before it.
+    """
+    if gap_ms is None:
+        return 0
+    previous_ms = draft.at_ms - gap_ms
+    blind = draft.state.blind
+    if blind is not None and blind.until_ms is not None and previous_ms <= blind.until_ms:
+        previous_ms = min(previous_ms, blind.since_ms)
+    return draft.at_ms - previous_ms

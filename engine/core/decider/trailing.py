@@ -1,0 +1,89 @@
+"""Trails under a price: watermark, activation, trigger.
+
+Exact: a trail fires iff retrace ≥ percent, compared by multiplication, never rounded (decision 1).
+"""
+
+from engine.core.decider.draft import Draft
+from engine.core.decider.entries import buy_now, entry_hold, record_skip
+from engine.core.decider.exits import request_sell
+from engine.core.events import (
+    PriceObserved,
+    TrailingActivated,
+    TrailingReset,
+    TrailingTriggered,
+    TrailingWatermarkMoved,
+)
+from engine.core.lots import sellable_quantity
+from engine.core.state import ENTRY, Trail
+from engine.core.units import HUNDRED
+from engine.core.watch import trigger_down, trigger_up
+
+
+def step_trails(draft: Draft, price: PriceObserved) -> None:
+    """Move watermarks, activate waiting trails, fire those that came back far enough."""
+    watch, last = draft.state.watch, price.last
+    if watch.watermark_up is not None and last > watch.watermark_up:
+        draft.emit(TrailingWatermarkMoved("up", last))
+    if watch.watermark_down is not None and last < watch.watermark_down:
+        draft.emit(TrailingWatermarkMoved("down", last))
+    if watch.activate_up is not None and last >= watch.activate_up:
+        _activate(draft, price, "up")
+    if watch.activate_down is not None and last <= watch.activate_down:
+        _activate(draft, price, "down")
+    if watch.trigger_up is not None and last * HUNDRED <= watch.trigger_up and _floor_is_met(draft, price):
+        _fire_up(draft, price)
+    if watch.trigger_down is not None and last * HUNDRED >= watch.trigger_down:
+        _fire_down(draft, price)
+
+
+def _activate(draft: Draft, price: PriceObserved, direction: str) -> None:
+    for trail in list(draft.state.trails.values()):
+        if trail.status != "waiting" or trail.direction != direction:
+            continue
+        reached = price.last >= trail.activation if direction == "up" else price.last <= trail.activation
+        if reached:
+            draft.emit(TrailingActivated(trail.lot, trail.direction, price.last, price.last))
+
+
+def _floor_is_met(draft: Draft, price: PriceObserved) -> bool:
+    floor = draft.state.watch.floor_up
+    return floor is None or price.sell_price >= floor
+
+
+def _fire_up(draft: Draft, price: PriceObserved) -> None:
+    """Fire every active up-trail whose retrace is enough and whose floor the bid has (decision 18)."""
+    for trail in list(draft.state.trails.values()):
+        if trail.status != "active" or trail.direction != "up" or price.last * HUNDRED > trigger_up(trail):
+            continue
+        lot = draft.state.lots[trail.lot]
+        if lot.sell_order is not None or (trail.floor is not None and price.sell_price < trail.floor):
+            continue
+        limit = None
+        if draft.state.config.sell_order_type == "trailing_limit":
+            limit = price.last if trail.floor is None else max(trail.floor, price.last)
+        assert draft.market.rules is not None
+        if not sellable_quantity(draft.state, lot, limit or price.sell_price, draft.market.rules):
+            continue
+        draft.emit(_triggered(trail, price))
+        request_sell(draft, lot, price=limit or price.sell_price, limit_price=limit, purpose="trailing")
+
+
+def _fire_down(draft: Draft, price: PriceObserved) -> None:
+    """Fire the entry's trail, if the gate still lets it pass (decisions.md, "Orders")."""
+    trail = draft.state.trails.get(ENTRY)
+    if trail is None or trail.status != "active" or price.last * HUNDRED < trigger_down(trail):
+        return
+    draft.emit(_triggered(trail, price))
+    assert trail.amount is not None, trail
+    hold = entry_hold(draft, price, trail.amount)
+    if hold is None:
+        buy_now(draft, price, trail.amount, purpose="trailing", reason="its trail fired")
+    else:
+        draft.emit(TrailingReset(ENTRY, "down", "gate"))
+        record_skip(draft, hold)
+
+
+def _triggered(trail: Trail, price: PriceObserved) -> TrailingTriggered:
+    assert trail.watermark is not None, trail
+    retrace = abs(trail.watermark - price.last) * HUNDRED / trail.watermark
+    return TrailingTriggered(trail.lot, trail.direction, price.last, trail.watermark, retrace)

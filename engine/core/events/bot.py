@@ -1,0 +1,116 @@
+"""Events of a bot's life: creation, sessions, what it listened to, and what it was told."""
+
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.events.base import Event, Role
+
+
+class Balance(msgspec.Struct, frozen=True, gc=False):
+    """What an account holds of one asset."""
+
+    free: Decimal
+    locked: Decimal = Decimal(0)
+
+
+class BotCreated(Event, frozen=True, tag="bot_created"):
+    """A bot came to be. `log_id` was drawn once and makes its client order ids unlike those of any other log."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    log_id: str
+    config: BotConfig
+    digest: str
+
+
+class ConfigChanged(Event, frozen=True, tag="config_changed"):
+    """The bot was started with another configuration; `changed` names the keys."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    config: BotConfig
+    digest: str
+    changed: tuple[str, ...]
+
+
+class SessionStarted(Event, frozen=True, tag="session_started"):
+    """A process took the bot up. `decision_version` tells replay whether a difference is a fault or a newer rule."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    engine_version: str
+    strategy: str
+    decision_version: int
+
+
+class SessionStopped(Event, frozen=True, tag="session_stopped"):
+    """A process laid the bot down in order. `digest` names the state, `schema` the shape it was taken of.
+
+    `feeds` maps each feed to the sequence and checksum it ended at, which ties the chains together.
+    """
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    reason: str
+    digest: str
+    schema: str
+    feeds: dict[str, tuple[int, str]] = {}
+
+
+class FeedAttached(Event, frozen=True, tag="feed_attached"):
+    """The bot listens to a feed from the price after `after`."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    feed: str
+    after: int
+
+
+class PricesSkipped(Event, frozen=True, tag="prices_skipped"):
+    """Prices of the feed, `first` to `last`, that the bot let pass, and why: `paused` or `backoff`."""
+
+    feed: str
+    first: int
+    last: int
+    reason: str
+
+
+class FeedDetached(Event, frozen=True, tag="feed_detached"):
+    """The bot stopped listening after the feed's event `at`."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    feed: str
+    at: int
+
+
+class BalancesObserved(Event, frozen=True, tag="balances_observed"):
+    """The account told what it holds, by asset."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    balances: dict[str, Balance]
+
+
+class TimerFired(Event, frozen=True, tag="timer_fired"):
+    """A time that the bot had asked for came. `kind` is `order_timeout`."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    kind: str
+    due_ms: int
+
+
+class RateLimited(Event, frozen=True, tag="rate_limited"):
+    """The exchange asked for silence until `until_ms`."""
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    until_ms: int
+
+
+class CommandReceived(Event, frozen=True, tag="command_received"):
+    """An operator asked for something: `pause`, `resume`, `reset-trailing` or `stop`; `by` says who.
+
+    `seen` and `seen_ms` are sequence and time of the last price the bot had seen.
+    """
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    command: str
+    by: str
+    seen: int = 0
+    seen_ms: int | None = None

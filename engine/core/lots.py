@@ -1,0 +1,97 @@
+"""Lots and money: what a fill does to a lot, what a lot must sell for, and what is too small to sell.
+
+Owns the accounting identities: cost never vanishes (it is in a lot, in the dust, or in what was sold) and base never
+appears. Source: decisions.md, "Money".
+"""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from engine.core.events import OrderFilled
+from engine.core.market import MarketRules
+from engine.core.state import BotState, Dust, Lot, Order
+from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
+
+
+def buy_into_lot(
+    state: BotState, order: Order, fill: OrderFilled, *, base_fee: Decimal, value_fee: Decimal, at_ms: int
+) -> BotState:
+    """Add a fill to the lot of its buy; the first fill opens the lot."""
+    number = order.number
+    lot = state.lots.get(number) or Lot(number=number, buy_order_id=order.client_order_id, opened_ms=at_ms)
+    value = fill.price * fill.quantity
+    held = fill.quantity - base_fee
+    bought, spent = lot.bought + fill.quantity, lot.spent + value
+    lot = replace(
+        lot,
+        status="buying",
+        bought=bought,
+        spent=spent,
+        price=spent / bought,
+        held=lot.held + held,
+        paid=lot.paid + value + value_fee,
+        fee=lot.fee + fill.fee_quote,
+        quantity=lot.quantity + held,
+        cost=lot.cost + value + value_fee,
+    )
+    return replace(state, lots={**state.lots, number: lot})
+
+
+def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[BotState, Decimal]:
+    """Take base out of the lot and, past its end, out of the dust; give the state and what that base had cost."""
+    lot = state.lots.get(order.lot or 0)
+    cost_sold = ZERO
+    if lot is not None:
+        from_lot = min(lot.quantity, quantity)
+        cost_sold = _share(lot.cost, from_lot, lot.quantity)
+        rest = replace(lot, quantity=lot.quantity - from_lot, cost=lot.cost - cost_sold)
+        state = replace(state, lots={**state.lots, lot.number: rest})
+        quantity -= from_lot
+    from_dust = min(state.dust.quantity, quantity)
+    dust_cost = _share(state.dust.cost, from_dust, state.dust.quantity)
+    dust = Dust(state.dust.quantity - from_dust, state.dust.cost - dust_cost)
+    return replace(state, dust=dust), cost_sold + dust_cost
+
+
+def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Give the cost of a part; the whole costs exactly the whole, whatever the division rounds."""
+    if part == whole:
+        return cost
+    return cost * part / whole
+
+
+def set_aside(state: BotState, number: int) -> BotState:
+    """Move what is left of a lot to the dust, with its cost."""
+    lot = state.lots[number]
+    dust = Dust(state.dust.quantity + lot.quantity, state.dust.cost + lot.cost)
+    rest = replace(lot, quantity=ZERO, cost=ZERO)
+    return replace(state, dust=dust, lots={**state.lots, number: rest})
+
+
+def target_price(unit_cost: Decimal, profit_percent: Decimal, sell_fee_percent: Decimal, tick: Decimal) -> Decimal:
+    """Give the price that yields the profit after the sell fee, rounded up to the tick (decision 2)."""
+    assert sell_fee_percent < HUNDRED, sell_fee_percent
+    return ceil_to(unit_cost * (HUNDRED + profit_percent) / (HUNDRED - sell_fee_percent), tick)
+
+
+def net_percent(target: Decimal, unit_cost: Decimal, sell_fee_percent: Decimal) -> Decimal:
+    """Give what selling at `target` yields after the sell fee, in percent of the cost; for display."""
+    return target * (HUNDRED - sell_fee_percent) / unit_cost - HUNDRED
+
+
+def free_dust(state: BotState) -> Decimal:
+    """Give the dust that no open sell has claimed."""
+    claimed = sum(
+        (min(o.dust_quantity, o.quantity - o.filled) for o in state.orders.values() if o.side == "sell"),
+        ZERO,
+    )
+    return max(state.dust.quantity - claimed, ZERO)
+
+
+def sellable_quantity(state: BotState, lot: Lot, price: Decimal, rules: MarketRules) -> Decimal:
+    """Give what can be sold of a lot with the free dust, rounded down to the step; zero if under the minimum."""
+    quantity = floor_to(lot.quantity + free_dust(state), rules.quantity_step)
+    if quantity < rules.min_quantity or quantity * price < rules.min_notional:
+        return ZERO
+    return quantity

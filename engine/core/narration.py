@@ -1,0 +1,154 @@
+"""The story of a bot, one line per event that is worth one.
+
+Lines are made from the event and the config in force alone, so `run` and `replay` print the same for the same event.
+The wording of the specification's "Monitoring and Logs" is kept to the letter.
+"""
+
+from collections.abc import Callable
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, Final
+
+from engine.core import events as ev
+from engine.core.config import BotConfig
+
+DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "DAI", "FDUSD", "TUSD"})
+TWO_DECIMALS: Final = Decimal("0.01")
+Narrator = Callable[[Any, BotConfig], str | None]
+
+
+def money(value: Decimal, config: BotConfig) -> str:
+    """Write an amount of quote: `$50,000.00`, or `0.01234 EUR`; prices under 1 keep their digits."""
+    digits = f"{value:,.2f}" if value == 0 or abs(value) >= 1 else f"{value.normalize():f}"
+    return f"${digits}" if config.quote in DOLLARS else f"{digits} {config.quote}"
+
+
+def plain(value: Decimal) -> str:
+    """Write a quantity without trailing zeros or exponent."""
+    return f"{value.normalize():f}"
+
+
+def narrate(event: ev.BotEvent, config: BotConfig) -> str | None:
+    """Tell one event, or nothing."""
+    narrator = _NARRATORS.get(type(event))
+    return None if narrator is None else narrator(event, config)
+
+
+def line(bot_id: str, text: str) -> str:
+    """Give a log line as the specification has it: `[Bot-abc123] …`."""
+    return f"[Bot-{bot_id}] {text}"
+
+
+def _created(event: ev.BotCreated, config: BotConfig) -> str:
+    mode = "paper" if event.config.paper_trading else "live"
+    return f"Bot created: {config.strategy} on {config.symbol} at {config.exchange}, {mode} trading"
+
+
+def _session_started(event: ev.SessionStarted, _config: BotConfig) -> str:
+    return f"Session started: engine {event.engine_version}, strategy {event.strategy}"
+
+
+def _checked(event: ev.ConnectivityChecked, _config: BotConfig) -> str:
+    if event.reachable:
+        return "✓ Connectivity check passed"
+    detail = f": {event.diagnosis}" if event.diagnosis else ""
+    return f"⚠️  Connectivity check failed (failure #{event.failure}){detail}"
+
+
+def _restored(event: ev.ConnectivityRestored, _config: BotConfig) -> str:
+    return f"Connectivity restored after {event.length_ms // 1000}s and {event.failures} failed checks"
+
+
+def _command(event: ev.CommandReceived, _config: BotConfig) -> str:
+    return f"Command received: {event.command} (from {event.by})"
+
+
+def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
+    change = event.change_percent.quantize(TWO_DECIMALS, rounding=ROUND_DOWN)
+    return f"Price change {change}% < {plain(event.threshold_percent)}%, skipping indicator checks"
+
+
+def _requested(event: ev.OrderRequested, config: BotConfig) -> str:
+    price = "at market" if event.limit_price is None else f"at {money(event.limit_price, config)}"
+    reason = f": {event.reason}" if event.reason else ""
+    return f"{event.side.title()} order {event.number}: {plain(event.quantity)} {config.base} {price}{reason}"
+
+
+def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
+    fee = f"{plain(event.fee)} {event.fee_asset}"
+    return f"Filled: {plain(event.quantity)} {config.base} at {money(event.price, config)}, fee {fee}"
+
+
+def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
+    word = "canceled" if type(event) is ev.OrderCanceled else "expired"
+    return f"Order {word} with {plain(event.filled)} {config.base} filled"
+
+
+def _purchase(event: ev.PurchaseRecorded, config: BotConfig) -> str:
+    return (
+        f"Bought lot {event.lot}: {plain(event.held)} {config.base} for {money(event.cost, config)} "
+        f"({money(event.unit_cost, config)} each with fees)"
+    )
+
+
+def _target(event: ev.SellTargetSet, config: BotConfig) -> str:
+    return f"Sell target of lot {event.lot}: {money(event.target, config)} (+{event.net_percent:.2f}% after fees)"
+
+
+def _sale(event: ev.SaleRecorded, config: BotConfig) -> str:
+    sign = "+" if event.profit >= 0 else "-"
+    slip = f", {money(event.slippage, config)} under its target" if event.slippage else ""
+    return (
+        f"Sold {plain(event.quantity)} {config.base} of lot {event.lot} at {money(event.price, config)}: "
+        f"profit {sign}{money(abs(event.profit), config)} ({event.profit_percent:+.2f}%){slip}"
+    )
+
+
+def _trail_started(event: ev.TrailingStarted, config: BotConfig) -> str:
+    percent = plain(event.percent)
+    return f"Trailing started: {event.direction} from {money(event.activation, config)} with {percent}% trail"
+
+
+def _trail_triggered(event: ev.TrailingTriggered, config: BotConfig) -> str:
+    what, moved = ("sell", "dropped") if event.direction == "up" else ("buy", "rose")
+    return (
+        f"Trailing {what} triggered! Price {moved} {event.retrace_percent:.2f}% "
+        f"from {money(event.watermark, config)} to {money(event.price, config)}"
+    )
+
+
+def _trail_reset(event: ev.TrailingReset, _config: BotConfig) -> str | None:
+    return None if event.reason == "outage" else f"Trailing reset: {event.reason}"
+
+
+_NARRATORS: Final[dict[type, Narrator]] = {
+    ev.BotCreated: _created,
+    ev.ConfigChanged: lambda e, _: f"Configuration changed: {', '.join(e.changed)}",
+    ev.SessionStarted: _session_started,
+    ev.SessionStopped: lambda e, _: f"Session stopped: {e.reason}",
+    ev.PricesSkipped: lambda e, _: f"Prices {e.first} to {e.last} passed unseen: {e.reason}",
+    ev.CommandReceived: _command,
+    ev.IndicatorsSkipped: _gate,
+    ev.EntrySkipped: lambda e, _: f"No purchase: {e.text}",
+    ev.ConnectivityChecked: _checked,
+    ev.OutageDeclared: lambda e, _: f"Resetting trailing state due to {e.failure_count} connectivity failures",
+    ev.BackoffStarted: lambda e, _: f"Waiting {e.wait_s}s before retry...",
+    ev.ConnectivityRestored: _restored,
+    ev.RateLimited: lambda e, _: f"The exchange asked for silence until {e.until_ms}",
+    ev.OrderRequested: _requested,
+    ev.OrderRejected: lambda e, _: f"Order rejected: {e.reason} ({e.proof})",
+    ev.OrderOutcomeUnknown: lambda e, _: f"Order outcome unknown, asking the exchange: {e.error}",
+    ev.OrderFilled: _filled,
+    ev.OrderCancelRequested: lambda e, _: f"Cancelling order: {e.reason}",
+    ev.OrderCanceled: _canceled,
+    ev.OrderExpired: _canceled,
+    ev.DiscrepancyFound: lambda e, _: f"Discrepancy in {e.subject}: expected {e.expected}, found {e.actual}; {e.action}",
+    ev.PurchaseRecorded: _purchase,
+    ev.SellTargetSet: _target,
+    ev.SaleRecorded: _sale,
+    ev.DustRecorded: lambda e, c: f"Lot {e.lot} is too small to sell: {plain(e.quantity)} {c.base} joins the dust",
+    ev.TrailingStarted: _trail_started,
+    ev.TrailingActivated: lambda e, c: f"Trailing activated at {money(e.price, c)}",
+    ev.TrailingWatermarkMoved: lambda e, c: f"Trailing watermark updated: {money(e.watermark, c)}",
+    ev.TrailingTriggered: _trail_triggered,
+    ev.TrailingReset: _trail_reset,
+}

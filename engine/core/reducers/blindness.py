@@ -1,0 +1,24 @@
+"""When a bot lets prices pass: from the first reason (paused, failing checks) until none is left."""
+
+from msgspec.structs import replace
+
+from engine.core.state import Blind, BotState
+
+
+def start_blindness(state: BotState, since_ms: int, seen: int, reason: str) -> BotState:
+    """Note the last price the bot followed, unless it already follows none."""
+    if state.blind is not None and state.blind.until_ms is None:
+        return state
+    return replace(state, blind=Blind(since_ms, seen, reason))
+
+
+def leave_blindness(state: BotState, at_ms: int) -> BotState:
+    """Note that prices are followed again, once no reason is left."""
+    if state.blind is None or state.blind.until_ms is not None or is_blind(state):
+        return state
+    return replace(state, blind=replace(state.blind, until_ms=at_ms))
+
+
+def is_blind(state: BotState) -> bool:
+    """Tell whether prices pass without a decision: paused, or the last check failed (decision 4)."""
+    return state.paused or state.connectivity.failure_count > 0

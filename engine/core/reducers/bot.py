@@ -1,0 +1,83 @@
+"""Reducers of a bot's life: creation, configuration, commands, what it listened to."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from engine.core.events import (
+    BalancesObserved,
+    BotCreated,
+    CommandReceived,
+    ConfigChanged,
+    FeedAttached,
+    FeedDetached,
+    PricesSkipped,
+    RateLimited,
+    SessionStarted,
+    SessionStopped,
+    TimerFired,
+)
+from engine.core.reducers.blindness import leave_blindness, start_blindness
+from engine.core.reducers.table import Table
+from engine.core.state import BotState, Connectivity
+from engine.core.watch import with_watch
+
+
+def created(event: BotCreated, at_ms: int) -> BotState:
+    """Make the first state of a bot; its first connectivity check is owed at once."""
+    return BotState(
+        bot_id=event.config.bot_id,
+        log_id=event.log_id,
+        config=event.config,
+        created_ms=at_ms,
+        connectivity=Connectivity(next_check_ms=at_ms),
+    )
+
+
+def _config_changed(state: BotState, event: ConfigChanged, _at_ms: int) -> BotState:
+    return with_watch(replace(state, config=event.config, skip=None))
+
+
+def _session_started(state: BotState, _event: SessionStarted, _at_ms: int) -> BotState:
+    return replace(state, stopping=False) if state.stopping else state
+
+
+def _balances_observed(state: BotState, event: BalancesObserved, _at_ms: int) -> BotState:
+    return replace(state, balances=event.balances)
+
+
+def _rate_limited(state: BotState, event: RateLimited, _at_ms: int) -> BotState:
+    return replace(state, rate_limited_until_ms=max(state.rate_limited_until_ms, event.until_ms))
+
+
+def _command_received(state: BotState, event: CommandReceived, at_ms: int) -> BotState:
+    match event.command:
+        case "pause" if not state.paused:
+            since_ms = event.seen_ms if event.seen_ms is not None else at_ms
+            return start_blindness(replace(state, paused=True), since_ms, event.seen, "paused")
+        case "resume" if state.paused:
+            return leave_blindness(replace(state, paused=False), at_ms)
+        case "stop":
+            return replace(state, stopping=True)
+        case _:
+            return state
+
+
+def _unchanged(
+    state: BotState, _event: SessionStopped | FeedAttached | FeedDetached | PricesSkipped | TimerFired, _at_ms: int
+) -> BotState:
+    return state
+
+
+REDUCERS: Final[Table] = {
+    ConfigChanged: _config_changed,
+    SessionStarted: _session_started,
+    SessionStopped: _unchanged,
+    FeedAttached: _unchanged,
+    FeedDetached: _unchanged,
+    PricesSkipped: _unchanged,
+    BalancesObserved: _balances_observed,
+    TimerFired: _unchanged,
+    RateLimited: _rate_limited,
+    CommandReceived: _command_received,
+}

@@ -1,0 +1,201 @@
+"""Reducers of orders: from intent to last fill, and what a fill does to lots and cash.
+
+A fill is booked once per (client order id, trade id), so a report that comes twice or in another order is harmless.
+Source: design, "Order protocol"; decisions.md, "Money".
+"""
+
+from decimal import Decimal
+from itertools import islice
+from typing import Final
+
+from msgspec.structs import replace
+
+from engine.core.events import (
+    DiscrepancyFound,
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRequested,
+    OrderExpired,
+    OrderFilled,
+    OrderOutcomeUnknown,
+    OrderReconciled,
+    OrderRejected,
+    OrderRequested,
+    OrderSent,
+)
+from engine.core.lots import buy_into_lot, sell_from_lot
+from engine.core.reducers.table import Table
+from engine.core.state import BotState, Order
+from engine.core.units import ZERO
+from engine.core.watch import with_watch
+
+DONE_ORDERS_KEPT: Final = 200
+REJECTION_HOLD_MS: Final = 60_000
+REJECTION_DOUBLINGS: Final = 6
+
+
+def _store(state: BotState, order: Order) -> BotState:
+    """Put an order where it belongs; a terminal one frees its money and its lot."""
+    orders = dict(state.orders)
+    done = state.done_orders
+    if order.is_terminal:
+        orders.pop(order.client_order_id, None)
+        done = {**done, order.client_order_id: replace(order, reserved=ZERO)}
+        if len(done) > DONE_ORDERS_KEPT:
+            done = dict(islice(done.items(), len(done) - DONE_ORDERS_KEPT, None))
+    else:
+        orders[order.client_order_id] = order
+    state = replace(state, orders=orders, done_orders=done)
+    if order.is_terminal and order.side == "sell":
+        return _free_lot(state, order)
+    return state
+
+
+def _free_lot(state: BotState, order: Order) -> BotState:
+    lot = state.lots.get(order.lot or 0)
+    if lot is None or lot.sell_order != order.client_order_id:
+        return state
+    return with_watch(replace(state, lots={**state.lots, lot.number: replace(lot, sell_order=None)}))
+
+
+def _requested(state: BotState, event: OrderRequested, at_ms: int) -> BotState:
+    assert event.number == state.order_number + 1, (event, state.order_number)
+    order = Order(
+        client_order_id=event.client_order_id,
+        number=event.number,
+        side=event.side,
+        kind=event.kind,
+        quantity=event.quantity,
+        purpose=event.purpose,
+        seen_price=event.seen_price,
+        requested_ms=at_ms,
+        limit_price=event.limit_price,
+        lot=event.lot,
+        reserved=event.reserved,
+        dust_quantity=event.dust_quantity,
+        timeout_ms=event.timeout_ms,
+    )
+    state = _store(replace(state, order_number=event.number), order)
+    if event.side == "buy":
+        return replace(state, skip=None)
+    assert event.lot is not None, event
+    lot = state.lots[event.lot]
+    assert lot.sell_order is None, "never more than one open sell per lot"
+    return with_watch(replace(state, lots={**state.lots, lot.number: replace(lot, sell_order=order.client_order_id)}))
+
+
+def _sent(state: BotState, event: OrderSent, _at_ms: int) -> BotState:
+    order = state.orders[event.client_order_id]
+    return _store(state, replace(order, status="sent", sent_ms=event.sent_ms, valid_ms=event.valid_ms))
+
+
+def _accepted(state: BotState, event: OrderAccepted, at_ms: int) -> BotState:
+    order = state.order(event.client_order_id)
+    if order is None or order.status not in {"requested", "sent", "unknown"}:
+        return state
+    return _store(
+        state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms)
+    )
+
+
+def _hold_ms(rejections: int) -> int:
+    return REJECTION_HOLD_MS << min(rejections, REJECTION_DOUBLINGS)
+
+
+def _rejected(state: BotState, event: OrderRejected, at_ms: int) -> BotState:
+    order = state.orders.get(event.client_order_id)
+    if order is None:
+        return state
+    state = _store(state, replace(order, status="rejected"))
+    if order.side == "buy":
+        return replace(
+            state, rejections=state.rejections + 1, entry_hold_ms=at_ms + _hold_ms(state.rejections), skip=None
+        )
+    lot = state.lots.get(order.lot or 0)
+    if lot is None:
+        return state
+    held = replace(lot, rejections=lot.rejections + 1, hold_ms=at_ms + _hold_ms(lot.rejections))
+    return replace(state, lots={**state.lots, lot.number: held})
+
+
+def _outcome_unknown(state: BotState, event: OrderOutcomeUnknown, _at_ms: int) -> BotState:
+    order = state.orders.get(event.client_order_id)
+    return state if order is None or order.status != "sent" else _store(state, replace(order, status="unknown"))
+
+
+def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
+    order = state.order(event.client_order_id)
+    if order is None or event.trade_id in order.trade_ids:
+        return state
+    base_fee = event.fee if event.fee_asset == state.config.base else ZERO
+    cash = event.price * event.quantity
+    cash_fee = event.fee if event.fee_asset == state.config.quote else ZERO
+    value_fee = ZERO if base_fee else event.fee_quote
+    if order.side == "buy":
+        state = buy_into_lot(state, order, event, base_fee=base_fee, value_fee=value_fee, at_ms=at_ms)
+        cost_sold, cash_flow = ZERO, -cash - cash_fee
+    else:
+        state, cost_sold = sell_from_lot(state, order, event.quantity + base_fee)
+        cash_flow = cash - cash_fee
+    filled = order.filled + event.quantity
+    order = replace(
+        order,
+        filled=filled,
+        cash=order.cash + cash,
+        fee_quote=order.fee_quote + value_fee,
+        fee_base=order.fee_base + base_fee,
+        cost_sold=order.cost_sold + cost_sold,
+        reserved=_still_reserved(order, filled),
+        trade_ids=(*order.trade_ids, event.trade_id),
+        status="filled" if filled >= order.quantity else order.status,
+    )
+    stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
+    return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order))
+
+
+def _still_reserved(order: Order, filled: Decimal) -> Decimal:
+    """Give the quote that the unfilled rest may still take: the whole reserve when nothing is filled."""
+    unfilled = max(order.quantity - filled, ZERO)
+    was_unfilled = order.quantity - order.filled
+    return order.reserved * unfilled / was_unfilled if was_unfilled > 0 else ZERO
+
+
+def _cancel_requested(state: BotState, event: OrderCancelRequested, _at_ms: int) -> BotState:
+    order = state.orders[event.client_order_id]
+    if order.status == "requested":
+        return _store(state, replace(order, status="canceled", final=ZERO, cancel_reason=event.reason))
+    return _store(state, replace(order, cancel_reason=event.reason))
+
+
+def _closed(state: BotState, event: OrderCanceled | OrderExpired, _at_ms: int) -> BotState:
+    order = state.orders.get(event.client_order_id)
+    if order is None:
+        return state
+    status = "canceled" if type(event) is OrderCanceled else "expired"
+    return _store(state, replace(order, status=status, final=event.filled))
+
+
+def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotState:
+    order = state.orders.get(event.client_order_id)
+    if order is None or event.new_status not in {"open", "unknown"}:
+        return state
+    return _store(state, replace(order, status="open" if event.new_status == "open" else "unknown"))
+
+
+def _discrepancy_found(state: BotState, _event: DiscrepancyFound, _at_ms: int) -> BotState:
+    return state
+
+
+REDUCERS: Final[Table] = {
+    OrderRequested: _requested,
+    OrderSent: _sent,
+    OrderAccepted: _accepted,
+    OrderRejected: _rejected,
+    OrderOutcomeUnknown: _outcome_unknown,
+    OrderFilled: _filled,
+    OrderCancelRequested: _cancel_requested,
+    OrderCanceled: _closed,
+    OrderExpired: _closed,
+    OrderReconciled: _reconciled,
+    DiscrepancyFound: _discrepancy_found,
+}

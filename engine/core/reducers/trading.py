@@ -1,0 +1,99 @@
+"""Reducers of entries, purchases, targets and sales. Source: decisions 9 and 10, "Money"."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from engine.core.events import (
+    DustRecorded,
+    EntrySkipped,
+    IndicatorsSkipped,
+    PurchaseRecorded,
+    SaleRecorded,
+    SellTargetSet,
+)
+from engine.core.lots import set_aside
+from engine.core.reducers.table import Table
+from engine.core.state import BotState, Lot, LotStatus
+from engine.core.units import HUNDRED
+from engine.core.watch import with_watch
+
+CLOSED_LOTS_KEPT: Final = 100
+
+
+def skip_key(event: IndicatorsSkipped | EntrySkipped) -> str:
+    """Name the cause of a skip: another cause is recorded again, the same is not."""
+    yes = event.numbers.get("yes", "") if type(event) is EntrySkipped else ""
+    return f"{event.rule}:{yes}"
+
+
+def _skipped(state: BotState, event: IndicatorsSkipped | EntrySkipped, _at_ms: int) -> BotState:
+    return replace(state, skip=skip_key(event))
+
+
+def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> BotState:
+    lot = replace(state.lots[event.lot], status="open")
+    stats = replace(
+        state.stats,
+        total_trades=state.stats.total_trades + 1,
+        purchase_count=state.stats.purchase_count + 1,
+        total_purchased=state.stats.total_purchased + event.quantity,
+        total_spent=state.stats.total_spent + lot.spent,
+        last_purchase_ms=at_ms,
+        last_purchase_price=event.price,
+    )
+    lots = {**state.lots, event.lot: lot}
+    return with_watch(replace(state, stats=stats, lots=lots, rejections=0, entry_hold_ms=0))
+
+
+def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotState:
+    lot = replace(
+        state.lots[event.lot],
+        target=event.target,
+        net_percent=event.net_percent,
+        profit_target=event.profit_percent,
+    )
+    return with_watch(replace(state, lots={**state.lots, event.lot: lot}))
+
+
+def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState:
+    old = state.lots[event.lot]
+    realised = old.realised + event.profit
+    sold_cost = old.proceeds - old.realised + event.cost
+    lot = replace(
+        old,
+        proceeds=old.proceeds + event.proceeds,
+        realised=realised,
+        realised_percent=realised * HUNDRED / sold_cost if sold_cost > 0 else old.realised_percent,
+        sold_price=event.price,
+    )
+    stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
+    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot})
+    if not event.closed:
+        return with_watch(state)
+    won = realised > 0
+    stats = replace(
+        stats, winning_trades=stats.winning_trades + won, losing_trades=stats.losing_trades + (not won)
+    )
+    return _close(replace(set_aside(state, event.lot), stats=stats), event.lot, "closed", at_ms)
+
+
+def _dust_recorded(state: BotState, event: DustRecorded, at_ms: int) -> BotState:
+    return _close(set_aside(state, event.lot), event.lot, "dust", at_ms)
+
+
+def _close(state: BotState, number: int, status: LotStatus, at_ms: int) -> BotState:
+    lots = dict(state.lots)
+    lot: Lot = replace(lots.pop(number), status=status, closed_ms=at_ms, sell_order=None)
+    closed = (*state.closed_lots, lot)[-CLOSED_LOTS_KEPT:]
+    return with_watch(replace(state, lots=lots, closed_lots=closed))
+
+
+REDUCERS: Final[Table] = {
+    IndicatorsSkipped: _skipped,
+    EntrySkipped: _skipped,
+    PurchaseRecorded: _purchase_recorded,
+    SellTargetSet: _sell_target_set,
+    SaleRecorded: _sale_recorded,
+    DustRecorded: _dust_recorded,
+}

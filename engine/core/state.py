@@ -1,0 +1,237 @@
+"""What a bot knows: a frozen value that only `engine.core.reducers` makes anew.
+
+Everything `decide` needs is here or in the observation. Derived thresholds (`Watch`) are kept by the reducers so that
+an uneventful price costs the same with one open lot or with many.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.events.bot import Balance
+from engine.core.events.orders import Kind, Side
+from engine.core.events.trailing import Direction
+from engine.core.units import ZERO
+
+OrderStatus = Literal["requested", "sent", "unknown", "open", "filled", "canceled", "expired", "rejected"]
+LotStatus = Literal["buying", "open", "closed", "dust"]
+TrailStatus = Literal["inactive", "waiting", "active", "triggered"]
+
+ENTRY: int = 0
+"""The key of the entry's trail; every other trail bears the number of its lot."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One order, from intent to end. `cash` is Σ price × quantity; `fee_*` are in quote value.
+
+    `cost_sold` is what the sold base had once cost; `final` is what the exchange says was filled when it closed the
+    order: until the fills add up to it, the order is not terminal.
+    """
+
+    client_order_id: str
+    number: int
+    side: Side
+    kind: Kind
+    quantity: Decimal
+    purpose: str
+    seen_price: Decimal
+    requested_ms: int
+    limit_price: Decimal | None = None
+    lot: int | None = None
+    reserved: Decimal = ZERO
+    dust_quantity: Decimal = ZERO
+    timeout_ms: int | None = None
+    status: OrderStatus = "requested"
+    exchange_order_id: str | None = None
+    sent_ms: int | None = None
+    valid_ms: int = 0
+    accepted_ms: int | None = None
+    cancel_reason: str | None = None
+    final: Decimal | None = None
+    filled: Decimal = ZERO
+    cash: Decimal = ZERO
+    fee_quote: Decimal = ZERO
+    fee_base: Decimal = ZERO
+    cost_sold: Decimal = ZERO
+    trade_ids: tuple[str, ...] = ()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing more can happen to it."""
+        if self.status in {"rejected", "filled"}:
+            return True
+        return self.status in {"canceled", "expired"} and self.filled >= (self.final or ZERO)
+
+    @property
+    def average_price(self) -> Decimal:
+        """Give the mean price of what was filled, or zero."""
+        return self.cash / self.filled if self.filled else ZERO
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """One purchase. `quantity` and `cost` are what is left of `held` and of the cash paid; `realised` is banked profit.
+
+    `bought` is the filled quantity before fees in base, `fee` all its fees in quote value.
+    """
+
+    number: int
+    buy_order_id: str
+    opened_ms: int
+    status: LotStatus = "buying"
+    price: Decimal = ZERO
+    bought: Decimal = ZERO
+    held: Decimal = ZERO
+    spent: Decimal = ZERO
+    paid: Decimal = ZERO
+    fee: Decimal = ZERO
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    target: Decimal | None = None
+    net_percent: Decimal = ZERO
+    profit_target: Decimal = ZERO
+    sell_order: str | None = None
+    sold_price: Decimal = ZERO
+    proceeds: Decimal = ZERO
+    realised: Decimal = ZERO
+    realised_percent: Decimal = ZERO
+    closed_ms: int | None = None
+    rejections: int = 0
+    hold_ms: int = 0
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Give cash paid ÷ base held, fees of both kinds included (decisions.md, "Money")."""
+        assert self.held > 0, self
+        return self.paid / self.held
+
+
+class Trail(msgspec.Struct, frozen=True):
+    """One bot-managed trail; parameters are frozen at its start."""
+
+    lot: int
+    direction: Direction
+    status: TrailStatus
+    activation: Decimal
+    percent: Decimal
+    floor: Decimal | None
+    watermark: Decimal | None
+    updated_ms: int
+    amount: Decimal | None = None
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Counts and sums over the bot's whole life (decision 9)."""
+
+    total_trades: int = 0
+    winning_trades: int = 0
+    losing_trades: int = 0
+    total_profit: Decimal = ZERO
+    total_fees: Decimal = ZERO
+    purchase_count: int = 0
+    total_purchased: Decimal = ZERO
+    total_spent: Decimal = ZERO
+    last_purchase_ms: int | None = None
+    last_purchase_price: Decimal | None = None
+
+
+class Connectivity(msgspec.Struct, frozen=True):
+    """What the checks said; `next_check_ms` is when the next one is owed."""
+
+    next_check_ms: int
+    last_success_ms: int | None = None
+    failure_count: int = 0
+    first_failure_ms: int | None = None
+    outage: bool = False
+    backoff_until_ms: int | None = None
+
+
+class Blind(msgspec.Struct, frozen=True):
+    """The last time the bot let prices pass, and why: after price `seen` at `since_ms`, until `until_ms` or still."""
+
+    since_ms: int
+    seen: int
+    reason: str
+    until_ms: int | None = None
+
+
+class Dust(msgspec.Struct, frozen=True):
+    """Remainders too small to sell; they keep their cost."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+
+
+class Watch(msgspec.Struct, frozen=True, gc=False):
+    """The thresholds that matter, over all trails and lots; `None` where nothing waits.
+
+    `trigger_up` and `trigger_down` are hundredfold (watermark × (100 ∓ percent)), so that nothing is divided.
+    """
+
+    activate_up: Decimal | None = None
+    activate_down: Decimal | None = None
+    watermark_up: Decimal | None = None
+    watermark_down: Decimal | None = None
+    trigger_up: Decimal | None = None
+    floor_up: Decimal | None = None
+    trigger_down: Decimal | None = None
+    market_target: Decimal | None = None
+    exitless: bool = False
+
+
+class BotState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one bot, folded from its stream.
+
+    `skip` names the last recorded reason not to enter, so that each is recorded once; `entry_hold_ms` is when an
+    entry may be tried again after a rejection. `cash_flow` is all cash received less all cash paid.
+    """
+
+    bot_id: str
+    log_id: str
+    config: BotConfig
+    created_ms: int
+    order_number: int = 0
+    orders: dict[str, Order] = {}
+    done_orders: dict[str, Order] = {}
+    lots: dict[int, Lot] = {}
+    closed_lots: tuple[Lot, ...] = ()
+    trails: dict[int, Trail] = {}
+    last_trail: Trail | None = None
+    stats: Statistics = Statistics()
+    connectivity: Connectivity
+    balances: dict[str, Balance] = {}
+    dust: Dust = Dust()
+    cash_flow: Decimal = ZERO
+    paused: bool = False
+    stopping: bool = False
+    blind: Blind | None = None
+    skip: str | None = None
+    entry_hold_ms: int = 0
+    rejections: int = 0
+    rate_limited_until_ms: int = 0
+    watch: Watch = Watch()
+
+    @property
+    def position(self) -> Decimal:
+        """Give the base held in open lots (dust is apart)."""
+        return sum((lot.quantity for lot in self.lots.values()), ZERO)
+
+    @property
+    def reserved(self) -> Decimal:
+        """Give the quote held back for buys that may still take it."""
+        return sum((order.reserved for order in self.orders.values() if order.side == "buy"), ZERO)
+
+    @property
+    def exposure(self) -> Decimal:
+        """Give the cash tied up in lots and dust or reserved for buys, in quote."""
+        return sum((lot.cost for lot in self.lots.values()), self.dust.cost) + self.reserved
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Find an order, open or done."""
+        return self.orders.get(client_order_id) or self.done_orders.get(client_order_id)
+
+    @property
+    def open_buy(self) -> Order | None:
+        """Give the buy that is not terminal, if there is one."""
+        return next((order for order in self.orders.values() if order.side == "buy"), None)

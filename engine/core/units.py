@@ -1,0 +1,45 @@
+"""Exact money arithmetic: bounds, rounding to ticks and steps, percentages.
+
+Money, prices and quantities are `Decimal`. Every function that rounds says in whose favour.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+HUNDRED: Final = Decimal(100)
+ZERO: Final = Decimal(0)
+MAX_AMOUNT: Final = Decimal("1e15")
+MAX_DECIMALS: Final = 18
+
+
+def is_sound(value: Decimal) -> bool:
+    """Tell whether a number may enter the engine: finite, at most 1e15, at most 18 decimals.
+
+    Source: decisions.md, "Words" (money is finite and bounded on entry).
+    """
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MAX_DECIMALS and abs(value) <= MAX_AMOUNT
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round a non-negative number down to a whole multiple of `step` (quantities, buy prices)."""
+    assert value >= 0, value
+    assert step > 0, step
+    return value // step * step
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round a non-negative number up to a whole multiple of `step` (targets, sell prices, reserves)."""
+    floor = floor_to(value, step)
+    return floor if floor == value else floor + step
+
+
+def percent_of(value: Decimal, percent: Decimal) -> Decimal:
+    """Give `percent` (0–100) of a value, unrounded."""
+    return value * percent / HUNDRED
+
+
+def change_percent(value: Decimal, base: Decimal) -> Decimal:
+    """Give the signed change from `base` to `value` in percent; for display, never for a comparison."""
+    assert base > 0, base
+    return (value - base) * HUNDRED / base

@@ -1,0 +1,56 @@
+"""The thresholds that matter, over all trails and lots of a bot.
+
+Owns their derivation; reducers call it whenever a trail or a lot changed, `decide` only compares.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from engine.core.state import BotState, Trail, Watch
+from engine.core.units import HUNDRED, ZERO
+
+
+def trigger_up(trail: Trail) -> Decimal:
+    """Give a hundred times the price at or under which an active up-trail has retraced enough (decision 1)."""
+    assert trail.watermark is not None, trail
+    return trail.watermark * (HUNDRED - trail.percent)
+
+
+def trigger_down(trail: Trail) -> Decimal:
+    """Give a hundred times the price at or over which an active down-trail has retraced enough (decision 1)."""
+    assert trail.watermark is not None, trail
+    return trail.watermark * (HUNDRED + trail.percent)
+
+
+def _lowest(values: Iterable[Decimal]) -> Decimal | None:
+    return min(values, default=None)
+
+
+def _highest(values: Iterable[Decimal]) -> Decimal | None:
+    return max(values, default=None)
+
+
+def with_watch(state: BotState) -> BotState:
+    """Give the state with its thresholds derived afresh: O(trails + lots), paid only when one of them changed."""
+    up = [t for t in state.trails.values() if t.direction == "up"]
+    down = [t for t in state.trails.values() if t.direction == "down"]
+    active_up = [t for t in up if t.status == "active"]
+    active_down = [t for t in down if t.status == "active"]
+    idle = [lot for lot in state.lots.values() if lot.status == "open" and lot.sell_order is None]
+    by_market = state.config.sell_order_type == "market"
+    return msgspec.structs.replace(
+        state,
+        watch=Watch(
+            activate_up=_lowest(t.activation for t in up if t.status == "waiting"),
+            activate_down=_highest(t.activation for t in down if t.status == "waiting"),
+            watermark_up=_lowest(t.watermark for t in active_up if t.watermark is not None),
+            watermark_down=_highest(t.watermark for t in active_down if t.watermark is not None),
+            trigger_up=_highest(trigger_up(t) for t in active_up),
+            floor_up=_lowest(t.floor or ZERO for t in active_up),
+            trigger_down=_lowest(trigger_down(t) for t in active_down),
+            market_target=_lowest(lot.target for lot in idle if lot.target is not None) if by_market else None,
+            exitless=not by_market and any(lot.number not in state.trails for lot in idle),
+        ),
+    )

@@ -1,0 +1,123 @@
+"""The state directory: made private, and held by one engine process at a time.
+
+Owns the lock file, and the permissions of the directory and of the log's files. Never looks into the log.
+Source: decisions.md, "Identity" (one state directory belongs to one running engine process).
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Self
+
+from engine.core.errors import ConfigError, DirectoryInUseError, EngineError, StorageError
+from engine.store.faults import write_fault
+from engine.store.schema import FILE_NAMES, LOCK_NAME
+
+_PRIVATE_DIRECTORY = 0o700
+_PRIVATE_FILE = 0o600
+
+
+class StateDirectory:
+    """A state directory that this process owns until `release`, or until it dies."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def take(cls, path: Path) -> Self:
+        """Make the directory if it is missing, close it to others and lock it.
+
+        Raises DirectoryInUseError naming the process that holds it, ConfigError if it or a file in it is not ours
+        alone, StorageError if it cannot be written.
+        """
+        try:
+            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            _make_private(path, os.stat(path), _PRIVATE_DIRECTORY)
+            for name in FILE_NAMES:
+                _check_file(path / name)
+            return cls(path, _locked(path / LOCK_NAME))
+        except OSError as error:
+            raise _directory_fault(error, path) from error
+
+    def release(self) -> None:
+        """Let another process take the directory."""
+        os.close(self._lock)
+
+
+def create_private(path: Path) -> None:
+    """Create a file that only we may read, unless it is there, and make its name durable. Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE))
+    except FileExistsError:
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _make_private(path: Path, found: os.stat_result, mode: int) -> None:
+    """Take from others what they may do with a file or directory of ours; refuse one that is not ours."""
+    if found.st_uid != os.geteuid():
+        raise ConfigError(
+            f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()}): choose a state directory of "
+            "your own with --state-dir"
+        )
+    if stat.S_IMODE(found.st_mode) & ~mode:
+        path.chmod(stat.S_IMODE(found.st_mode) & mode)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
+        raise ConfigError(f"{path} is {what}, which could lead the log elsewhere: put the file itself there")
+    _make_private(path, found, _PRIVATE_FILE)
+
+
+def _locked(path: Path) -> int:
+    """Open and lock the lock file. Taken again if the file was replaced while we waited for nothing: then two could hold it."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _same_file(lock, path):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+                return lock
+        except BlockingIOError:
+            holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise DirectoryInUseError(
+                f"{path.parent} is in use by process {holder}: stop that engine first, or choose another state "
+                "directory with --state-dir"
+            ) from None
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def _directory_fault(error: OSError, path: Path) -> EngineError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return ConfigError(f"{path} is not a directory: choose another state directory with --state-dir")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StorageError(
+            f"{path} cannot be written ({error.strerror}): allow it, or choose another state directory with --state-dir"
+        )
+    return write_fault(error, path)

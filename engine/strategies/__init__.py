@@ -1,0 +1,1 @@
+"""Strategies: pure code that proposes entries. Owns nothing that must survive; the log does."""

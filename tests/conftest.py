@@ -1,0 +1,54 @@
+"""What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network.
+
+Owns the Hypothesis profiles and the network guard. Never holds fixtures of one area; those stand beside their tests.
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))  # --hypothesis-profile goes before it
+
+
+def is_loopback(address: object) -> bool:
+    """Tell whether a socket address stays on this machine: a unix socket, or a loopback host."""
+    if not isinstance(address, tuple):
+        return True
+    host = str(address[0])
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_guard() -> Iterator[None]:
+    """Fail any test that connects to an address outside this machine.
+
+    The failure is no OSError, so that code which rightly survives a dead network cannot hide it.
+    """
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def refuse_outside(address: object) -> None:
+        if not is_loopback(address):
+            pytest.fail(f"a test tried to connect to {address}; only loopback addresses and unix sockets are allowed")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        refuse_outside(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        refuse_outside(address)
+        return connect_ex(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        yield
