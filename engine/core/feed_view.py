@@ -34,9 +34,7 @@ def apply_feed(view: FeedView, event: FeedEvent, sequence: int, at_ms: int) -> F
     assert sequence == view.sequence + 1, (sequence, view.sequence)
     match event:
         case PriceObserved():
-            return replace(
-                view, sequence=sequence, at_ms=at_ms, price=event, price_ms=at_ms, price_sequence=sequence
-            )
+            return replace(view, sequence=sequence, at_ms=at_ms, price=event, price_ms=at_ms, price_sequence=sequence)
         case CandlesClosed():
             last = dict(view.last_candle_ms)
             if event.candles:

@@ -141,7 +141,9 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.OrderCancelRequested: lambda e, _: f"Cancelling order: {e.reason}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
-    ev.DiscrepancyFound: lambda e, _: f"Discrepancy in {e.subject}: expected {e.expected}, found {e.actual}; {e.action}",
+    ev.DiscrepancyFound: lambda e, _: (
+        f"Discrepancy in {e.subject}: expected {e.expected}, found {e.actual}; {e.action}"
+    ),
     ev.PurchaseRecorded: _purchase,
     ev.SellTargetSet: _target,
     ev.SaleRecorded: _sale,

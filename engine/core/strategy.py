@@ -33,21 +33,28 @@ class Strategy(Protocol):
     instead of calling them faults (design, "Event catalogue").
     """
 
-    name: str
-    decision_version: int
+    @property
+    def name(self) -> str:
+        """Give the name that the config's `strategy` chooses it by."""
+        ...
+
+    @property
+    def decision_version(self) -> int:
+        """Give the version of its rules."""
+        ...
 
     def indicators(self) -> tuple[str, ...]:
         """Name the indicator specifications it reads, such as `rsi:14`."""
         ...
 
-    def amount(self, state: BotState) -> Decimal:
+    def amount(self, state: BotState, /) -> Decimal:
         """Say how much quote the next purchase spends, before fees."""
         ...
 
-    def screen(self, state: BotState, price: PriceObserved, at_ms: int) -> Hold | None:
+    def screen(self, state: BotState, price: PriceObserved, at_ms: int, /) -> Hold | None:
         """Rule an entry out by what needs no indicators, or let it pass."""
         ...
 
-    def vote(self, state: BotState, price: PriceObserved, indicators: IndicatorsObserved) -> Buy | Hold:
+    def vote(self, state: BotState, price: PriceObserved, indicators: IndicatorsObserved, /) -> Buy | Hold:
         """Decide by the indicators of the last closed candle."""
         ...

@@ -112,9 +112,7 @@ class PaperGateway:
         wanted = floor_to(order.quantity * self._settings.fill_fraction, rules.quantity_step)
         return min(max(wanted, rules.quantity_step), order.quantity - order.filled)
 
-    def _fill(
-        self, state: BotState, order: Order, price: Decimal, quantity: Decimal, liquidity: Liquidity
-    ) -> Fill:
+    def _fill(self, state: BotState, order: Order, price: Decimal, quantity: Decimal, liquidity: Liquidity) -> Fill:
         fees = state.config.fees
         percent = fees.maker if liquidity == "maker" else fees.taker
         fee_quote = price * quantity * percent / HUNDRED

@@ -72,8 +72,15 @@ class Gateway(Protocol):
     only then is a `sent` order resolved that way. `valid_ms` is how long a signed request can still be matched.
     """
 
-    repeats_create: bool
-    valid_ms: int
+    @property
+    def repeats_create(self) -> bool:
+        """Tell whether asking again is safe."""
+        ...
+
+    @property
+    def valid_ms(self) -> int:
+        """Give the validity window of a request, in milliseconds."""
+        ...
 
     async def create(self, state: BotState, order: Order) -> Outcome:
         """Place the order once, never retrying by itself."""
@@ -94,5 +101,3 @@ class Gateway(Protocol):
     def trades(self, state: BotState) -> tuple[OrderReport, ...]:
         """Report what happened to resting orders since they were last reported."""
         ...
-
-

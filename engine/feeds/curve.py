@@ -24,9 +24,9 @@ _BOTTOM: Final = 0.15  # the part of a crash's time in which it falls
 _VOLATILITY: Final = {"calm": 0.75, "trend": 1.0, "crash": 1.35}
 _SLOW: Final = ((43_200 * MINUTE_MS, 0.10), (5_760 * MINUTE_MS, 0.03))
 _FAST: Final = (
-    (170 * MINUTE_MS, 0.0120),
-    (67 * MINUTE_MS, 0.0100),
-    (23 * MINUTE_MS, 0.0040),
+    (150 * MINUTE_MS, 0.014),
+    (55 * MINUTE_MS, 0.012),
+    (21 * MINUTE_MS, 0.005),
     (7 * MINUTE_MS, 0.0014),
     (130_000, 0.0006),
     (37_000, 0.0002),
@@ -68,10 +68,10 @@ def _sum(waves: tuple[_Wave, ...], at_ms: int) -> float:
 
 
 class Curve:
-    """The price of a seed and a set of regimes, as a factor of the base price; it stays between 0.3 and 2.
+    """The price of a seed and a set of regimes, as a factor of the base price; it stays between 0.5 and 1.6.
 
     A regime holds for three hours and moves the price; nine tenths of the displacement are left three hours later,
-    so the price returns to its mean from wherever it was taken. Waves of 2 % over hours down to 0.02 % over seconds
+    so the price returns to its mean from wherever it was taken. Waves of 1.4 % over hours down to 0.02 % over seconds
     lie on top, higher in wild regimes. The caches only save time.
     """
 

@@ -122,8 +122,8 @@ def place_outages(scripted: tuple[ScriptedOutage, ...], start_ms: int) -> tuple[
         ConfigError: an outage begins before the market or has no length.
     """
     for index, outage in enumerate(scripted):
-        demand(outage.from_s >= 0, f"outages[{index}].from_s", outage.from_s, "0 or more seconds")
-        demand(outage.length_s > 0, f"outages[{index}].length_s", outage.length_s, "1 second or more")
+        demand(outage.from_s >= 0, f"scripted_outages[{index}].from_s", outage.from_s, "0 or more seconds")
+        demand(outage.length_s > 0, f"scripted_outages[{index}].length_s", outage.length_s, "1 second or more")
     return tuple(
         Outage(start_ms + each.from_s * 1000, start_ms + (each.from_s + each.length_s) * 1000, each.kind)
         for each in scripted

@@ -180,8 +180,8 @@ def _check(settings: SimulatedSettings) -> None:
         settings.maker_percent,
         settings.taker_percent,
     )
-    fine = settings.price / settings.price_tick
-    demand(1000 <= fine <= 10**12, "price_tick", settings.price_tick, "between a thousandth and 1e-12 of market.price")
+    least, most = settings.price / 10**12, settings.price / 1000
+    demand(least <= settings.price_tick <= most, "price_tick", settings.price_tick, f"from {least:f} to {most:f}")
     demand(1 <= settings.cadence_s <= _HOUR_S, "cadence_s", settings.cadence_s, "from 1 to 3600 seconds")
     named = set(settings.regimes)
     demand(named and named <= set(REGIMES), "regimes", list(settings.regimes), f"a list of {', '.join(REGIMES)}")

@@ -6,6 +6,7 @@ Owns the door before TA-Lib (a NaN inside reads as RSI 0.0, which reads as "buy"
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -74,13 +75,13 @@ def _admit(candles: Sequence[Candle]) -> _Columns | Refused:
     """Turn candles into columns, or refuse what must never reach TA-Lib."""
     if len(candles) < MIN_CANDLES:
         return Refused(f"{len(candles)} closed candles, and at least {MIN_CANDLES} are needed")
-    for earlier, later in zip(candles, candles[1:], strict=False):
+    for earlier, later in pairwise(candles):
         assert earlier.open_ms < later.open_ms, (earlier.open_ms, later.open_ms)
     for candle in candles:
-        prices = (float(candle.open), float(candle.high), float(candle.low), float(candle.close))
-        if not all(math.isfinite(price) and price > 0.0 for price in prices):
-            return Refused(f"the candle of {candle.open_ms} has a price that is not a number above 0")
-        if not (math.isfinite(float(candle.volume)) and candle.volume >= 0):
+        for price in (candle.open, candle.high, candle.low, candle.close):
+            if not (price.is_finite() and 0.0 < float(price) < math.inf):
+                return Refused(f"the candle of {candle.open_ms} has a price that is not a number above 0")
+        if not (candle.volume.is_finite() and 0.0 <= float(candle.volume) < math.inf):
             return Refused(f"the candle of {candle.open_ms} has a volume that is not a number of 0 or more")
     return _Columns(
         high=np.array([float(candle.high) for candle in candles]),

@@ -96,9 +96,9 @@ def recorded_at(body: bytes, stream: str, sequence: int) -> int:
 
 def _decode_slowly(body: bytes, stream: str, sequence: int, upcasters: Upcasters) -> Body:
     """Read a body that is not of today's shape: lift an older one, or say what is wrong."""
-    if len(body) > MAX_BODY_BYTES:
-        raise _damaged(stream, sequence, f"it has {len(body)} bytes, of {MAX_BODY_BYTES} allowed")
     try:
+        if len(body) > MAX_BODY_BYTES:
+            raise _damaged(stream, sequence, f"it has {len(body)} bytes, of {MAX_BODY_BYTES} allowed")
         raw = msgspec.json.decode(body)
         payload, version = raw["e"], raw.get("v", 1)
         tag = payload["type"]

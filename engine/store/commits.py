@@ -6,7 +6,9 @@ Owns when a commit happens and who is told. Never knows what a commit is: the st
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from engine.core.errors import StorageError
 from engine.store.chains import Group
@@ -16,14 +18,14 @@ MAX_ROWS_A_COMMIT: Final = 1_000
 LINGER_S: Final = 1.0
 
 
-class Commit(NamedTuple):
+class Commit(msgspec.Struct, frozen=True):
     """What one commit makes durable: whole groups, and checkpoints."""
 
     groups: list[Group]
     checkpoints: list[Checkpoint]
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True):
     group: Group
     done: asyncio.Future[int]
     position: int
@@ -43,14 +45,12 @@ class CommitQueue:
     def __init__(
         self,
         write: Callable[[Commit], Awaitable[None]],
-        idle: Callable[[], Awaitable[None]],
         linger: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Start the task. `write` makes a commit durable, `idle` runs when nothing hurries, `linger` waits seconds."""
+        """Start the task. `write` makes a commit durable, `linger` waits for seconds."""
         self.pending_rows = 0
         self.commits = 0
         self._write = write
-        self._idle = idle
         self._linger = linger
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
@@ -65,6 +65,11 @@ class CommitQueue:
         self._task = self._loop.create_task(self._run())
         self._rider_timer: asyncio.Task[None] | None = None
 
+    @property
+    def is_dead(self) -> bool:
+        """Tell whether a fault ended the queue."""
+        return self._fault is not None
+
     def check(self) -> None:
         """Raise the fault that the queue died of, if it did."""
         if self._fault is not None:
@@ -73,7 +78,7 @@ class CommitQueue:
 
     def put(self, group: Group, position: int, *, urgent: bool) -> asyncio.Future[int]:
         """Queue a group; the future gives `position` once the group is durable."""
-        done: asyncio.Future[int] = self._loop.create_future()
+        done: asyncio.Future[int] = asyncio.Future(loop=self._loop)
         self._waiting.append(_Waiting(group, done, position))
         self._put += 1
         self.pending_rows += len(group.rows)
@@ -106,7 +111,8 @@ class CommitQueue:
 
     def _hurry_all(self) -> None:
         self._hurry = self._put
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     async def _hurry_riders(self) -> None:
         await self._linger(LINGER_S)
@@ -120,7 +126,6 @@ class CommitQueue:
                 while self._written < self._hurry:
                     await self._commit()
                     await self._linger(0)  # those just woken join the next commit: half-filled ones would alternate
-                await self._idle()
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for a task that ended
             self._die(error)
 

@@ -35,7 +35,7 @@ class StateDirectory:
         """
         try:
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-            _make_private(path, os.stat(path), _PRIVATE_DIRECTORY)
+            _make_private(path, path.stat(), _PRIVATE_DIRECTORY)
             for name in FILE_NAMES:
                 _check_file(path / name)
             return cls(path, _locked(path / LOCK_NAME))
@@ -83,7 +83,7 @@ def _check_file(path: Path) -> None:
 
 
 def _locked(path: Path) -> int:
-    """Open and lock the lock file. Taken again if the file was replaced while we waited for nothing: then two could hold it."""
+    """Open and lock the lock file, again if another file took its name meanwhile: else two could hold the directory."""
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
         try:

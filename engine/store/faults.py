@@ -36,11 +36,13 @@ def write_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | Lo
 def read_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | LogDamagedError:
     """Give the fault for an error met while reading `path`."""
     name = getattr(error, "sqlite_errorname", None) or ""
-    if isinstance(error, OSError) or name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_BUSY", "SQLITE_LOCKED")):
+    if isinstance(error, OSError) or name.startswith(
+        ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_BUSY", "SQLITE_LOCKED")
+    ):
         return StorageError(f"{path} could not be read ({error}): see to the permissions, and try again")
     return damaged_fault(error, path)
 
 
-def damaged_fault(error: Exception, path: Path) -> LogDamagedError:
-    """Give the fault for bytes that SQLite cannot make sense of."""
+def damaged_fault(error: object, path: Path) -> LogDamagedError:
+    """Give the fault for a file whose content makes no sense."""
     return LogDamagedError(f"{path} is damaged ({error}): restore its newest backup, or move it away to begin anew")

@@ -10,11 +10,12 @@ LOG_FORMAT: Final = 1
 APPLICATION_ID: Final = 0x6B72_6C67  # "krlg"
 
 LOG_NAME: Final = "events.db"
+WAL_NAME: Final = f"{LOG_NAME}-wal"
 WITNESS_NAME: Final = "events.head"
 LOCK_NAME: Final = "engine.lock"
-FILE_NAMES: Final = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", WITNESS_NAME, LOCK_NAME)
+FILE_NAMES: Final = (LOG_NAME, WAL_NAME, f"{LOG_NAME}-shm", WITNESS_NAME, LOCK_NAME)
 
-CREATE: Final = f"""
+CREATE: Final = f"""  -- the tables of a new log, all or none
 BEGIN IMMEDIATE;
 
 CREATE TABLE stream (
@@ -55,14 +56,14 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {LOG_FORMAT};
 
 COMMIT;
-"""
+"""  # noqa: S608 - nothing but constants of this module
 
 SETTINGS: Final[dict[str, str | int]] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: a commit that returned survives a power cut
     "fullfsync": 1,
     "checkpoint_fullfsync": 1,
-    "wal_autocheckpoint": 4_000,  # pages; only a backstop, the store folds the WAL in when it is idle
+    "wal_autocheckpoint": 1000,  # pages; a WAL that is soon written over again halves the price of a commit
     "busy_timeout": 0,
     "foreign_keys": 1,
     "trusted_schema": 0,

@@ -15,12 +15,13 @@ from engine.core.events import (
     TrailingActivated,
     TrailingStarted,
 )
+from engine.core.feed_view import FeedView
 from engine.core.lots import target_price
 from engine.core.market import MarketRules
 from engine.core.reducers.blindness import is_blind
 from engine.core.reducers.trading import skip_key
 from engine.core.state import ENTRY, BotState
-from engine.core.strategy import Hold, Strategy
+from engine.core.strategy import Buy, Hold, Strategy
 from engine.core.units import HUNDRED, ceil_to, change_percent, floor_to
 
 RESERVE_STEP = Decimal("1e-8")
@@ -77,6 +78,45 @@ def consider_entry(draft: Draft, price: PriceObserved) -> None:
         _enter(draft, price, strategy.amount(state), intent.reason)
 
 
+def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold:
+    """Say whether the last price would lead to a purchase, and if not why; for an operator who asks."""
+    price, at_ms, rules = market.price, market.price_ms, market.rules
+    assert price is not None
+    assert at_ms is not None
+    if rules is None:
+        return Hold("rules", "the market has not told its rules yet")
+    held = _standing_reason(state, at_ms)
+    if held is not None:
+        return held
+    skip = _screened(strategy, state, price, at_ms, rules)
+    if isinstance(skip, IndicatorsSkipped):
+        numbers = {"change_percent": f"{skip.change_percent:.4f}", "from_price": str(skip.from_price)}
+        text = f"price moved {skip.change_percent:.2f}% from the last purchase, {skip.threshold_percent}% is needed"
+        return Hold(skip.rule, text, numbers)
+    if skip is not None:
+        return skip
+    indicators = market.indicators.get(state.config.timeframe)
+    if indicators is None or indicators.refused is not None:
+        return Hold("indicators", "no indicators" if indicators is None else f"no indicators: {indicators.refused}")
+    return strategy.vote(state, price, indicators)
+
+
+def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
+    """Give what keeps the bot from considering an entry at all."""
+    if state.paused:
+        return Hold("paused", "the bot is paused")
+    if state.connectivity.failure_count:
+        failures = str(state.connectivity.failure_count)
+        return Hold("connectivity", f"{failures} connectivity checks failed in a row", {"failures": failures})
+    if state.open_buy is not None:
+        return Hold("open_buy", "a buy order is open", {"order": state.open_buy.client_order_id})
+    if ENTRY in state.trails:
+        return Hold("buy_trail", "a buy trail is following the price", {"status": state.trails[ENTRY].status})
+    if at_ms < state.entry_hold_ms:
+        return Hold("rejected", "the exchange refused the last buy, and it is not time to try again")
+    return None
+
+
 def _screened(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules
 ) -> Hold | IndicatorsSkipped | None:
@@ -122,7 +162,9 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
     """Rule out an entry that limits, budget, balance or the exchange's minimums would not bear."""
     config = state.config
     if len(state.lots) >= config.max_open_lots:
-        return Hold("max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))})
+        return Hold(
+            "max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))}
+        )
     limit_price, quantity = _sized(state, price, amount, rules)
     if quantity < rules.min_quantity or quantity * limit_price < rules.min_notional:
         numbers = {"amount": str(amount), "min_notional": str(rules.min_notional)}
@@ -157,9 +199,7 @@ def _sale_is_possible(state: BotState, quantity: Decimal, price: Decimal, rules:
     return held * target >= rules.min_notional
 
 
-def _sized(
-    state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules
-) -> tuple[Decimal, Decimal]:
+def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> tuple[Decimal, Decimal]:
     """Give price and quantity of a buy: limit buys at min(last, ask), price and quantity rounded down."""
     by_market = state.config.buy_order_type in {"market", "trailing_market"}
     wanted = price.buy_price if by_market else min(price.last, price.buy_price)

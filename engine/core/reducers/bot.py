@@ -63,9 +63,15 @@ def _command_received(state: BotState, event: CommandReceived, at_ms: int) -> Bo
             return state
 
 
-def _unchanged(
-    state: BotState, _event: SessionStopped | FeedAttached | FeedDetached | PricesSkipped | TimerFired, _at_ms: int
-) -> BotState:
+def _feed_attached(state: BotState, event: FeedAttached, _at_ms: int) -> BotState:
+    return replace(state, attached=event.feed)
+
+
+def _feed_detached(state: BotState, _event: FeedDetached, _at_ms: int) -> BotState:
+    return replace(state, attached=None)
+
+
+def _unchanged(state: BotState, _event: SessionStopped | PricesSkipped | TimerFired, _at_ms: int) -> BotState:
     return state
 
 
@@ -73,8 +79,8 @@ REDUCERS: Final[Table] = {
     ConfigChanged: _config_changed,
     SessionStarted: _session_started,
     SessionStopped: _unchanged,
-    FeedAttached: _unchanged,
-    FeedDetached: _unchanged,
+    FeedAttached: _feed_attached,
+    FeedDetached: _feed_detached,
     PricesSkipped: _unchanged,
     BalancesObserved: _balances_observed,
     TimerFired: _unchanged,

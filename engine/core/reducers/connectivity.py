@@ -35,9 +35,7 @@ def _backoff_started(state: BotState, event: BackoffStarted, at_ms: int) -> BotS
 
 
 def _restored(state: BotState, _event: ConnectivityRestored, at_ms: int) -> BotState:
-    new = replace(
-        state.connectivity, failure_count=0, first_failure_ms=None, outage=False, backoff_until_ms=None
-    )
+    new = replace(state.connectivity, failure_count=0, first_failure_ms=None, outage=False, backoff_until_ms=None)
     return leave_blindness(replace(state, connectivity=new), at_ms)
 
 

@@ -93,9 +93,7 @@ def _accepted(state: BotState, event: OrderAccepted, at_ms: int) -> BotState:
     order = state.order(event.client_order_id)
     if order is None or order.status not in {"requested", "sent", "unknown"}:
         return state
-    return _store(
-        state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms)
-    )
+    return _store(state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms))
 
 
 def _hold_ms(rejections: int) -> int:

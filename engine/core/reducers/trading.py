@@ -72,9 +72,7 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
     if not event.closed:
         return with_watch(state)
     won = realised > 0
-    stats = replace(
-        stats, winning_trades=stats.winning_trades + won, losing_trades=stats.losing_trades + (not won)
-    )
+    stats = replace(stats, winning_trades=stats.winning_trades + won, losing_trades=stats.losing_trades + (not won))
     return _close(replace(set_aside(state, event.lot), stats=stats), event.lot, "closed", at_ms)
 
 

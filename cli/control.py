@@ -1,0 +1,53 @@
+"""`pause`, `resume`, `reset-trailing`, `stop`: commands to the engine that runs in a state directory."""
+
+import getpass
+from pathlib import Path
+
+import click
+
+from cli.options import json_option, state_dir_option
+from cli.render import echo_json
+from engine.runtime.control import Request, send_command
+
+
+def _send(command: str, bot: str | None, state_dir: Path, done: str, *, as_json: bool) -> None:
+    reply = send_command(state_dir, Request(command, bot, by=getpass.getuser()))
+    if as_json:
+        echo_json({"command": command, "bots": reply.bots})
+    else:
+        click.echo(f"{done}: {', '.join(reply.bots)}")
+
+
+@click.command(epilog="Example:  krypto-engine pause btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def pause(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Stop a running BOT from trading; what rests at the exchange stays there, fills are still booked."""
+    _send("pause", bot, state_dir, "paused", as_json=as_json)
+
+
+@click.command(epilog="Example:  krypto-engine resume btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def resume(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Let a paused BOT trade again."""
+    _send("resume", bot, state_dir, "resumed", as_json=as_json)
+
+
+@click.command("reset-trailing", epilog="Example:  krypto-engine reset-trailing btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def reset_trailing(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Forget the watermarks of a running BOT; lots still to be sold wait for their targets anew."""
+    _send("reset-trailing", bot, state_dir, "trailing reset", as_json=as_json)
+
+
+@click.command(epilog="Example:  krypto-engine stop")
+@state_dir_option
+@json_option
+def stop(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Stop the engine in order: every bot is laid down and its state saved."""
+    _send("stop", None, state_dir, "stopped", as_json=as_json)

@@ -1,0 +1,106 @@
+"""The command line: one file per verb, each loaded only when asked for.
+
+Owns the group, the exit codes and the one way errors are shown. Looking verbs start without an event loop, an exchange
+library or a data frame.
+"""
+
+import importlib
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+from engine.core.errors import EngineError
+
+VERBS: Final = {
+    "run": "cli.run",
+    "replay": "cli.replay",
+    "inspect-state": "cli.inspect_state",
+    "verify": "cli.verify",
+    "validate-config": "cli.validate_config",
+    "pause": "cli.control",
+    "resume": "cli.control",
+    "reset-trailing": "cli.control",
+    "stop": "cli.control",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds a verb's module by name and imports it on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the verbs in the order a newcomer meets them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and give its command."""
+        del ctx
+        module = VERBS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which verb was probably meant when there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        from engine import __version__
+
+        click.echo(f"krypto-engine {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with:  krypto-engine run -c docs/examples/first-bot.yml --speed 720 --for 12h",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when something unexpected fails.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:  # noqa: FBT001 - click's signature
+    """Trade by an event log: every decision is recorded, replayable, and survives any crash.
+
+    The log is the bot. `run` trades, `inspect-state` shows what the bot holds and why, `replay` tells its story and
+    proves that deciding again gives the same.
+    """
+    ctx.obj = verbose
+
+
+def main() -> NoReturn:
+    """Run the command line; faults become one sentence on stderr and an exit code."""
+    verbose = bool({"-v", "--verbose"} & set(sys.argv[1:2]))
+    try:
+        result: Any = cli.main(prog_name="krypto-engine", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except EngineError as error:
+        if verbose:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        if verbose:
+            raise
+        click.echo(f"Error: unexpected {type(error).__name__}: {error} (run with -v for the traceback)", err=True)
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,152 @@
+"""`replay`: tell a bot's story from its log, check it, or decide it all again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from cli.options import json_option, open_log, state_dir_option
+from cli.render import clean, clock_text, dim, echo_json, status
+from cli.telling import coloured
+from engine.core.errors import LogDamagedError, ReplayDivergedError
+from engine.core.narration import line, narrate
+from engine.runtime.examine import Moment, story
+from engine.runtime.replica import known_bot
+
+if TYPE_CHECKING:
+    from engine.runtime.redecide import RedecideReport
+    from engine.store.port import Recorded
+    from engine.store.reader import LogReader
+
+
+@click.command(
+    epilog="Examples:\n\n  krypto-engine replay btc-dca\n\n  krypto-engine replay btc-dca --at 120 --events\n\n"
+    "  krypto-engine replay btc-dca --verify --redecide"
+)
+@click.argument("bot", required=False)
+@click.option("--at", help="Stop at this event or UTC time, such as 120 or 2025-11-03T10:30:00Z.")
+@click.option("--events", is_flag=True, help="Print every event as the log holds it, the feed's too.")
+@click.option("--verify", "verify_", is_flag=True, help="Check sequences, checksums, witness, digests and state file.")
+@click.option("--redecide", "redecide_", is_flag=True, help="Decide every observation again and compare.")
+@state_dir_option
+@json_option
+@click.pass_context
+def replay(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
+    bot: str | None,
+    at: str | None,
+    events: bool,  # noqa: FBT001 - click's signature
+    verify_: bool,  # noqa: FBT001 - click's signature
+    redecide_: bool,  # noqa: FBT001 - click's signature
+    state_dir: Path,
+    as_json: bool,  # noqa: FBT001 - click's signature
+) -> None:
+    """Tell the story of BOT from its log, in the words of `run`.
+
+    With --verify or --redecide nothing is told, and the exit code is 6 if the log is damaged or deciding again
+    gave something else.
+    """
+    until = None if at is None else Moment.parse(at)
+    with open_log(state_dir) as reader:
+        bot_id = known_bot(reader, bot)
+        code = 0
+        if verify_:
+            code = code or _verify(reader, bot_id, state_dir, as_json=as_json)
+        if redecide_:
+            code = code or _redecide(reader, bot_id, as_json=as_json)
+        if not verify_ and not redecide_:
+            _tell(reader, bot_id, until, events=events, as_json=as_json)
+    ctx.exit(code)
+
+
+def _tell(reader: "LogReader", bot_id: str, until: Moment | None, *, events: bool, as_json: bool) -> None:
+    for recorded, replica in story(reader, bot_id, until):
+        if as_json:
+            if events or recorded.stream.startswith("bot:"):
+                echo_json(_as_record(recorded))
+            continue
+        if events:
+            _show_event(recorded)
+            continue
+        assert recorded.stream.startswith("feed:") or replica.state is not None
+        if replica.state is None or recorded.stream.startswith("feed:"):
+            continue
+        event: Any = recorded.event
+        text = narrate(event, replica.state.config)
+        if text is not None:
+            told = coloured(event, line(bot_id, clean(text)))
+            click.echo(f"{dim(clock_text(recorded.at_ms))}  {told}")
+
+
+def _as_record(recorded: "Recorded") -> dict[str, object]:
+    return {
+        "position": recorded.position,
+        "stream": recorded.stream,
+        "sequence": recorded.sequence,
+        "at": recorded.at_ms,
+        "cause": recorded.cause,
+        "event": recorded.event,
+        "checksum": recorded.checksum.hex(),
+    }
+
+
+def describe(recorded: "Recorded") -> str:
+    """Write an event on one line: where it stands, what it is, what it carries."""
+    fields = msgspec.to_builtins(recorded.event)
+    tag = fields.pop("type")
+    shown = " ".join(f"{key}={msgspec.json.encode(value).decode()}" for key, value in fields.items())
+    return clean(f"{recorded.stream} {recorded.sequence}  {tag}  {shown}"[:400])
+
+
+def _show_event(recorded: "Recorded") -> None:
+    cause = f"  <- {recorded.cause.stream} {recorded.cause.sequence}" if recorded.cause is not None else ""
+    click.echo(f"{dim(clock_text(recorded.at_ms))}  {describe(recorded)}{dim(cause)}")
+
+
+def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool) -> int:
+    from engine.runtime.examine import check_digests, file_difference
+    from engine.runtime.projection_writer import state_file_path
+    from engine.store.verification import verify as check
+
+    report = check(reader)
+    digests = check_digests(reader, bot_id) if report.is_sound else None
+    difference = file_difference(reader, bot_id, state_file_path(state_dir, bot_id)) if report.is_sound else None
+    sound = report.is_sound and digests is not None and not digests.differing
+    if as_json:
+        echo_json({"verify": report, "digests": digests, "state_file": difference})
+        return 0 if sound else LogDamagedError.exit_code
+    click.echo(f"{status('sound' if sound else 'damaged', good=sound)}  {report.rows} events, witness and tags checked")
+    for damage in report.damages:
+        click.echo(f"  {damage.stream} event {damage.sequence}: {clean(damage.what)}")
+    if digests is not None:
+        click.echo(f"  {digests.checked} session ends fold to the state they name, {len(digests.differing)} do not")
+    if sound:
+        click.echo("  state file: " + (difference or "equal to the log"))
+    return 0 if sound else LogDamagedError.exit_code
+
+
+def _redecide(reader: "LogReader", bot_id: str, *, as_json: bool) -> int:
+    from engine.runtime.redecide import redecide
+
+    report = redecide(reader, bot_id)
+    if as_json:
+        echo_json({"redecide": report})
+    else:
+        _show_redecide(report)
+    return 0 if report.is_faithful else ReplayDivergedError.exit_code
+
+
+def _show_redecide(report: "RedecideReport") -> None:
+    counted = f"{report.observations} observations decided again, {report.decisions} decisions compared"
+    if not report.divergences:
+        click.echo(f"{status('identical', good=True)}  {counted}")
+        return
+    word = "newer rules differ" if report.is_faithful else "diverged"
+    click.echo(f"{status(word, good=report.is_faithful)}  {counted}")
+    for divergence in report.divergences[:20]:
+        cause = divergence.cause
+        where = f"after {cause.stream} {cause.sequence}" if cause is not None else ""
+        click.echo(f"  at event {divergence.sequence}, {clock_text(divergence.at_ms)} {where}")
+        click.echo(f"    recorded  {divergence.recorded if divergence.recorded is not None else 'nothing'}")
+        click.echo(f"    decided   {divergence.decided if divergence.decided is not None else 'nothing'}")

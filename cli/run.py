@@ -1,0 +1,124 @@
+"""`run`: trade, tell the story as it happens, and sum up at the end."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option
+from cli.summary import show_summary
+from cli.telling import Teller
+from engine.core.errors import ConfigError
+from engine.runtime.config_file import LoadedConfig, load_config
+
+if TYPE_CHECKING:
+    from engine.runtime.supervisor import Engine, Outcome
+
+UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+EXIT_BY_SIGNAL = {"SIGINT": 130, "SIGTERM": 143}
+
+
+class Speed(click.ParamType):
+    """Market seconds a second: a number above 0, or `max`."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Read the option; None means as fast as it goes."""
+        if value == "max":
+            return None
+        try:
+            speed = float(value)
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed <= 1_000_000:  # noqa: PLR2004 - a million market seconds a second, or max
+            self.fail(f"{value!r} is no speed: give a number from above 0 to 1000000, or max", param, ctx)
+        return speed
+
+
+class Duration(click.ParamType):
+    """A time span such as 90s, 30m, 12h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the option as milliseconds."""
+        text = str(value)
+        number, unit = text[:-1], text[-1:]
+        if unit not in UNITS_MS or not number.isascii() or not number.isdigit() or not 0 < int(number) < 100_000:  # noqa: PLR2004
+            self.fail(f"{text!r} is no time span: write it as 90s, 30m, 12h or 7d", param, ctx)
+        return int(number) * UNITS_MS[unit]
+
+
+@click.command(
+    epilog="Examples:\n\n  krypto-engine run -c bot.yml\n\n  krypto-engine run -c btc.yml -c eth.yml --speed max\n\n"
+    "  krypto-engine run -c docs/examples/first-bot.yml --speed 720 --for 12h"
+)
+@click.option(
+    "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bot's YAML file."
+)
+@click.option("--speed", type=Speed(), default="1", show_default=True, help="Market seconds a second, or max.")
+@click.option("--for", "for_ms", type=Duration(), help="Stop after this much market time, such as 12h.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
+@json_option
+@click.pass_context
+def run(  # noqa: PLR0913 - one parameter an option
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    speed: float | None,
+    for_ms: int | None,
+    quiet: bool,  # noqa: FBT001 - click's signature
+    as_json: bool,  # noqa: FBT001 - click's signature
+) -> None:
+    """Run one or more bots, each from its own file, in one process on one log.
+
+    Ctrl-C, SIGTERM and `krypto-engine stop` end in order. Started again, every bot goes on where its log ends.
+    """
+    loaded = [load_config(path) for path in paths]
+    directory = one_directory(loaded)
+    teller = Teller([each.config for each in loaded], quiet=quiet, as_json=as_json)
+    outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller))
+    show_summary(directory, outcome, teller, as_json=as_json)
+    sys.stdout.flush()
+    ctx.exit(next((EXIT_BY_SIGNAL[reason] for reason in outcome.reasons if reason in EXIT_BY_SIGNAL), 0))
+
+
+def one_directory(loaded: list[LoadedConfig]) -> Path:
+    """Give the state directory that all configurations share.
+
+    Raises:
+        ConfigError: they name several.
+    """
+    directories = list(dict.fromkeys(each.state_dir for each in loaded))
+    if len(directories) > 1:
+        listed = ", ".join(str(each) for each in directories)
+        raise ConfigError(f"state_dir differs between the configurations ({listed}): one engine has one directory")
+    return directories[0]
+
+
+async def _run(
+    directory: Path, loaded: list[LoadedConfig], speed: float | None, for_ms: int | None, teller: Teller
+) -> "Outcome":
+    from engine.runtime.bootstrap import Surroundings
+    from engine.runtime.clock import SystemTime
+    from engine.runtime.entropy import draw_log_id
+    from engine.runtime.journal import Listener
+    from engine.runtime.supervisor import RunPlan, run_engine
+
+    def surroundings(listeners: tuple[Listener, ...]) -> Surroundings:
+        return Surroundings(directory, listeners, teller.say, draw_log_id)
+
+    def announce(engine: "Engine") -> None:
+        teller.announce(directory, engine)
+
+    return await run_engine(
+        directory,
+        [each.config for each in loaded],
+        RunPlan(speed, for_ms),
+        real_time=SystemTime(),
+        surroundings=surroundings,
+        listeners=(teller.listen,),
+        announce=announce,
+    )

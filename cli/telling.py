@@ -1,0 +1,94 @@
+"""What `run` prints while it runs: the story of each bot from its events, and a few lines about the program."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from cli.render import attention, clean, clock_text, dim, echo_json, signed
+from engine.core.config import BotConfig
+from engine.core.events import (
+    BackoffStarted,
+    ConfigChanged,
+    ConnectivityChecked,
+    ConnectivityRestored,
+    DiscrepancyFound,
+    Event,
+    OrderOutcomeUnknown,
+    OrderRejected,
+    OutageDeclared,
+    SaleRecorded,
+)
+from engine.core.identity import bot_stream
+from engine.core.narration import line, narrate
+
+if TYPE_CHECKING:
+    from engine.runtime.journal import Published
+    from engine.runtime.supervisor import Engine
+
+ALARMING: Final = (OutageDeclared, BackoffStarted, OrderRejected, OrderOutcomeUnknown, DiscrepancyFound)
+
+
+def coloured(event: Event, text: str) -> str:
+    """Give a line the colour of what it tells: gains and losses, trouble, routine."""
+    if isinstance(event, SaleRecorded):
+        return signed(event.profit, text)
+    if isinstance(event, ALARMING):
+        return attention(text)
+    if isinstance(event, ConnectivityChecked):
+        return dim(text) if event.reachable else attention(text)
+    if isinstance(event, ConnectivityRestored):
+        return click.style(text, fg="green")
+    return text
+
+
+class Teller:
+    """Prints events as lines or as JSON; remembers the last time so that program lines stand at it."""
+
+    def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, as_json: bool) -> None:
+        """Take the bots and how much to print."""
+        self._configs: Final = {bot_stream(config.bot_id): config for config in configs}
+        self._quiet: Final = quiet
+        self._as_json: Final = as_json
+        self._at_ms: Final[dict[str, int]] = {}
+        self.lines = 0
+
+    def listen(self, published: "Published") -> None:
+        """Tell a durable event."""
+        config = self._configs.get(published.stream)
+        if config is None:
+            return
+        event = published.event
+        self._at_ms[config.bot_id] = published.at_ms
+        if isinstance(event, ConfigChanged):
+            self._configs[published.stream] = event.config
+        if self._quiet:
+            return
+        if self._as_json:
+            echo_json({"bot": config.bot_id, "sequence": published.sequence, "at": published.at_ms, "event": event})
+            return
+        text = narrate(event, config)  # type: ignore[arg-type]
+        if text is not None:
+            self._print(published.at_ms, coloured(event, line(config.bot_id, clean(text))))
+
+    def say(self, bot_id: str, text: str) -> None:
+        """Tell a line about the program."""
+        if not self._quiet and not self._as_json:
+            self._print(self._at_ms.get(bot_id, 0), dim(line(bot_id, text)))
+
+    def announce(self, directory: Path, engine: "Engine") -> None:
+        """Say what runs, and what was recovered from the log."""
+        if self._as_json or self._quiet:
+            return
+        bots = [bot for world in engine.worlds for bot in world.bots]
+        click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
+        for bot in bots:
+            lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
+            if bot.state.stats.purchase_count or orders:
+                held = f"{lots} lots, {orders} open orders, {trails} trails"
+                click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {held}")))
+
+    def _print(self, at_ms: int, text: str) -> None:
+        self.lines += 1
+        click.echo(f"{dim(clock_text(at_ms))}  {text}")

@@ -1,0 +1,32 @@
+"""`validate-config`: check configurations without running anything."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from cli.options import json_option
+from cli.render import dim, echo_json, status
+from engine.runtime.bootstrap import check_configs
+from engine.runtime.config_file import load_config
+
+
+@click.command("validate-config", epilog="Example:  krypto-engine validate-config -c bot.yml")
+@click.option(
+    "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bot's YAML file."
+)
+@json_option
+def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    """Check configurations, each alone and all against each other and their markets."""
+    loaded = [load_config(path) for path in paths]
+    check_configs([each.config for each in loaded])
+    if as_json:
+        echo_json([{"source": each.source, "config": msgspec.to_builtins(each.config)} for each in loaded])
+        return
+    for each in loaded:
+        config = each.config
+        mode = "paper" if config.paper_trading else "live"
+        click.echo(
+            f"{status('ok', good=True)}  {each.source}: bot {config.bot_id}, {config.strategy} on {config.symbol} "
+            f"at {config.exchange}, {mode} {dim(f'(state in {each.state_dir})')}"
+        )

@@ -1,0 +1,125 @@
+"""What a configuration value may be: ranges per key, and the rules that bind keys to each other.
+
+Owns the one table that the loader enforces and docs/configuration.md shows.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from engine.core.config import BotConfig, changed_keys
+from engine.core.identity import is_bot_id
+from engine.core.market import TIMEFRAMES_MS
+from engine.core.state import BotState
+
+DAY_S: Final = 86_400
+
+
+class Range(msgspec.Struct, frozen=True):
+    """The numbers a key allows, both ends included."""
+
+    least: Decimal
+    most: Decimal
+    unit: str
+
+    def __contains__(self, value: Decimal) -> bool:
+        """Tell whether a number is allowed."""
+        return self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"from {self.least} to {self.most} {self.unit}".rstrip()
+
+
+def _range(least: str, most: str, unit: str) -> Range:
+    return Range(Decimal(least), Decimal(most), unit)
+
+
+RANGES: Final = {
+    "check_interval": _range("1", "86400", "seconds"),
+    "fees.maker": _range("0", "10", "percent"),
+    "fees.taker": _range("0", "10", "percent"),
+    "profit_target": _range("0.01", "1000", "percent"),
+    "budget": _range("1", "1000000000", "of the quote asset"),
+    "max_open_lots": _range("1", "1000", "lots"),
+    "buy_order_timeout": _range("1", "604800", "seconds"),
+    "sell_order_timeout": _range("1", "604800", "seconds"),
+    "trailing_buy_percent": _range("0.01", "50", "percent"),
+    "trailing_sell_percent": _range("0.01", "50", "percent"),
+    "trailing_max_gap": _range("2", "604800", "seconds"),
+    "connectivity_check_interval": _range("1", "86400", "seconds"),
+    "max_connectivity_failures": _range("1", "1000", "failures"),
+    "min_price_change_percent": _range("0", "100", "percent"),
+    "indicator_cache_ttl": _range("0", "86400", "seconds"),
+    "save_interval": _range("1", "86400", "seconds"),
+}
+
+STRATEGY_RANGES: Final = {
+    "amount_usd": _range("0.01", "1000000000", "of the quote asset"),
+    "min_interval_hours": _range("0", "8760", "hours"),
+    "max_price": _range("0", "1000000000000", "of the quote asset"),
+    "min_price": _range("0", "1000000000000", "of the quote asset"),
+    "indicators.rsi.period": _range("2", "200", "candles"),
+    "indicators.rsi.threshold": _range("0", "100", ""),
+    "indicators.stoch_rsi.period": _range("2", "200", "candles"),
+    "indicators.stoch_rsi.fast_k": _range("1", "100", "candles"),
+    "indicators.stoch_rsi.fast_d": _range("1", "100", "candles"),
+    "indicators.stoch_rsi.threshold": _range("0", "100", ""),
+    "indicators.ema.period": _range("2", "400", "candles"),
+    "indicators.macd.fast": _range("2", "200", "candles"),
+    "indicators.macd.slow": _range("2", "200", "candles"),
+    "indicators.macd.signal": _range("1", "200", "candles"),
+    "indicators.mfi.period": _range("2", "200", "candles"),
+    "indicators.mfi.threshold": _range("0", "100", ""),
+    "indicators.price_drop.candles": _range("1", "400", "candles"),
+    "indicators.price_drop.percent": _range("0.01", "99", "percent"),
+}
+
+FIXED_UNDER_LOTS: Final = ("exchange", "symbol", "market", "strategy")
+"""What may not change while the bot holds lots or has orders out: they belong to that market and those rules."""
+
+
+def problems(config: BotConfig) -> Iterator[str]:
+    """Name what is wrong between keys, one sentence each; ranges are the loader's."""
+    if not is_bot_id(config.bot_id):
+        yield (
+            f"bot_id is {config.bot_id!r}: use 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit "
+            "(and no device name such as 'con')"
+        )
+    if not config.base or not config.quote or "/" in config.quote or not config.symbol.isprintable():
+        yield f"symbol is {config.symbol!r}: write base and quote as in 'BTC/USD'"
+    if config.timeframe not in TIMEFRAMES_MS:
+        yield f"timeframe is {config.timeframe!r}: use one of {', '.join(TIMEFRAMES_MS)}"
+    if config.trailing_max_gap < 2 * config.check_interval:
+        yield (
+            f"trailing_max_gap is {config.trailing_max_gap} s, less than twice check_interval "
+            f"({config.check_interval} s), so every trail would be stale: use {2 * config.check_interval} or more"
+        )
+    for host in config.connectivity_hosts:
+        name, _, port = host.rpartition(":")
+        if not name or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:  # noqa: PLR2004
+            yield f"connectivity_hosts has {host!r}: write host and port as in '8.8.8.8:53', or [] for none"
+    if config.live or not config.paper_trading:
+        yield "live trading does not exist yet: set paper_trading to true and leave live out"
+
+
+def forbidden_change(state: BotState, config: BotConfig) -> str | None:
+    """Say why a bot with this state may not go on under that configuration, or None.
+
+    Source: decisions.md, "Identity"; issue, "Bad input".
+    """
+    old = state.config
+    changed = changed_keys(old, config)
+    if "paper_trading" in changed or "live" in changed:
+        return "a log that traded on paper is never continued live, nor the reverse: give the new bot another bot_id"
+    fixed = [key for key in changed if key in FIXED_UNDER_LOTS]
+    if fixed and (state.lots or state.orders):
+        key = fixed[0]
+        held = f"{len(state.lots)} lots and {len(state.orders)} open orders"
+        return (
+            f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r} while the bot holds {held} under the "
+            "old value: put it back until they are sold, or give the new bot another bot_id"
+        )
+    return None

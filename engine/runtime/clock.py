@@ -1,0 +1,94 @@
+"""The one place that asks what time it is or waits: real time, and the clock of a market that brings its own.
+
+Everything else is given a time. Durations are measured on the monotonic clock; wall time only labels.
+"""
+
+import asyncio
+import time
+from typing import Final, Protocol
+
+
+class RealTime(Protocol):
+    """Real time as the engine uses it; a simulated world gives its own."""
+
+    def monotonic_s(self) -> float:
+        """Give seconds on a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
+        """Wait for the event, at most `timeout_s`; tell whether it came."""
+        ...
+
+
+class SystemTime:
+    """Real time from the operating system and the event loop."""
+
+    def monotonic_s(self) -> float:
+        """Give seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
+        """Wait for the event, at most `timeout_s`; tell whether it came."""
+        try:
+            await asyncio.wait_for(event.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+class MarketClock:
+    """The clock of a market that waits for the bot: it stands still between two observations.
+
+    Source: decisions.md, "Markets without a network".
+    """
+
+    def __init__(self, now_ms: int) -> None:
+        """Start at the last recorded time, or at the market's first."""
+        self.now_ms = now_ms
+
+    def advance(self, to_ms: int) -> None:
+        """Go on to a later or equal time."""
+        assert to_ms >= self.now_ms, (to_ms, self.now_ms)
+        self.now_ms = to_ms
+
+
+class Pacer:
+    """Maps market time to real time: `speed` market seconds a second, or as fast as it goes (None)."""
+
+    YIELD_EVERY: Final = 64
+
+    def __init__(self, real_time: RealTime, speed: float | None, start_ms: int, wake: asyncio.Event) -> None:
+        """Start the mapping now; `wake` ends a wait early."""
+        assert speed is None or speed > 0, speed
+        self._real_time: Final = real_time
+        self._speed: Final = speed
+        self._start_ms: Final = start_ms
+        self._start_s: Final = real_time.monotonic_s()
+        self._wake: Final = wake
+        self._steps = 0
+
+    async def reach(self, at_ms: int) -> bool:
+        """Wait until market time `at_ms`; False if woken before it."""
+        if self._wake.is_set():
+            return False
+        if self._speed is None:
+            return await self._yield()
+        left_s = (at_ms - self._start_ms) / 1000 / self._speed - (self._real_time.monotonic_s() - self._start_s)
+        if left_s <= 0:
+            return await self._yield()
+        return not await self._real_time.wait(self._wake, left_s)
+
+    async def _yield(self) -> bool:
+        """Let other tasks run now and then, although there is nothing to wait for."""
+        self._steps += 1
+        if self._steps % self.YIELD_EVERY == 0:
+            await self._real_time.sleep(0)
+        return not self._wake.is_set()

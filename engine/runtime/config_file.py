@@ -1,0 +1,235 @@
+"""Reads configuration files: YAML text to a checked `BotConfig`, or one clear sentence.
+
+The one place where text from outside becomes configuration. Numbers are exact (never through a float), unknown keys
+are refused with the nearest known one, and a value is never printed where it might be a secret.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+import msgspec
+import yaml
+
+from engine.core.config import BotConfig
+from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
+from engine.core.errors import ConfigError
+from engine.core.identity import derived_bot_id
+from engine.core.units import MAX_AMOUNT, MAX_DECIMALS, is_sound
+from engine.runtime.markets import SETTINGS, market_keys, market_settings, paper_settings
+from engine.strategies.catalogue import PARAMS, STRATEGIES, strategy_for
+
+MAX_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 16
+STATE_DIR: Final = "data"
+SECRET_WORDS: Final = ("secret", "apikey", "api_key", "password", "passphrase", "private_key", "token")
+OWN_KEYS: Final = (*BotConfig.__struct_fields__, "state_dir")
+
+
+class LoadedConfig(msgspec.Struct, frozen=True):
+    """A checked configuration, the directory it names, and the file it came from."""
+
+    config: BotConfig
+    state_dir: Path
+    source: str
+
+
+class _ExactLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, whose decimals stay exact."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse aliases and deep nesting, then build the node."""
+        if self.check_event(yaml.AliasEvent):
+            raise ConfigError("YAML anchors and aliases (& and *) are not used here: write the value out")
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ConfigError(f"the file nests deeper than {MAX_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _exact_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    text = str(loader.construct_scalar(node)).replace("_", "").lower()
+    try:
+        return Decimal(text.replace(".inf", "Infinity").replace(".nan", "NaN"))
+    except InvalidOperation:
+        return Decimal(str(loader.construct_yaml_float(node)))
+
+
+def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [str(key.value) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(f"{key} is given twice: keep one of them")
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact_float)
+_ExactLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
+
+
+def load_config(path: Path) -> LoadedConfig:
+    """Read and check one configuration file.
+
+    Raises:
+        ConfigError: the file cannot be read or used; names key, value and remedy.
+    """
+    try:
+        return parse_config(_read(path), str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {os.strerror(error.errno or 0)}") from error
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"the file is larger than {MAX_BYTES // 1024} KiB, which no configuration is")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError("the file is not UTF-8 text") from error
+
+
+def parse_config(text: str, source: str) -> LoadedConfig:
+    """Check configuration text.
+
+    Raises:
+        ConfigError: names key, value and remedy.
+    """
+    try:
+        raw = yaml.load(text, _ExactLoader)  # noqa: S506 - a SafeLoader, made stricter
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        raise ConfigError(f"{where}this is not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    except ValueError as error:
+        raise ConfigError(f"a value cannot be read: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError("the file must hold keys and values, such as 'symbol: BTC/USD'")
+    _refuse_unknown(raw, OWN_KEYS, "")
+    _refuse_unsound(raw, "")
+    for key in ("exchange", "symbol"):
+        if key not in raw:
+            raise ConfigError(f"{key} is missing: add it, for instance {key}: {_EXAMPLES[key]}")
+    state_dir = raw.pop("state_dir", STATE_DIR)
+    if not isinstance(state_dir, str) or not state_dir or "\0" in state_dir:
+        raise ConfigError(f"state_dir is {state_dir!r}: name a folder, for instance state_dir: data")
+    return LoadedConfig(_checked(raw), Path(state_dir), source)
+
+
+_EXAMPLES: Final = {"exchange": "simulated", "symbol": "BTC/USD"}
+
+
+def _checked(raw: dict[str, Any]) -> BotConfig:
+    _refuse_exchange(raw["exchange"])
+    hints = get_type_hints(BotConfig)
+    values = {key: _converted(value, hints[key], key) for key, value in raw.items()}
+    _refuse_out_of_range(values, RANGES, "")
+    strategy = values.get("strategy", "dca")
+    if strategy not in STRATEGIES:
+        raise ConfigError(
+            f"strategy is {strategy!r}: use one of {', '.join(STRATEGIES)}{_nearest(strategy, STRATEGIES)}"
+        )
+    params = raw.get("strategy_params") or {}
+    _refuse_unknown_within(params, PARAMS[strategy], "strategy_params.")
+    _refuse_out_of_range(params, STRATEGY_RANGES, "strategy_params.")
+    values["strategy_params"] = msgspec.to_builtins(_converted(params, PARAMS[strategy], "strategy_params"))
+    market = raw.get("market") or {}
+    if not isinstance(market, dict):
+        raise ConfigError(f"market is {market!r}: it holds keys and values")
+    _refuse_unknown(market, market_keys(raw["exchange"]), "market.")
+    values["market"] = msgspec.to_builtins(market)
+    values.setdefault(
+        "bot_id",
+        derived_bot_id(values["exchange"], values["symbol"], strategy, paper=values.get("paper_trading", True)),
+    )
+    config = BotConfig(**values)
+    for problem in problems(config):
+        raise ConfigError(problem)
+    market_settings(config)
+    paper_settings(config)
+    strategy_for(config)
+    return config
+
+
+def _refuse_exchange(exchange: object) -> None:
+    if exchange in SETTINGS:
+        return
+    near = _nearest(str(exchange), SETTINGS)
+    raise ConfigError(
+        f"exchange is {exchange!r}: real exchanges cannot be traded yet, use 'simulated' or 'recorded'{near}"
+    )
+
+
+def _converted(value: Any, kind: Any, key: str) -> Any:
+    if isinstance(value, Decimal) and kind is int and value == value.to_integral_value():
+        value = int(value)
+    if isinstance(value, bool) and kind in {int, Decimal, str}:
+        raise ConfigError(f"{key} is {str(value).lower()}: a {_WORDS[kind]} is expected")
+    try:
+        return msgspec.convert(value, kind, strict=kind in {int, bool, str})
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$")
+        where = key + place.rstrip("`")
+        shown = value if not place else "not right"
+        raise ConfigError(f"{where} is {shown!r}: {reason[0].lower()}{reason[1:]}") from error
+
+
+_WORDS: Final[dict[Any, str]] = {int: "whole number", Decimal: "number", str: "text"}
+
+
+def _refuse_unknown(section: Mapping[Any, Any], known: Iterable[str], prefix: str) -> None:
+    for key in section:
+        if key in known:
+            continue
+        if any(word in str(key).lower().replace("-", "_") for word in SECRET_WORDS):
+            raise ConfigError(f"{prefix}{key} looks like a secret: secrets never stand in a configuration, remove it")
+        raise ConfigError(f"{prefix}{key} is no key that exists{_nearest(str(key), known) or ': remove it'}")
+
+
+def _refuse_unknown_within(section: Any, kind: type, prefix: str) -> None:
+    """Refuse unknown keys in a section and in the sections inside it."""
+    if not isinstance(section, dict):
+        raise ConfigError(f"{prefix.rstrip('.')} is {section!r}: it holds keys and values")
+    hints = get_type_hints(kind)
+    _refuse_unknown(section, hints, prefix)
+    for key, value in section.items():
+        if isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
+            _refuse_unknown_within(value, hints[key], f"{prefix}{key}.")
+
+
+def _refuse_unsound(value: Any, path: str) -> None:
+    """Refuse numbers that are not finite, too large, or finer than 18 decimals, wherever they stand."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_unsound(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_unsound(inner, f"{path}[{index}]")
+    elif isinstance(value, int | Decimal) and not is_sound(Decimal(value)):
+        limits = f"at most {MAX_AMOUNT:f}, with at most {MAX_DECIMALS} decimals"
+        raise ConfigError(f"{path} is {value}: a number here is finite, {limits}")
+
+
+def _refuse_out_of_range(values: Mapping[str, Any], ranges: Mapping[str, Range], prefix: str) -> None:
+    for path, allowed in ranges.items():
+        value: Any = values
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value) not in allowed:
+            raise ConfigError(f"{prefix}{path} is {value}: it must be {allowed}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f": did you mean {near[0]}?" if near else ""

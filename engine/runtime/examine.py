@@ -1,0 +1,236 @@
+"""Questions about a log: how did it stand then, which event set this value, why was nothing bought.
+
+Owns the answers as values; the command line renders them. Reads only, decides nothing but for the one question
+"and how does it stand now", which asks the strategy about the last price again.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.decider.entries import assess_entry
+from engine.core.errors import UsageError
+from engine.core.events import EntrySkipped, IndicatorsSkipped, SessionStopped
+from engine.core.instants import parse_utc
+from engine.core.projection import LogFile, StateFile, project
+from engine.core.strategy import Buy
+from engine.runtime.replica import BOT_PREFIX, Replica, Source, restore_bot, restore_view, walk
+from engine.runtime.schema import STATE_SCHEMA, state_digest
+from engine.store.port import Recorded
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A point of a bot's life: after its event `sequence`, or at the end of time `at_ms`."""
+
+    sequence: int | None = None
+    at_ms: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Moment":
+        """Read `--at`: a sequence such as 120, or an ISO 8601 time such as 2025-11-03T10:30:00Z.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        if text.isascii() and text.isdigit():
+            return cls(sequence=int(text))
+        try:
+            return cls(at_ms=parse_utc(text))
+        except ValueError:
+            raise UsageError(
+                f"--at is {text!r}: give a sequence such as 120, or a UTC time such as 2025-11-03T10:30:00Z"
+            ) from None
+
+    def is_before(self, recorded: Recorded) -> bool:
+        """Tell whether the event lies after this moment."""
+        if self.at_ms is not None:
+            return recorded.at_ms > self.at_ms
+        return (
+            self.sequence is not None and recorded.stream.startswith(BOT_PREFIX) and recorded.sequence > self.sequence
+        )
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """Why a value is what it is: the event that set it, and what caused that; None if it never changed."""
+
+    key: str
+    value: Any
+    event: Recorded | None
+    chain: tuple[Recorded, ...]
+
+
+class NoTrade(msgspec.Struct, frozen=True):
+    """Why nothing was bought: the last recorded reason, and how it stands at the last price."""
+
+    last: Recorded | None
+    now: str
+    numbers: dict[str, str]
+
+
+def story(source: Source, bot_id: str, until: Moment | None) -> Iterator[tuple[Recorded, Replica]]:
+    """Walk through a bot's life, event by event, with the state after each; feed events come along."""
+    replica = Replica()
+    for recorded in walk(source, bot_id):
+        if until is not None and until.is_before(recorded):
+            return
+        replica.fold(recorded)
+        yield recorded, replica
+
+
+def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
+    """Give the state file as it would have been at a moment, or now.
+
+    Raises:
+        UsageError: the bot did not exist yet.
+    """
+    if until is None:
+        state, head = restore_bot(source, bot_id)
+        view = None if state.attached is None else restore_view(source, state.attached)
+        replica = Replica()
+        replica.state, replica.head = state, head
+        if view is not None:
+            replica.views[view.feed] = view
+        elif (feed := _last_feed(source, bot_id)) is not None:
+            replica.views[feed] = restore_view(source, feed)
+        return _shown(replica)
+    replica = Replica()
+    for _, replica in story(source, bot_id, until):
+        pass
+    if replica.state is None:
+        raise UsageError(f"{bot_id} did not exist yet at that moment")
+    return _shown(replica)
+
+
+def _last_feed(source: Source, bot_id: str) -> str | None:
+    """Find the feed that a stopped bot listened to: its last session names it."""
+    from engine.core.identity import bot_stream
+
+    stream = bot_stream(bot_id)
+    head = source.head(stream)
+    for recorded in source.read(stream, after_sequence=max(0, head.sequence - 1)):
+        if isinstance(recorded.event, SessionStopped):
+            return next(iter(recorded.event.feeds), None)
+    return None
+
+
+def _shown(replica: Replica) -> StateFile:
+    assert replica.state is not None
+    assert replica.head is not None
+    last_price = replica.view.price.last if replica.view is not None and replica.view.price is not None else None
+    log = LogFile(replica.head.sequence, replica.head.checksum.hex())
+    return project(replica.state, last_price, log, replica.head.at_ms)
+
+
+def why(source: Source, bot_id: str, key: str) -> Setting:
+    """Find the event that gave a key of the state file its present value, and the chain of its causes.
+
+    Raises:
+        UsageError: there is no such key.
+    """
+    value: Any = None
+    setter: Recorded | None = None
+    seen: dict[tuple[str, int], Recorded] = {}
+    replica = Replica()
+    for recorded, replica in story(source, bot_id, None):
+        seen[recorded.stream, recorded.sequence] = recorded
+        if replica.state is None:
+            continue
+        now = look_up(_shown(replica), key)
+        if setter is None or now != value:
+            value, setter = now, recorded
+    return Setting(key, value, setter, tuple(_causes(setter, seen)))
+
+
+def _causes(recorded: Recorded | None, seen: dict[tuple[str, int], Recorded]) -> Iterator[Recorded]:
+    while recorded is not None and recorded.cause is not None:
+        recorded = seen.get((recorded.cause.stream, recorded.cause.sequence))
+        if recorded is not None:
+            yield recorded
+
+
+def look_up(file: StateFile, key: str) -> Any:
+    """Follow a dotted key such as `stats.total_profit` or `strategy_state.purchases.0.status` into a state file.
+
+    Raises:
+        UsageError: there is no such key; names those that are there.
+    """
+    node: Any = msgspec.to_builtins(file, builtin_types=(Decimal,))
+    walked: list[str] = []
+    for part in key.split("."):
+        if isinstance(node, list) and part.lstrip("-").isdigit():
+            node = node[int(part)] if -len(node) <= int(part) < len(node) else None
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        elif node is None:
+            return None
+        else:
+            inside = ".".join(walked) or "the state file"
+            there = ", ".join(node) if isinstance(node, dict) else "no keys"
+            raise UsageError(f"there is no key {key!r}: {inside} has {there}")
+        walked.append(part)
+    return node
+
+
+def why_no_trade(source: Source, bot_id: str) -> NoTrade:
+    """Find the last recorded reason not to buy, and assess the last price anew."""
+    last: Recorded | None = None
+    replica = Replica()
+    for recorded, replica in story(source, bot_id, None):
+        if isinstance(recorded.event, EntrySkipped | IndicatorsSkipped):
+            last = recorded
+    state, view = replica.state, replica.view
+    if state is None or view is None or view.price is None:
+        return NoTrade(last, "no price was seen yet", {})
+    from engine.strategies.catalogue import strategy_for
+
+    now = assess_entry(strategy_for(state.config), state, view)
+    if isinstance(now, Buy):
+        return NoTrade(last, f"nothing speaks against it: {now.reason}", {})
+    return NoTrade(last, now.text, now.numbers)
+
+
+class DigestCheck(msgspec.Struct, frozen=True):
+    """Whether the states that sessions ended with are what the fold gives; `differing` names sequences that are not."""
+
+    checked: int
+    differing: tuple[int, ...]
+
+
+def check_digests(source: Source, bot_id: str) -> DigestCheck:
+    """Fold a bot with every checksum recomputed, and compare each `session_stopped` with the state it names."""
+    replica, checked, differing = Replica(), 0, []
+    for recorded in walk(source, bot_id, verified=True):
+        event = recorded.event
+        if isinstance(event, SessionStopped) and event.schema == STATE_SCHEMA:
+            checked += 1
+            assert replica.state is not None
+            if state_digest(replica.state) != event.digest:
+                differing.append(recorded.sequence)
+        replica.fold(recorded)
+    return DigestCheck(checked, tuple(differing))
+
+
+def file_difference(source: Source, bot_id: str, path: Path) -> str | None:
+    """Say how the state file differs from what the log gives at the event the file names, or None if it does not."""
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+        sequence = int(content["log"]["sequence"])
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, OSError) as error:
+        return f"{path} is unreadable ({error}): it is written again at the next start"
+    head = source.head(f"{BOT_PREFIX}{bot_id}")
+    if sequence > head.sequence:
+        return f"{path} reflects event {sequence}, the log ends at {head.sequence}"
+    shown: dict[str, Any] = msgspec.json.decode(
+        msgspec.json.Encoder(decimal_format="number").encode(state_at(source, bot_id, Moment(sequence=sequence)))
+    )
+    for part in (shown, content):
+        part.get("stats", {}).pop("last_price", None)
+    if shown != content:
+        keys = ", ".join(key for key in shown if shown[key] != content.get(key)) or "keys that do not exist"
+        return f"{path} differs from the log in {keys}: it was edited by hand, and is written again at the next start"
+    return None

@@ -1,0 +1,72 @@
+"""Which markets there are, and how a config's `market` section becomes one.
+
+The section holds the market's own keys and those of the paper account; bots whose market keys are equal share a feed.
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.errors import ConfigError
+from engine.core.identity import feed_stream
+from engine.exchanges.paper import PaperSettings
+from engine.feeds.market import WaitingMarket
+from engine.feeds.recording import RecordedSettings
+from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
+
+SIMULATED: Final = "simulated"
+RECORDED: Final = "recorded"
+SETTINGS: Final[dict[str, type[SimulatedSettings] | type[RecordedSettings]]] = {
+    SIMULATED: SimulatedSettings,
+    RECORDED: RecordedSettings,
+}
+
+T = TypeVar("T")
+
+
+def market_keys(exchange: str) -> tuple[str, ...]:
+    """Name the keys that the `market` section of an exchange may hold."""
+    return (*SETTINGS[exchange].__struct_fields__, *PaperSettings.__struct_fields__)
+
+
+def _part(kind: type[T], config: BotConfig) -> T:
+    fields = getattr(kind, "__struct_fields__")  # noqa: B009 - a struct type's fields, whatever the type
+    section = {key: value for key, value in config.market.items() if key in fields}
+    try:
+        return msgspec.convert(section, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"market: {error}") from error
+
+
+def paper_settings(config: BotConfig) -> PaperSettings:
+    """Give how the paper account of this bot behaves."""
+    return _part(PaperSettings, config)
+
+
+def market_settings(config: BotConfig) -> SimulatedSettings | RecordedSettings:
+    """Give the settings of this bot's market.
+
+    Raises:
+        ConfigError: a key of `market` has a wrong type or is missing.
+    """
+    return _part(SETTINGS[config.exchange], config)
+
+
+def feed_of(config: BotConfig) -> str:
+    """Name the feed stream of this bot."""
+    return feed_stream(config.exchange, config.symbol, market_settings(config))
+
+
+def build_market(config: BotConfig) -> WaitingMarket:
+    """Make the market that this bot trades on.
+
+    Raises:
+        ConfigError: a setting is out of range, or the recording cannot be used.
+    """
+    settings = market_settings(config)
+    if isinstance(settings, SimulatedSettings):
+        return SimulatedMarket(config.symbol, config.base, config.quote, settings)
+    from engine.feeds.recorded import load_recording
+
+    return load_recording(config.symbol, config.base, config.quote, settings)

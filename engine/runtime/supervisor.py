@@ -1,0 +1,157 @@
+"""One engine process: its worlds, its control socket, its signals, and an orderly end.
+
+Owns the process's life. Worlds run side by side, each on its market's clock; the first storage fault stops them all.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.errors import UsageError
+from engine.runtime.bootstrap import Surroundings, open_worlds
+from engine.runtime.clock import RealTime
+from engine.runtime.control import ControlServer, Reply, Request
+from engine.runtime.journal import Listener
+from engine.runtime.schema import STATE_SCHEMA, VIEW_SCHEMA
+from engine.runtime.world import Command, World
+from engine.store.port import Checkpoint, Store
+from engine.store.sqlite import SqliteLog
+
+SIGNALS: Final = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}
+
+
+class RunPlan(msgspec.Struct, frozen=True):
+    """How to run: `speed` market seconds a second (None: as fast as it goes), at most `for_ms` of market time."""
+
+    speed: float | None = 1.0
+    for_ms: int | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run ended: the reason of each world, and the worlds as they were left."""
+
+    reasons: tuple[str, ...]
+    worlds: tuple[World, ...]
+
+
+class Engine:
+    """The worlds of one process, and the commands they take."""
+
+    def __init__(self, worlds: Sequence[World], real_time: RealTime) -> None:
+        """Take the worlds."""
+        self.worlds: Final = tuple(worlds)
+        self._real_time: Final = real_time
+        self._ended: Final = asyncio.Event()
+
+    async def run(self, plan: RunPlan) -> tuple[str, ...]:
+        """Run every world to its end; a fault in one ends all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._run(world, plan)) for world in self.worlds]
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        finally:
+            self._ended.set()
+        return tuple(task.result() for task in tasks)
+
+    async def _run(self, world: World, plan: RunPlan) -> str:
+        until_ms = None if plan.for_ms is None else world.clock.now_ms + plan.for_ms
+        return await world.run(self._real_time, plan.speed, until_ms)
+
+    def stop(self, reason: str) -> None:
+        """Ask every world for an orderly end."""
+        for world in self.worlds:
+            world.stop(reason)
+
+    async def handle(self, request: Request) -> Reply:
+        """Carry out a command.
+
+        Raises:
+            UsageError: no such bot, or several to choose from.
+        """
+        if request.command == "stop":
+            if request.bot is not None:
+                raise UsageError("stop ends the whole engine: leave the bot out, or pause that bot instead")
+            self.stop("stop")
+            await self._ended.wait()
+            return Reply(tuple(self._bots()))
+        bot_id = self._meant(request.bot)
+        world = self._bots()[bot_id]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        world.submit(Command(request.command, request.by, frozenset({bot_id}), done))
+        await done
+        return Reply((bot_id,))
+
+    def _bots(self) -> dict[str, World]:
+        return {bot.state.bot_id: world for world in self.worlds for bot in world.bots}
+
+    def _meant(self, bot_id: str | None) -> str:
+        known = self._bots()
+        if bot_id is None and len(known) == 1:
+            return next(iter(known))
+        if bot_id is None:
+            raise UsageError(f"several bots run here: name one of {', '.join(known)}")
+        if bot_id not in known:
+            raise UsageError(f"no bot {bot_id!r} runs here: there is {', '.join(known)}")
+        return bot_id
+
+
+async def run_engine(
+    directory: Path,
+    configs: Sequence[BotConfig],
+    plan: RunPlan,
+    *,
+    real_time: RealTime,
+    surroundings: Callable[[tuple[Listener, ...]], Surroundings],
+    listeners: tuple[Listener, ...],
+    announce: Callable[[Engine], None],
+) -> Outcome:
+    """Run bots in a state directory until stopped or done.
+
+    Raises:
+        EngineError: the directory, a configuration or the log refuses; or the log could not be written.
+    """
+    store = await SqliteLog.open(directory, linger=real_time.sleep)
+    try:
+        worlds = await open_worlds(store, configs, surroundings(listeners))
+        engine = Engine(worlds, real_time)
+        control = ControlServer(directory, engine.handle)
+        await control.start()
+        loop = asyncio.get_running_loop()
+        for number, name in SIGNALS.items():
+            loop.add_signal_handler(number, engine.stop, name)
+        announce(engine)
+        try:
+            reasons = await engine.run(plan)
+        finally:
+            await real_time.sleep(0)
+            await control.close()
+        save_checkpoints(store, worlds)
+        return Outcome(reasons, tuple(worlds))
+    finally:
+        await store.close()
+
+
+def save_checkpoints(store: Store, worlds: Sequence[World]) -> None:
+    """Leave the folded states behind, so that the next start and every look need not fold from the beginning."""
+    for world in worlds:
+        view = world.feed.durable
+        feed_head = store.head(view.feed)
+        if feed_head.sequence == view.sequence:
+            body = msgspec.json.encode(view)
+            store.save_checkpoint(Checkpoint(view.feed, view.sequence, VIEW_SCHEMA, feed_head.checksum, body))
+        for bot in world.bots:
+            state, head = bot.durable
+            body = msgspec.json.encode(state)
+            store.save_checkpoint(Checkpoint(bot.stream, head.sequence, STATE_SCHEMA, head.checksum, body))
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the first real error of a group."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

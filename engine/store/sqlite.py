@@ -1,0 +1,209 @@
+"""The log in SQLite: one file, one connection, one task that commits.
+
+Owns opening, writing and closing the log of a running engine. Never goes on after a fault, and never repairs.
+Source: design, "Storage".
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import aiosqlite
+
+from engine.core.errors import LogDamagedError, StorageError
+from engine.store.appender import Appender, Linger
+from engine.store.chains import Chains
+from engine.store.commits import Commit
+from engine.store.directory import StateDirectory, create_private
+from engine.store.faults import write_fault
+from engine.store.port import Checkpoint, Recorded
+from engine.store.reader import LogReader
+from engine.store.schema import CREATE, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
+from engine.store.witness import Witness, compare, read_witness
+
+MAX_ROWS_A_STATEMENT: Final = 100
+"""Up to so many rows go in one statement, which is a transaction by itself: one step on the thread, not three."""
+
+_EVENT: Final = "(?, ?, ?, ?, ?, ?)"
+_ADD_EVENT: Final = "INSERT INTO event VALUES " + _EVENT
+_ADD_STREAM: Final = "INSERT INTO stream VALUES (?, ?)"
+_ADD_CHECKPOINT: Final = "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?, ?)"
+
+
+class SqliteLog(Appender):
+    """The log of a running engine, which owns the state directory until `close`."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        connection: aiosqlite.Connection,
+        witness: Witness | None,
+        chains: Chains,
+        linger: Linger,
+        *,
+        notes: tuple[str, ...],
+    ) -> None:
+        """Take over what `open` has prepared; `notes` says what was odd about it."""
+        super().__init__(chains, linger)
+        self.notes = notes
+        self._reader = reader
+        self._connection = connection
+        self._witness = witness
+        self._resources = AsyncExitStack()
+        self._path = reader.path
+        self._files = {path: _identity(path) for path in (reader.path, reader.path.with_name(WAL_NAME))}
+
+    @classmethod
+    async def open(cls, directory: Path, *, linger: Linger, witness: bool = True) -> Self:
+        """Take the state directory, look at its log, make one if there is none, and get ready to write.
+
+        `linger` waits for seconds of real time. Raises DirectoryInUseError; ConfigError for a directory or files that
+        are not ours alone; LogDamagedError or LogTooNewError for a log that must not be continued, which is left as
+        it was; StorageError.
+        """
+        path = directory / LOG_NAME
+        async with AsyncExitStack() as stack:
+            stack.callback(StateDirectory.take(directory).release)
+            found = _look_at(path)
+            follower = None
+            if witness:
+                follower = Witness(directory / WITNESS_NAME, found.chains.position, found.checksum, linger)
+                stack.push_async_callback(follower.close)
+            connection = await _connected(path, is_new=found.is_new)
+            stack.push_async_callback(connection.close)
+            reader = stack.enter_context(LogReader(path))
+            log = cls(reader, connection, follower, found.chains, linger, notes=found.notes)
+            log._resources = stack.pop_all()
+        return log
+
+    @property
+    def covered(self) -> int:
+        """Give the position up to which the head witness vouches for the log, 0 where there is none."""
+        return self._witness.covered if self._witness else 0
+
+    async def cover(self, position: int) -> None:
+        """Return once the head witness covers a committed position; at once where there is no witness."""
+        if self._witness is not None:
+            await self._witness.cover(position)
+
+    def read(
+        self, stream: str | None = None, *, after_position: int = 0, after_sequence: int = 0, verified: bool = False
+    ) -> Iterator[Recorded]:
+        """Give the durable events in order of position, of one stream or of all: see `Store.read`."""
+        return self._reader.read(
+            stream, after_position=after_position, after_sequence=after_sequence, verified=verified
+        )
+
+    def checkpoint(self, stream: str, schema: str) -> Checkpoint | None:
+        """Give the stream's checkpoint, if it is of this schema and stands on a row of this log."""
+        return self._reader.checkpoint(stream, schema)
+
+    async def close(self) -> None:
+        """Make everything durable, fold the WAL into the file, and let go of the state directory."""
+        async with self._resources:
+            await self._queue.close()
+            if not self._queue.is_dead:
+                await self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def _write(self, commit: Commit) -> None:
+        """Make one commit: in one statement if it holds few events and nothing else, or else in a transaction."""
+        events = [row for group in commit.groups for row in group.rows]
+        streams = [stream for group in commit.groups for stream in group.streams]
+        try:
+            self._check_files()
+            if len(events) <= MAX_ROWS_A_STATEMENT and not streams and not commit.checkpoints:
+                await self._connection.execute(_ADD_EVENT + f", {_EVENT}" * (len(events) - 1), list(chain(*events)))
+            else:
+                await self._connection.execute("BEGIN IMMEDIATE")
+                await self._add_all(_ADD_STREAM, streams)
+                await self._add_all(_ADD_EVENT, events)
+                await self._add_all(_ADD_CHECKPOINT, [self._stored(checkpoint) for checkpoint in commit.checkpoints])
+                await self._connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise write_fault(error, self._path) from error
+        if self._witness is not None and events:
+            self._witness.follow(events[-1][0], bytes(events[-1][5]))
+
+    async def _add_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            await self._connection.executemany(statement, rows)
+
+    def _stored(self, checkpoint: Checkpoint) -> tuple[object, ...]:
+        stream_id = self._chains.stream_id(checkpoint.stream)
+        return stream_id, checkpoint.sequence, checkpoint.schema, checkpoint.checksum, checkpoint.body
+
+    def _check_files(self) -> None:
+        for path, identity in self._files.items():
+            if _identity(path) != identity:
+                raise StorageError(
+                    f"{path} was removed or replaced while the engine was writing it: stop whatever did that, put back "
+                    "the file or its newest backup, and start again"
+                )
+
+
+class _Found(NamedTuple):
+    """What a state directory held when it was opened."""
+
+    chains: Chains
+    checksum: bytes = b""
+    is_new: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _look_at(path: Path) -> _Found:
+    """Look at the log and its witness without changing either; raise if the log must not be continued."""
+    witness, wal = path.with_name(WITNESS_NAME), path.with_name(WAL_NAME)
+    sighting = read_witness(witness)
+    if not path.exists():
+        if wal.exists() and wal.stat().st_size:
+            raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
+        compare(sighting, 0, lambda _position: None, witness)
+        return _Found(Chains(), is_new=True)
+    with LogReader(path) as reader:
+        position = 0 if reader.is_new else reader.position()
+        compare(sighting, position, reader.checksum_at, witness)
+        if reader.is_new:
+            return _Found(Chains(), is_new=True)
+        notes = []
+        if sighting.unsound:
+            notes.append(f"{witness} had one damaged half; the other half vouches for the log")
+        if position and sighting.mark is None:
+            notes.append(f"{witness} was missing and is made anew: nothing shows whether the log had lost its end")
+        return _Found(Chains(reader.heads(), position), reader.checksum_at(position) or b"", notes=tuple(notes))
+
+
+async def _connected(path: Path, *, is_new: bool) -> aiosqlite.Connection:
+    """Open the writing connection with its settings, and make the tables of a new log."""
+    try:
+        create_private(path)
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            for name, value in SETTINGS.items():
+                await _set(connection, name, value, path)
+            if is_new:
+                await connection.executescript(CREATE)
+        except BaseException:
+            await connection.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise write_fault(error, path) from error
+    return connection
+
+
+async def _set(connection: aiosqlite.Connection, name: str, value: str | int, path: Path) -> None:
+    """Make a setting and read it back: one that SQLite does not take is a fault."""
+    await connection.execute(f"PRAGMA {name} = {value}")
+    found = [row[0] for row in await connection.execute_fetchall(f"PRAGMA {name}")]
+    if found != [value]:
+        raise StorageError(f"SQLite keeps {name} = {found} for {path}, where {value} is needed: use a local disk")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
