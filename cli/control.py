@@ -22,7 +22,7 @@ def _send(command: str, bot: str | None, state_dir: Path, done: str, *, as_json:
 @click.argument("bot", required=False)
 @state_dir_option
 @json_option
-def pause(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def pause(bot: str | None, state_dir: Path, as_json: bool) -> None:
     """Stop a running BOT from trading; what rests at the exchange stays there, fills are still booked."""
     _send("pause", bot, state_dir, "paused", as_json=as_json)
 
@@ -31,7 +31,7 @@ def pause(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT
 @click.argument("bot", required=False)
 @state_dir_option
 @json_option
-def resume(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def resume(bot: str | None, state_dir: Path, as_json: bool) -> None:
     """Let a paused BOT trade again."""
     _send("resume", bot, state_dir, "resumed", as_json=as_json)
 
@@ -40,7 +40,7 @@ def resume(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FB
 @click.argument("bot", required=False)
 @state_dir_option
 @json_option
-def reset_trailing(bot: str | None, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def reset_trailing(bot: str | None, state_dir: Path, as_json: bool) -> None:
     """Forget the watermarks of a running BOT; lots still to be sold wait for their targets anew."""
     _send("reset-trailing", bot, state_dir, "trailing reset", as_json=as_json)
 
@@ -48,6 +48,6 @@ def reset_trailing(bot: str | None, state_dir: Path, as_json: bool) -> None:  # 
 @click.command(epilog="Example:  krypto-engine stop")
 @state_dir_option
 @json_option
-def stop(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def stop(state_dir: Path, as_json: bool) -> None:
     """Stop the engine in order: every bot is laid down and its state saved."""
     _send("stop", None, state_dir, "stopped", as_json=as_json)

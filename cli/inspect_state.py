@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "inspect-state",
-    epilog="Examples:\n\n  krypto-engine inspect-state\n\n  krypto-engine inspect-state btc-dca --at 2025-11-03T10:30:00Z\n\n"
+    epilog="Examples:\n\n  krypto-engine inspect-state\n\n"
+    "  krypto-engine inspect-state btc-dca --at 2025-11-03T10:30:00Z\n\n"
     "  krypto-engine inspect-state btc-dca --why strategy_state.trailing_state.status\n\n"
     "  krypto-engine inspect-state btc-dca --why-no-trade",
 )
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 @click.option("--why-no-trade", is_flag=True, help="The last reason not to buy, with its numbers.")
 @state_dir_option
 @json_option
-def inspect_state(  # noqa: PLR0913 - one parameter an option
+def inspect_state(
     bot: str | None,
     at: str | None,
     key: str | None,
-    why_no_trade: bool,  # noqa: FBT001 - click's signature
+    why_no_trade: bool,
     state_dir: Path,
-    as_json: bool,  # noqa: FBT001 - click's signature
+    as_json: bool,
 ) -> None:
     """Show the state of BOT, or of every bot in the log; works while the engine runs.
 
@@ -77,7 +78,8 @@ def _show_state(file: StateFile) -> None:
             ("position", f"{plain(stats.current_position)} at last price {last}"),
             (
                 "bought",
-                f"{plain(strategy.total_purchased)} for {plain(strategy.total_spent)} in {strategy.purchase_count} purchases",
+                f"{plain(strategy.total_purchased)} for {plain(strategy.total_spent)}, "
+                f"in {strategy.purchase_count} purchases",
             ),
             ("connectivity", _connectivity(file)),
         ]

@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         from engine import __version__
 
@@ -71,7 +71,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when something unexpected fails.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_context
-def cli(ctx: click.Context, verbose: bool) -> None:  # noqa: FBT001 - click's signature
+def cli(ctx: click.Context, verbose: bool) -> None:
     """Trade by an event log: every decision is recorded, replayable, and survives any crash.
 
     The log is the bot. `run` trades, `inspect-state` shows what the bot holds and why, `replay` tells its story and

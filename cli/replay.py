@@ -12,7 +12,7 @@ from cli.telling import coloured
 from engine.core.errors import LogDamagedError, ReplayDivergedError
 from engine.core.narration import line, narrate
 from engine.runtime.examine import Moment, story
-from engine.runtime.replica import known_bot
+from engine.runtime.replica import Replica, known_bot
 
 if TYPE_CHECKING:
     from engine.runtime.redecide import RedecideReport
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 @state_dir_option
 @json_option
 @click.pass_context
-def replay(  # noqa: PLR0913 - one parameter an option
+def replay(
     ctx: click.Context,
     bot: str | None,
     at: str | None,
-    events: bool,  # noqa: FBT001 - click's signature
-    verify_: bool,  # noqa: FBT001 - click's signature
-    redecide_: bool,  # noqa: FBT001 - click's signature
+    events: bool,
+    verify_: bool,
+    redecide_: bool,
     state_dir: Path,
-    as_json: bool,  # noqa: FBT001 - click's signature
+    as_json: bool,
 ) -> None:
     """Tell the story of BOT from its log, in the words of `run`.
 
@@ -61,7 +61,8 @@ def replay(  # noqa: PLR0913 - one parameter an option
 
 
 def _tell(reader: "LogReader", bot_id: str, until: Moment | None, *, events: bool, as_json: bool) -> None:
-    for recorded, replica in story(reader, bot_id, until):
+    replica = Replica()
+    for recorded in story(reader, bot_id, until, replica):
         if as_json:
             if events or recorded.stream.startswith("bot:"):
                 echo_json(_as_record(recorded))
@@ -69,7 +70,6 @@ def _tell(reader: "LogReader", bot_id: str, until: Moment | None, *, events: boo
         if events:
             _show_event(recorded)
             continue
-        assert recorded.stream.startswith("feed:") or replica.state is not None
         if replica.state is None or recorded.stream.startswith("feed:"):
             continue
         event: Any = recorded.event

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from engine.runtime.supervisor import Engine, Outcome
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+ROUTINE_SPEED = 10
 EXIT_BY_SIGNAL = {"SIGINT": 130, "SIGTERM": 143}
 
 
-class Speed(click.ParamType):
+class Speed(click.ParamType[float | None]):
     """Market seconds a second: a number above 0, or `max`."""
 
     name = "speed"
@@ -38,7 +39,7 @@ class Speed(click.ParamType):
         return speed
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """A time span such as 90s, 30m, 12h or 7d."""
 
     name = "duration"
@@ -61,16 +62,22 @@ class Duration(click.ParamType):
 )
 @click.option("--speed", type=Speed(), default="1", show_default=True, help="Market seconds a second, or max.")
 @click.option("--for", "for_ms", type=Duration(), help="Stop after this much market time, such as 12h.")
+@click.option(
+    "--routine/--no-routine",
+    default=None,
+    help="Show passed checks, cache use and periodic saves; by default up to a speed of 10.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
 @json_option
 @click.pass_context
-def run(  # noqa: PLR0913 - one parameter an option
+def run(
     ctx: click.Context,
     paths: tuple[Path, ...],
     speed: float | None,
     for_ms: int | None,
-    quiet: bool,  # noqa: FBT001 - click's signature
-    as_json: bool,  # noqa: FBT001 - click's signature
+    routine: bool | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run one or more bots, each from its own file, in one process on one log.
 
@@ -78,9 +85,11 @@ def run(  # noqa: PLR0913 - one parameter an option
     """
     loaded = [load_config(path) for path in paths]
     directory = one_directory(loaded)
-    teller = Teller([each.config for each in loaded], quiet=quiet, as_json=as_json)
+    if routine is None:
+        routine = speed is not None and speed <= ROUTINE_SPEED
+    teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, as_json=as_json)
     outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller))
-    show_summary(directory, outcome, teller, as_json=as_json)
+    show_summary(directory, outcome, as_json=as_json)
     sys.stdout.flush()
     ctx.exit(next((EXIT_BY_SIGNAL[reason] for reason in outcome.reasons if reason in EXIT_BY_SIGNAL), 0))
 

@@ -11,15 +11,13 @@ from engine.core.narration import money, plain
 from engine.store.schema import LOG_NAME
 
 if TYPE_CHECKING:
-    from cli.telling import Teller
     from engine.runtime.bot import Bot
     from engine.runtime.supervisor import Outcome
     from engine.runtime.world import World
 
 
-def show_summary(directory: Path, outcome: "Outcome", teller: "Teller", *, as_json: bool) -> None:
+def show_summary(directory: Path, outcome: "Outcome", *, as_json: bool) -> None:
     """Print the summary of a run."""
-    del teller
     if as_json:
         echo_json({"summary": [_numbers(world, reason) for world, reason in _pairs(outcome)]})
         return

@@ -44,15 +44,17 @@ def coloured(event: Event, text: str) -> str:
 
 
 class Teller:
-    """Prints events as lines or as JSON; remembers the last time so that program lines stand at it."""
+    """Prints events as lines or as JSON.
 
-    def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, as_json: bool) -> None:
+    Routine lines (checks that passed, cache use, periodic saves) are left out unless `routine`.
+    """
+
+    def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, routine: bool, as_json: bool) -> None:
         """Take the bots and how much to print."""
         self._configs: Final = {bot_stream(config.bot_id): config for config in configs}
         self._quiet: Final = quiet
         self._as_json: Final = as_json
-        self._at_ms: Final[dict[str, int]] = {}
-        self.lines = 0
+        self._routine: Final = routine
 
     def listen(self, published: "Published") -> None:
         """Tell a durable event."""
@@ -60,7 +62,6 @@ class Teller:
         if config is None:
             return
         event = published.event
-        self._at_ms[config.bot_id] = published.at_ms
         if isinstance(event, ConfigChanged):
             self._configs[published.stream] = event.config
         if self._quiet:
@@ -68,14 +69,16 @@ class Teller:
         if self._as_json:
             echo_json({"bot": config.bot_id, "sequence": published.sequence, "at": published.at_ms, "event": event})
             return
+        if not self._routine and isinstance(event, ConnectivityChecked) and event.reachable:
+            return
         text = narrate(event, config)  # type: ignore[arg-type]
         if text is not None:
             self._print(published.at_ms, coloured(event, line(config.bot_id, clean(text))))
 
-    def say(self, bot_id: str, text: str) -> None:
+    def say(self, at_ms: int, bot_id: str, text: str, routine: bool) -> None:
         """Tell a line about the program."""
-        if not self._quiet and not self._as_json:
-            self._print(self._at_ms.get(bot_id, 0), dim(line(bot_id, text)))
+        if not self._quiet and not self._as_json and (self._routine or not routine):
+            self._print(at_ms, dim(line(bot_id, text)))
 
     def announce(self, directory: Path, engine: "Engine") -> None:
         """Say what runs, and what was recovered from the log."""
@@ -83,12 +86,14 @@ class Teller:
             return
         bots = [bot for world in engine.worlds for bot in world.bots]
         click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
+        if not self._routine:
+            click.echo(dim("passed checks, cache use and periodic saves are not shown (--routine shows them)"))
         for bot in bots:
             lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
             if bot.state.stats.purchase_count or orders:
                 held = f"{lots} lots, {orders} open orders, {trails} trails"
                 click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {held}")))
 
-    def _print(self, at_ms: int, text: str) -> None:
-        self.lines += 1
+    @staticmethod
+    def _print(at_ms: int, text: str) -> None:
         click.echo(f"{dim(clock_text(at_ms))}  {text}")

@@ -16,7 +16,7 @@ from engine.runtime.config_file import load_config
     "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bot's YAML file."
 )
 @json_option
-def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check configurations, each alone and all against each other and their markets."""
     loaded = [load_config(path) for path in paths]
     check_configs([each.config for each in loaded])

@@ -13,7 +13,7 @@ from engine.core.errors import LogDamagedError
 @state_dir_option
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, state_dir: Path, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def verify(ctx: click.Context, state_dir: Path, as_json: bool) -> None:
     """Check that the log is exactly what was written: sequences, checksums, tags, witness.
 
     Exit code 0 if it is, 6 if not. Nothing is changed either way.

@@ -7,7 +7,7 @@ MOST_S: Final = 300
 
 
 def backoff_s(failure_count: int) -> int:
-    """Give the wait after the n-th failure in a row, in seconds: 30 60 120 240 300 300 …
+    """Give the wait after the n-th failure in a row, in seconds: 30 60 120 240 300, and 300 from then on.
 
     Source: specification, "Backoff Strategy"; decision 4.
     """

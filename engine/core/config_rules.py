@@ -119,7 +119,7 @@ def forbidden_change(state: BotState, config: BotConfig) -> str | None:
         key = fixed[0]
         held = f"{len(state.lots)} lots and {len(state.orders)} open orders"
         return (
-            f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r} while the bot holds {held} under the "
-            "old value: put it back until they are sold, or give the new bot another bot_id"
+            f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r} while the bot holds {held} under "
+            "the old value: put it back until they are sold, or give the new bot another bot_id"
         )
     return None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.core.events import OrderFilled
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Dust, Lot, Order
-from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
+from engine.core.units import HUNDRED, ZERO, ceil_to, change_percent, floor_to
 
 
 def buy_into_lot(
@@ -64,6 +64,8 @@ def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 def set_aside(state: BotState, number: int) -> BotState:
     """Move what is left of a lot to the dust, with its cost."""
     lot = state.lots[number]
+    if not lot.quantity:
+        return state
     dust = Dust(state.dust.quantity + lot.quantity, state.dust.cost + lot.cost)
     rest = replace(lot, quantity=ZERO, cost=ZERO)
     return replace(state, dust=dust, lots={**state.lots, number: rest})
@@ -77,7 +79,7 @@ def target_price(unit_cost: Decimal, profit_percent: Decimal, sell_fee_percent: 
 
 def net_percent(target: Decimal, unit_cost: Decimal, sell_fee_percent: Decimal) -> Decimal:
     """Give what selling at `target` yields after the sell fee, in percent of the cost; for display."""
-    return target * (HUNDRED - sell_fee_percent) / unit_cost - HUNDRED
+    return change_percent(target * (HUNDRED - sell_fee_percent) / HUNDRED, unit_cost)
 
 
 def free_dust(state: BotState) -> Decimal:

@@ -184,7 +184,8 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one bot, folded from its stream.
 
     `skip` names the last recorded reason not to enter, so that each is recorded once; `entry_hold_ms` is when an
-    entry may be tried again after a rejection; `attached` is the feed it listens to. `cash_flow` is all cash received less all cash paid.
+    entry may be tried again after a rejection; `attached` is the feed it listens to. `cash_flow` is all cash received
+    less all cash paid.
     """
 
     bot_id: str

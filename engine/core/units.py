@@ -3,13 +3,14 @@
 Money, prices and quantities are `Decimal`. Every function that rounds says in whose favour.
 """
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 HUNDRED: Final = Decimal(100)
 ZERO: Final = Decimal(0)
 MAX_AMOUNT: Final = Decimal("1e15")
 MAX_DECIMALS: Final = 18
+SHOWN: Final = Decimal("0.000001")
 
 
 def is_sound(value: Decimal) -> bool:
@@ -34,12 +35,10 @@ def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     return floor if floor == value else floor + step
 
 
-def percent_of(value: Decimal, percent: Decimal) -> Decimal:
-    """Give `percent` (0–100) of a value, unrounded."""
-    return value * percent / HUNDRED
-
-
 def change_percent(value: Decimal, base: Decimal) -> Decimal:
-    """Give the signed change from `base` to `value` in percent; for display, never for a comparison."""
+    """Give the signed change from `base` to `value` in percent, to six decimals, towards zero.
+
+    For people to read; no rule compares it (rules multiply instead).
+    """
     assert base > 0, base
-    return (value - base) * HUNDRED / base
+    return ((value - base) * HUNDRED / base).quantize(SHOWN, rounding=ROUND_DOWN)

@@ -26,7 +26,7 @@ from engine.runtime.clock import MarketClock
 from engine.runtime.feed import Feed
 from engine.runtime.journal import Journal, Listener
 from engine.runtime.markets import build_market, feed_of, paper_settings
-from engine.runtime.projection_writer import ProjectionWriter, Say
+from engine.runtime.projection_writer import ProjectionWriter
 from engine.runtime.replica import bot_ids, restore_bot, restore_view
 from engine.runtime.world import World
 from engine.store.port import Batch, Entry, Head, Store
@@ -41,11 +41,14 @@ def paper_gateway(config: BotConfig, feed: Feed) -> Gateway:
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What is passed in: where files go, who is told, how ids are drawn, which gateway a bot gets."""
+    """What is passed in: where files go, who is told, how ids are drawn, which gateway a bot gets.
+
+    `say` tells a line about the program: market time, bot id, text, and whether it is routine.
+    """
 
     directory: Path
     listeners: tuple[Listener, ...]
-    say: Say
+    say: Callable[[int, str, str, bool], None]
     draw_log_id: Callable[[], str]
     gateway_for: GatewayFor = paper_gateway
 
@@ -128,10 +131,16 @@ async def _world(
     if view.price is None and market.end_ms is not None and clock.now_ms > market.end_ms:
         raise ConfigError(f"{members[0].bot_id}: this market ends before the last event of its log: use another bot_id")
     calls: Counter[str] = Counter(load_markets=1)
-    feed = Feed(view, market, calls, lambda bot, text: around.say(bot.state.bot_id, text))
+    journal = Journal(store, around.listeners)
+
+    def say(bot_id: str, text: str, routine: bool) -> None:  # noqa: FBT001 - the shape of Say
+        at_ms = clock.now_ms
+        journal.afterwards(lambda: around.say(at_ms, bot_id, text, routine))
+
+    feed = Feed(view, market, calls, lambda bot, text: say(bot.state.bot_id, text, True))  # noqa: FBT003
     saves = [config.save_interval * 1000 for config in members if config.auto_save]
-    writer = ProjectionWriter(around.directory, around.say, saves)
-    journal = Journal(store, (*around.listeners, writer.listen))
+    writer = ProjectionWriter(around.directory, say, saves)
+    journal.listeners.append(writer.listen)
     world = World(feed, clock, journal, writer, calls)
     for config in members:
         bot = await _take_up(config, known.get(config.bot_id), clock.now_ms, journal, around)

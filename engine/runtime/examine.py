@@ -70,14 +70,13 @@ class NoTrade(msgspec.Struct, frozen=True):
     numbers: dict[str, str]
 
 
-def story(source: Source, bot_id: str, until: Moment | None) -> Iterator[tuple[Recorded, Replica]]:
-    """Walk through a bot's life, event by event, with the state after each; feed events come along."""
-    replica = Replica()
+def story(source: Source, bot_id: str, until: Moment | None, replica: Replica) -> Iterator[Recorded]:
+    """Walk through a bot's life and its feeds', event by event; `replica` holds the state after each."""
     for recorded in walk(source, bot_id):
         if until is not None and until.is_before(recorded):
             return
         replica.fold(recorded)
-        yield recorded, replica
+        yield recorded
 
 
 def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
@@ -97,7 +96,7 @@ def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
             replica.views[feed] = restore_view(source, feed)
         return _shown(replica)
     replica = Replica()
-    for _, replica in story(source, bot_id, until):
+    for _ in story(source, bot_id, until, replica):
         pass
     if replica.state is None:
         raise UsageError(f"{bot_id} did not exist yet at that moment")
@@ -134,7 +133,7 @@ def why(source: Source, bot_id: str, key: str) -> Setting:
     setter: Recorded | None = None
     seen: dict[tuple[str, int], Recorded] = {}
     replica = Replica()
-    for recorded, replica in story(source, bot_id, None):
+    for recorded in story(source, bot_id, None, replica):
         seen[recorded.stream, recorded.sequence] = recorded
         if replica.state is None:
             continue
@@ -178,7 +177,7 @@ def why_no_trade(source: Source, bot_id: str) -> NoTrade:
     """Find the last recorded reason not to buy, and assess the last price anew."""
     last: Recorded | None = None
     replica = Replica()
-    for recorded, replica in story(source, bot_id, None):
+    for recorded in story(source, bot_id, None, replica):
         if isinstance(recorded.event, EntrySkipped | IndicatorsSkipped):
             last = recorded
     state, view = replica.state, replica.view

@@ -41,7 +41,8 @@ class Journal:
     def __init__(self, store: Store, listeners: Sequence[Listener]) -> None:
         """Take the store and those who want to know."""
         self.store: Final = store
-        self._listeners: Final = tuple(listeners)
+        self.listeners: Final = list(listeners)
+        self._last: asyncio.Future[int] | None = None
 
     async def commit(self, group: Sequence[tuple[Owner, Batch]]) -> None:
         """Append a group; wait until it is durable if anything in it is urgent, else let it ride.
@@ -54,10 +55,18 @@ class Journal:
         future = self.store.append(batches, urgent=urgent)
         publishers = [owner.snapshot(self.store.head(batch.stream)) for owner, batch in group]
         future.add_done_callback(lambda done: self._publish(done, publishers, batches))
+        self._last = future
         if urgent:
             await future
         elif self.store.pending_rows > MOST_PENDING_ROWS:
             await self.store.flush()
+
+    def afterwards(self, tell: Callable[[], None]) -> None:
+        """Tell something once everything appended so far has been published."""
+        if self._last is None:
+            tell()
+        else:
+            self._last.add_done_callback(lambda _: tell())
 
     def _publish(
         self, done: "asyncio.Future[int]", publishers: Sequence[Callable[[], None]], batches: Sequence[Batch]
@@ -69,5 +78,5 @@ class Journal:
         for batch in batches:
             for offset, entry in enumerate(batch.entries, start=1):
                 published = Published(batch.stream, batch.expected_sequence + offset, entry.at_ms, entry.event)
-                for listener in self._listeners:
+                for listener in self.listeners:
                     listener(published)

@@ -19,8 +19,8 @@ from engine.runtime.bot import Bot
 from engine.runtime.journal import Published
 from engine.store.port import Head
 
-Say = Callable[[str, str], None]
-"""Tell a line about the program, for a bot id."""
+Say = Callable[[str, str, bool], None]
+"""Tell a line about the program: for which bot id, the text, and whether it is routine."""
 
 SAVED_AFTER: Final = {
     PurchaseRecorded: "State saved after purchase",
@@ -96,7 +96,7 @@ class ProjectionWriter:
         content = state_file_bytes(state, view, head)
         path = state_file_path(self._directory, state.bot_id)
         await asyncio.to_thread(replace_file, path, content, synced=synced)
-        self._say(state.bot_id, text or f"State saved to {path}")
+        self._say(state.bot_id, text or f"State saved to {path}", not synced)
 
 
 def replace_file(path: Path, content: bytes, *, synced: bool) -> None:

@@ -41,7 +41,8 @@ VIEW_SCHEMA: Final = _shape(FeedView)
 
 def state_digest(state: BotState) -> str:
     """Name a state: two states with the same digest hold the same."""
-    return hashlib.blake2b(msgspec.json.encode(state, order="deterministic"), digest_size=16).hexdigest()
+    plain = msgspec.to_builtins(state, str_keys=True, order="deterministic")
+    return hashlib.blake2b(msgspec.json.encode(plain), digest_size=16).hexdigest()
 
 
 def decision_version(strategy: Strategy) -> int:

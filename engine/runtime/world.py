@@ -20,8 +20,6 @@ from engine.core.events import (
     ConnectivityChecked,
     FeedAttached,
     FeedDetached,
-    SessionStarted,
-    SessionStopped,
     TimerFired,
 )
 from engine.core.market import Tick

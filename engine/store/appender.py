@@ -54,6 +54,7 @@ class Appender:
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Queue a checkpoint for the next commit, in place of the stream's former one."""
         self._queue.check()
+        assert checkpoint.sequence <= self.head(checkpoint.stream).sequence, checkpoint
         self._queue.put_checkpoint(checkpoint)
 
     async def _write(self, commit: Commit) -> None:

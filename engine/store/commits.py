@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from engine.core.errors import StorageError
+from engine.core.errors import EngineError, StorageError
 from engine.store.chains import Group
 from engine.store.port import Checkpoint
 
@@ -60,7 +60,7 @@ class CommitQueue:
         self._hurry = 0
         self._wake = asyncio.Event()
         self._closing = False
-        self._fault: StorageError | None = None
+        self._fault: EngineError | None = None
         # The queue outlives every task group of the engine: what those still append while they end must be written.
         self._task = self._loop.create_task(self._run())
         self._rider_timer: asyncio.Task[None] | None = None
@@ -104,7 +104,7 @@ class CommitQueue:
         self._closing = True
         if self._fault is None:
             last = self.put(_NOTHING, 0, urgent=True)
-            await self._task
+            await asyncio.wait((self._task,))  # it goes on even if this closing is cancelled
             await last
         if self._rider_timer is not None:
             self._rider_timer.cancel()
@@ -126,8 +126,10 @@ class CommitQueue:
                 while self._written < self._hurry:
                     await self._commit()
                     await self._linger(0)  # those just woken join the next commit: half-filled ones would alternate
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for a task that ended
+        except BaseException as error:  # whatever it was, nobody may wait for a task that has ended
             self._die(error)
+            if not isinstance(error, Exception):
+                raise
 
     async def _commit(self) -> None:
         taken = self._take()
@@ -137,7 +139,7 @@ class CommitQueue:
         if rows or commit.checkpoints:
             try:
                 await self._write(commit)
-            except Exception:
+            except BaseException:
                 self._waiting.extendleft(reversed(taken))  # they learn of the fault with the others
                 raise
             self.commits += 1
@@ -156,11 +158,11 @@ class CommitQueue:
             rows += len(taken[-1].group.rows)
         return taken
 
-    def _die(self, error: Exception) -> None:
-        self._fault = error if isinstance(error, StorageError) else StorageError(f"the log stopped: {error!r}")
-        self._fault.__cause__ = None if self._fault is error else error
+    def _die(self, error: BaseException) -> None:
+        fault = error if isinstance(error, EngineError) else StorageError(f"the log stopped unexpectedly: {error!r}")
+        self._fault = fault
         while self._waiting:
             done = self._waiting.popleft().done
             if not done.done():
-                done.set_exception(self._fault)
-                done.exception()  # counts as retrieved: whoever does not wait must not make noise
+                done.set_exception(fault)
+                done.exception()  # counts as retrieved: one that nobody waits for must not make noise

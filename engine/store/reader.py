@@ -124,8 +124,8 @@ class LogReader:
         """
         expected: dict[int, int] = {}
         if stream is not None:
-            passed = self.rows(_LAST, self._id_of(stream), after_position)
-            after_sequence = max(after_sequence, passed[0][0] if passed else 0)
+            if after_position and (passed := self.rows(_LAST, self._id_of(stream), after_position)):
+                after_sequence = max(after_sequence, passed[0][0])
             expected = {self._id_of(stream): after_sequence + 1}
         elif after_position == 0:
             expected = dict.fromkeys(self.names(), 1)

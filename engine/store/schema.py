@@ -63,7 +63,7 @@ SETTINGS: Final[dict[str, str | int]] = {
     "synchronous": 2,  # FULL: a commit that returned survives a power cut
     "fullfsync": 1,
     "checkpoint_fullfsync": 1,
-    "wal_autocheckpoint": 1000,  # pages; a WAL that is soon written over again halves the price of a commit
+    "wal_autocheckpoint": 500,  # pages; a WAL that is soon written over again halves the price of a commit
     "busy_timeout": 0,
     "foreign_keys": 1,
     "trusted_schema": 0,

@@ -19,16 +19,18 @@ from engine.store.chains import Chains
 from engine.store.commits import Commit
 from engine.store.directory import StateDirectory, create_private
 from engine.store.faults import write_fault
+from engine.store.follower import Follower
 from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader
 from engine.store.schema import CREATE, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
-from engine.store.witness import Witness, compare, read_witness
+from engine.store.witness import compare, read_witness
 
 MAX_ROWS_A_STATEMENT: Final = 100
 """Up to so many rows go in one statement, which is a transaction by itself: one step on the thread, not three."""
 
-_EVENT: Final = "(?, ?, ?, ?, ?, ?)"
-_ADD_EVENT: Final = "INSERT INTO event VALUES " + _EVENT
+_OLDEST_SQLITE: Final = (3, 37)  # strict tables
+_ADD_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
+_AND_EVENT: Final = ", (?, ?, ?, ?, ?, ?)"
 _ADD_STREAM: Final = "INSERT INTO stream VALUES (?, ?)"
 _ADD_CHECKPOINT: Final = "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?, ?)"
 
@@ -40,7 +42,7 @@ class SqliteLog(Appender):
         self,
         reader: LogReader,
         connection: aiosqlite.Connection,
-        witness: Witness | None,
+        witness: Follower | None,
         chains: Chains,
         linger: Linger,
         *,
@@ -53,6 +55,7 @@ class SqliteLog(Appender):
         self._connection = connection
         self._witness = witness
         self._resources = AsyncExitStack()
+        self._is_closed = False
         self._path = reader.path
         self._files = {path: _identity(path) for path in (reader.path, reader.path.with_name(WAL_NAME))}
 
@@ -70,7 +73,7 @@ class SqliteLog(Appender):
             found = _look_at(path)
             follower = None
             if witness:
-                follower = Witness(directory / WITNESS_NAME, found.chains.position, found.checksum, linger)
+                follower = Follower(directory / WITNESS_NAME, found.chains.position, found.checksum, linger)
                 stack.push_async_callback(follower.close)
             connection = await _connected(path, is_new=found.is_new)
             stack.push_async_callback(connection.close)
@@ -103,6 +106,9 @@ class SqliteLog(Appender):
 
     async def close(self) -> None:
         """Make everything durable, fold the WAL into the file, and let go of the state directory."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         async with self._resources:
             await self._queue.close()
             if not self._queue.is_dead:
@@ -115,7 +121,7 @@ class SqliteLog(Appender):
         try:
             self._check_files()
             if len(events) <= MAX_ROWS_A_STATEMENT and not streams and not commit.checkpoints:
-                await self._connection.execute(_ADD_EVENT + f", {_EVENT}" * (len(events) - 1), list(chain(*events)))
+                await self._connection.execute(_ADD_EVENT + _AND_EVENT * (len(events) - 1), list(chain(*events)))
             else:
                 await self._connection.execute("BEGIN IMMEDIATE")
                 await self._add_all(_ADD_STREAM, streams)
@@ -177,6 +183,10 @@ def _look_at(path: Path) -> _Found:
 
 async def _connected(path: Path, *, is_new: bool) -> aiosqlite.Connection:
     """Open the writing connection with its settings, and make the tables of a new log."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StorageError(
+            f"SQLite {sqlite3.sqlite_version} is too old for {path}: a Python with 3.37 or newer is needed"
+        )
     try:
         create_private(path)
         connection = await aiosqlite.connect(path, isolation_level=None)

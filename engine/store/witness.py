@@ -1,30 +1,21 @@
 """The head witness: a small file beside the log that says how far the log had come.
 
 Neither the chain nor SQLite can see that the end of a log is gone: what is left is a sound log of an earlier time. The
-witness can, being another file. Owns that file and the comparison; never mends either.
+witness can, being another file. Owns its format and the comparison; never writes, and never mends either.
 Source: design, "Storage" (`events.head`).
 """
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
 
-from engine.core.errors import EngineError, LogDamagedError, StorageError
-from engine.store.directory import create_private
-from engine.store.faults import write_fault
-
-LAG_S: Final = 1.0
-"""Unless somebody asks for more, the witness is written at most once in this time."""
+from engine.core.errors import LogDamagedError, StorageError
 
 _SLOT: Final = Struct("<8sQQ16s16s8x")  # magic, generation, position, checksum of that row, digest of what precedes
 _MAGIC: Final = b"krlg-hd1"
 _SIGNED_BYTES: Final = 40
-
-_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class Mark(NamedTuple):
@@ -33,6 +24,11 @@ class Mark(NamedTuple):
     generation: int
     position: int
     checksum: bytes
+
+    def packed(self) -> tuple[int, bytes]:
+        """Give the half of the file that this mark goes to, as offset and bytes: each generation spares the last."""
+        signed = _SLOT.pack(_MAGIC, *self, b"")[:_SIGNED_BYTES]
+        return self.generation % 2 * _SLOT.size, _SLOT.pack(_MAGIC, *self, _digest(signed))
 
 
 class Sighting(NamedTuple):
@@ -76,85 +72,6 @@ def compare(sighting: Sighting, last_position: int, checksum_at: Callable[[int],
             f"row {mark.position} of the log beside {path} is not the row that was written: the log is damaged or is "
             "another one; restore its newest backup (nothing was changed)"
         )
-
-
-class Witness:
-    """Follows the log in the background: at most one write at a time, always of the newest committed row."""
-
-    def __init__(self, path: Path, position: int, checksum: bytes, linger: Callable[[float], Awaitable[None]]) -> None:
-        """Take up the file and write down where the log stands. Raises StorageError."""
-        self._path = path
-        self._linger = linger
-        self._generation, self.covered = 0, position
-        self._newest = (position, checksum)
-        self._fault: EngineError | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._writing: asyncio.Task[None] | None = None
-        mark = read_witness(path).mark
-        if mark is not None:
-            self._generation = mark.generation
-        try:
-            create_private(path)
-            self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            if position:
-                self._write(position, checksum)
-        except OSError as error:
-            raise write_fault(error, path) from error
-
-    def follow(self, position: int, checksum: bytes) -> None:
-        """Take notice of a committed row. Raises the fault of an earlier write."""
-        self._check()
-        self._newest = (position, checksum)
-        if self._following is None or self._following.done():
-            # No task of a group: it follows the log for as long as that is open, which is longer than any group.
-            self._following = asyncio.get_running_loop().create_task(self._follow())
-
-    async def cover(self, position: int) -> None:
-        """Return once the file covers `position`, which must be committed. Raises StorageError."""
-        assert position <= self._newest[0], f"{position} is not committed"
-        while self.covered < position:
-            self._check()
-            await self._written()
-
-    async def close(self) -> None:
-        """Cover all and let go of the file. Raises StorageError if that fails, not one known before."""
-        try:
-            if self._fault is None:
-                await self.cover(self._newest[0])
-        finally:
-            if self._following is not None:
-                self._following.cancel()
-            os.close(self._file)
-
-    def _check(self) -> None:
-        if self._fault is not None:
-            raise self._fault
-
-    async def _follow(self) -> None:
-        while self.covered < self._newest[0] and self._fault is None:
-            await self._written()
-            await self._linger(LAG_S)
-
-    def _written(self) -> Awaitable[None]:
-        """Give the write under way, or begin one; whoever waits for it may be cancelled, it may not."""
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write_newest())
-        return asyncio.shield(self._writing)
-
-    async def _write_newest(self) -> None:
-        position, checksum = self._newest
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._write, position, checksum)
-            self.covered = position
-        except OSError as error:
-            self._fault = write_fault(error, self._path)
-
-    def _write(self, position: int, checksum: bytes) -> None:
-        self._generation += 1
-        signed = _SLOT.pack(_MAGIC, self._generation, position, checksum, b"")[:_SIGNED_BYTES]
-        slot = _SLOT.pack(_MAGIC, self._generation, position, checksum, _digest(signed))
-        os.pwrite(self._file, slot, self._generation % 2 * _SLOT.size)
-        _sync(self._file)
 
 
 def _mark_of(half: bytes) -> Mark | None:

@@ -189,28 +189,40 @@ def test_source_that_fails_leaves_the_window_as_it_was() -> None:
     assert len(shelf.refreshed(window, MIDNIGHT_MS + 35 * MINUTES_5).new) == 5
 
 
-SLOTS = st.integers(0, 90) | st.integers(490, 580)
-STATES = st.dictionaries(SLOTS, st.sampled_from(["hole", "hole", "hole", "NaN"]), max_size=25)
-LONG_HOLES = st.lists(st.tuples(SLOTS, st.integers(1, 30)), max_size=2)
+def test_window_never_begins_with_a_filled_candle_so_that_a_restored_one_is_equal() -> None:
+    start_ms = MIDNIGHT_MS - HISTORY * HALF_DAY_MS
+    shelf = Shelf([candle(start_ms + n * HALF_DAY_MS) for n in range(510) if n not in {2, 3}], HALF_DAY_MS)
+    window = CandleWindow(HALF_DAY_MS, shelf)
+    shelf.refreshed(window, MIDNIGHT_MS)
+    assert window.candles[2].filled
+    shelf.refreshed(window, MIDNIGHT_MS + DAY_MS)
+    assert window.candles[0].open_ms == start_ms + 4 * HALF_DAY_MS
+    restored = CandleWindow(HALF_DAY_MS, shelf)
+    restored.restore(MIDNIGHT_MS + DAY_MS)
+    assert restored.candles == window.candles
 
 
-@given(STATES, LONG_HOLES, st.lists(st.integers(1, 30 * DAY_MS), min_size=1, max_size=6), st.sampled_from([0, 5_000]))
+SLOTS = st.integers(0, 60) | st.integers(495, 560)  # where windows begin, and where they end
+HOLES = st.lists(st.tuples(SLOTS, st.integers(1, 12)), min_size=1, max_size=10)
+HOURS = st.lists(st.integers(1, 120), min_size=2, max_size=8)
+
+
+@given(HOLES, st.lists(SLOTS, max_size=2), HOURS, st.sampled_from([0, 5_000]))
 @pytest.mark.spec("the candles are the same after a restart", section="Strategy dca")
 def test_window_restored_at_any_refresh_equals_the_uninterrupted_one(
-    states: dict[int, str], long_holes: list[tuple[int, int]], waits: list[int], delay_ms: int
+    holes: list[tuple[int, int]], unsound: list[int], waits_h: list[int], delay_ms: int
 ) -> None:
-    holes = {slot + n for slot, length in long_holes for n in range(length)}
-    holes |= {slot for slot, state in states.items() if state == "hole"}
+    absent = {slot + n for slot, length in holes for n in range(length)}
     start_ms = MIDNIGHT_MS - HISTORY * HALF_DAY_MS
     shown = [
-        candle(start_ms + n * HALF_DAY_MS, "NaN" if states.get(n) == "NaN" else f"{100 + n % 11}.50")
+        candle(start_ms + n * HALF_DAY_MS, "NaN" if n in unsound else f"{100 + n % 11}.50")
         for n in range(600)
-        if n not in holes
+        if n not in absent
     ]
     shelf = Shelf(shown, HALF_DAY_MS, delay_ms)
     window, now_ms = CandleWindow(HALF_DAY_MS, shelf), MIDNIGHT_MS
-    for wait_ms in waits:
-        now_ms += wait_ms
+    for wait_h in waits_h:
+        now_ms += wait_h * 3_600_000
         found = shelf.refreshed(window, now_ms)
         restored = CandleWindow(HALF_DAY_MS, shelf)
         again = restored.restore(now_ms)

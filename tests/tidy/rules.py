@@ -15,7 +15,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 # Where the outside world comes in. A path that ends in a slash means the whole folder.
 ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
-    ("engine/runtime/clock.py", frozenset({"time", "chance"}), "the one source of time, pauses and drawn identities"),
+    ("engine/runtime/clock.py", frozenset({"time"}), "the one source of time and pauses"),
+    ("engine/runtime/entropy.py", frozenset({"chance"}), "the one source of chance: a new log's id"),
     ("engine/runtime/config_file.py", frozenset({"files"}), "reads the configuration that the operator wrote"),
     ("engine/runtime/control.py", frozenset({"files"}), "owns the control socket in the state directory"),
     ("engine/runtime/projection_writer.py", frozenset({"files"}), "replaces the state file"),
@@ -54,7 +55,7 @@ BANNED_METHODS: Final[dict[str, Capability]] = {
 # What the pure part may import besides itself: the whole list, where import-linter has only a list of what it may not.
 PURE_FOLDERS: Final = ("engine/core/", "engine/strategies/")
 PURE_IMPORTS: Final = frozenset(
-    ["collections", "decimal", "engine", "enum", "functools", "hashlib", "itertools", "msgspec", "typing"],
+    ["collections", "datetime", "decimal", "engine", "enum", "functools", "hashlib", "itertools", "msgspec", "typing"],
 )
 
 # The emoji that stand in the log texts of the specification: check mark, warning sign, emoji presentation.

@@ -120,19 +120,21 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
 def _screened(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules
 ) -> Hold | IndicatorsSkipped | None:
-    gate = _price_gate(state, price)
-    if gate is not None:
-        return gate
-    return strategy.screen(state, price, at_ms) or _money_hold(state, price, strategy.amount(state), rules)
+    """Ask everything that needs no indicators: limits and money, then the price-move gate (decision 13)."""
+    return (
+        strategy.screen(state, price, at_ms)
+        or _money_hold(state, price, strategy.amount(state), rules)
+        or _price_gate(state, price)
+    )
 
 
 def entry_hold(draft: Draft, price: PriceObserved, amount: Decimal) -> Hold | IndicatorsSkipped | None:
     """Ask the gate again, as a buy trail does when it fires: move, limits and money, no votes."""
     assert draft.market.rules is not None
     return (
-        _price_gate(draft.state, price)
-        or draft.strategy.screen(draft.state, price, draft.at_ms)
+        draft.strategy.screen(draft.state, price, draft.at_ms)
         or _money_hold(draft.state, price, amount, draft.market.rules)
+        or _price_gate(draft.state, price)
     )
 
 

@@ -21,7 +21,7 @@ from engine.core.events import (
 from engine.core.lots import net_percent, sellable_quantity, target_price
 from engine.core.reducers.blindness import is_blind
 from engine.core.state import ENTRY, Lot, Order
-from engine.core.units import HUNDRED, ZERO
+from engine.core.units import ZERO, change_percent
 
 
 def on_report(draft: Draft) -> None:
@@ -144,7 +144,7 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
             proceeds=proceeds,
             cost=order.cost_sold,
             profit=profit,
-            profit_percent=profit * HUNDRED / order.cost_sold if order.cost_sold else ZERO,
+            profit_percent=change_percent(proceeds, order.cost_sold) if order.cost_sold else ZERO,
             closed=closed,
             dust_quantity=_dust_sold(order),
             slippage=max(shortfall, ZERO),

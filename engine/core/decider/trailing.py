@@ -15,7 +15,7 @@ from engine.core.events import (
 )
 from engine.core.lots import sellable_quantity
 from engine.core.state import ENTRY, Trail
-from engine.core.units import HUNDRED
+from engine.core.units import HUNDRED, change_percent
 from engine.core.watch import trigger_down, trigger_up
 
 
@@ -85,5 +85,5 @@ def _fire_down(draft: Draft, price: PriceObserved) -> None:
 
 def _triggered(trail: Trail, price: PriceObserved) -> TrailingTriggered:
     assert trail.watermark is not None, trail
-    retrace = abs(trail.watermark - price.last) * HUNDRED / trail.watermark
+    retrace = abs(change_percent(price.last, trail.watermark))
     return TrailingTriggered(trail.lot, trail.direction, price.last, trail.watermark, retrace)

@@ -6,8 +6,10 @@ from engine.core.events.base import Event, Role
 
 
 class ConnectivityChecked(Event, frozen=True, tag="connectivity_checked"):
-    """A probe of `target` (`exchange` or `internet`) ended. `diagnosis` says `no internet` or `exchange down`;
-    `failure` counts the failures in a row with this one.
+    """A probe of `target` ended; a failed one is followed by a probe of the internet.
+
+    `diagnosis` says what that found: `no internet` or `exchange down`. `failure` counts the failures in a row with
+    this one.
 
     Source: specification, "Connectivity Monitoring"; decision 3.
     """

@@ -15,7 +15,7 @@ from engine.core.events import (
 from engine.core.lots import set_aside
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Lot, LotStatus
-from engine.core.units import HUNDRED
+from engine.core.units import change_percent
 from engine.core.watch import with_watch
 
 CLOSED_LOTS_KEPT: Final = 100
@@ -64,7 +64,7 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
         old,
         proceeds=old.proceeds + event.proceeds,
         realised=realised,
-        realised_percent=realised * HUNDRED / sold_cost if sold_cost > 0 else old.realised_percent,
+        realised_percent=change_percent(sold_cost + realised, sold_cost) if sold_cost > 0 else old.realised_percent,
         sold_price=event.price,
     )
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)

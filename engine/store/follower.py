@@ -1,0 +1,98 @@
+"""The head witness, kept up while the log grows: written in the background, and on demand.
+
+Owns the open witness file. Never holds a commit up, and never lets one through once a write of its own has failed.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from engine.core.errors import EngineError
+from engine.store.directory import create_private
+from engine.store.faults import write_fault
+from engine.store.witness import Mark, read_witness
+
+LAG_S: Final = 1.0
+"""Unless somebody asks for more, the witness is written at most once in this time."""
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class Follower:
+    """Follows the log in the background: at most one write at a time, always of the newest committed row."""
+
+    def __init__(self, path: Path, position: int, checksum: bytes, linger: Callable[[float], Awaitable[None]]) -> None:
+        """Take up the file and write down where the log stands. Raises StorageError."""
+        self._path = path
+        self._linger = linger
+        self._generation, self.covered = 0, position
+        self._newest = (position, checksum)
+        self._fault: EngineError | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        mark = read_witness(path).mark
+        if mark is not None:
+            self._generation = mark.generation
+        try:
+            create_private(path)
+            self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            if position:
+                self._write(position, checksum)
+        except OSError as error:
+            raise write_fault(error, path) from error
+
+    def follow(self, position: int, checksum: bytes) -> None:
+        """Take notice of a committed row. Raises the fault of an earlier write."""
+        self._check()
+        self._newest = (position, checksum)
+        if self._following is None or self._following.done():
+            # No task of a group: it follows the log for as long as that is open, which is longer than any group.
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def cover(self, position: int) -> None:
+        """Return once the file covers `position`, which must be committed. Raises StorageError."""
+        assert position <= self._newest[0], f"{position} is not committed"
+        while self.covered < position:
+            self._check()
+            await self._written()
+
+    async def close(self) -> None:
+        """Cover all and let go of the file. Raises StorageError if that fails, not one known before."""
+        try:
+            if self._fault is None:
+                await self.cover(self._newest[0])
+        finally:
+            if self._following is not None:
+                self._following.cancel()
+            os.close(self._file)
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    async def _follow(self) -> None:
+        while self.covered < self._newest[0] and self._fault is None:
+            await self._written()
+            await self._linger(LAG_S)
+
+    def _written(self) -> Awaitable[None]:
+        """Give the write under way, or begin one; whoever waits for it may be cancelled, it may not."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write_newest())
+        return asyncio.shield(self._writing)
+
+    async def _write_newest(self) -> None:
+        position, checksum = self._newest
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._write, position, checksum)
+            self.covered = position
+        except OSError as error:
+            self._fault = write_fault(error, self._path)
+
+    def _write(self, position: int, checksum: bytes) -> None:
+        self._generation += 1
+        offset, half = Mark(self._generation, position, checksum).packed()
+        os.pwrite(self._file, half, offset)
+        _sync(self._file)
