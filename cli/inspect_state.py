@@ -69,6 +69,9 @@ def _show_state(file: StateFile) -> None:
         + f"  {file.strategy} on {clean(file.symbol)} at {file.exchange}"
         + dim(f"  as of event {file.log.sequence}, {file.last_update}")
     )
+    bought = (
+        f"{plain(strategy.total_purchased)} for {plain(strategy.total_spent)} in {strategy.purchase_count} purchases"
+    )
     last = "none seen" if stats.last_price is None else plain(stats.last_price)
     profit = stats.total_profit.quantize(Decimal("0.01"))
     rows(
@@ -78,8 +81,7 @@ def _show_state(file: StateFile) -> None:
             ("position", f"{plain(stats.current_position)} at last price {last}"),
             (
                 "bought",
-                f"{plain(strategy.total_purchased)} for {plain(strategy.total_spent)}, "
-                f"in {strategy.purchase_count} purchases",
+                bought,
             ),
             ("connectivity", _connectivity(file)),
         ]

@@ -4,6 +4,7 @@ Owns the group, the exit codes and the one way errors are shown. Looking verbs s
 library or a data frame.
 """
 
+import gc
 import importlib
 import sys
 from typing import Any, Final, NoReturn
@@ -103,4 +104,6 @@ def main() -> NoReturn:
             raise
         click.echo(f"Error: unexpected {type(error).__name__}: {error} (run with -v for the traceback)", err=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # what a process holds at its end need not be searched for garbage, which takes longer than a look
     sys.exit(result if isinstance(result, int) else 0)

@@ -11,6 +11,7 @@ from cli.render import clean, clock_text, dim, echo_json, status
 from cli.telling import coloured
 from engine.core.errors import LogDamagedError, ReplayDivergedError
 from engine.core.narration import line, narrate
+from engine.core.projection import state_file_name
 from engine.runtime.examine import Moment, story
 from engine.runtime.replica import Replica, known_bot
 
@@ -106,12 +107,14 @@ def _show_event(recorded: "Recorded") -> None:
 
 def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool) -> int:
     from engine.runtime.examine import check_digests, file_difference
-    from engine.runtime.projection_writer import state_file_path
     from engine.store.verification import verify as check
 
     report = check(reader)
     digests = check_digests(reader, bot_id) if report.is_sound else None
-    difference = file_difference(reader, bot_id, state_file_path(state_dir, bot_id)) if report.is_sound else None
+    path = state_dir / state_file_name(bot_id)
+    difference = "there is none"
+    if report.is_sound and path.is_file():
+        difference = file_difference(reader, bot_id, path.read_bytes()) or "equal to the log"
     sound = report.is_sound and digests is not None and not digests.differing
     if as_json:
         echo_json({"verify": report, "digests": digests, "state_file": difference})
@@ -122,7 +125,7 @@ def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool)
     if digests is not None:
         click.echo(f"  {digests.checked} session ends fold to the state they name, {len(digests.differing)} do not")
     if sound:
-        click.echo("  state file: " + (difference or "equal to the log"))
+        click.echo(f"  state file: {clean(difference)}")
     return 0 if sound else LogDamagedError.exit_code
 
 

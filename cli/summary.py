@@ -8,6 +8,7 @@ import click
 
 from cli.render import clock_text, dim, echo_json, heading, rows, signed, table
 from engine.core.narration import money, plain
+from engine.core.projection import state_file_name
 from engine.store.schema import LOG_NAME
 
 if TYPE_CHECKING:
@@ -80,12 +81,10 @@ def _numbers(world: "World", reason: str) -> dict[str, object]:
 
 
 def _show_places(directory: Path, bots: list["Bot"]) -> None:
-    from engine.runtime.projection_writer import state_file_path
-
     click.echo()
     places = [("the log", str(directory / LOG_NAME))]
     for bot in bots:
-        path = state_file_path(directory, bot.state.bot_id)
+        path = directory / state_file_name(bot.state.bot_id)
         places.append(("state file", str(path) if path.exists() else f"{path} (written with the first purchase)"))
     rows(places)
     name = bots[0].state.bot_id

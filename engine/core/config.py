@@ -4,7 +4,6 @@ Owns the keys, their defaults and the rules that bind them to each other. Never 
 `engine.runtime.config_file` does, and it is the one place where a text becomes a `BotConfig`.
 """
 
-import hashlib
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -78,7 +77,9 @@ class BotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 def config_digest(config: BotConfig) -> str:
     """Give a short digest that two equal configurations share."""
-    return hashlib.blake2b(msgspec.json.encode(config, order="deterministic"), digest_size=8).hexdigest()
+    from hashlib import blake2b
+
+    return blake2b(msgspec.json.encode(config, order="deterministic"), digest_size=8).hexdigest()
 
 
 def changed_keys(old: BotConfig, new: BotConfig) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Owns the shape of each. A client order id is `k` + log id (10) + order number (7
 that every exchange takes (design, "Order protocol").
 """
 
-import hashlib
 from typing import Final
 
 import msgspec
@@ -43,7 +42,9 @@ def bot_stream(bot_id: str) -> str:
 
 def feed_stream(exchange: str, symbol: str, settings: object) -> str:
     """Name the stream of a market; markets with other settings are other markets."""
-    digest = hashlib.blake2b(msgspec.json.encode(settings, order="deterministic"), digest_size=4).hexdigest()
+    from hashlib import blake2b
+
+    digest = blake2b(msgspec.json.encode(settings, order="deterministic"), digest_size=4).hexdigest()
     return f"feed:{exchange}:{symbol}:{digest}"
 
 

@@ -18,7 +18,7 @@ Narrator = Callable[[Any, BotConfig], str | None]
 
 def money(value: Decimal, config: BotConfig) -> str:
     """Write an amount of quote: `$50,000.00`, or `0.01234 EUR`; prices under 1 keep their digits."""
-    digits = f"{value:,.2f}" if value == 0 or abs(value) >= 1 else f"{value.normalize():f}"
+    digits = f"{value:,.2f}" if abs(value) >= 1 or value == round(value, 2) else f"{value.normalize():f}"
     return f"${digits}" if config.quote in DOLLARS else f"{digits} {config.quote}"
 
 

@@ -161,6 +161,11 @@ def project(state: BotState, last_price: Decimal | None, log: LogFile, at_ms: in
     )
 
 
+def state_file_name(bot_id: str) -> str:
+    """Name the state file of a bot in its state directory."""
+    return f"bot_state_{bot_id}.json"
+
+
 def has_state_file(state: BotState) -> bool:
     """Tell whether the bot has a file yet: there is none before the first purchase (decision 11)."""
     return state.stats.purchase_count > 0

@@ -119,6 +119,7 @@ class Trail(msgspec.Struct, frozen=True):
     watermark: Decimal | None
     updated_ms: int
     amount: Decimal | None = None
+    reason: str = ""
 
 
 class Statistics(msgspec.Struct, frozen=True):

@@ -6,17 +6,14 @@ Owns the answers as values; the command line renders them. Reads only, decides n
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.core.decider.entries import assess_entry
 from engine.core.errors import UsageError
-from engine.core.events import EntrySkipped, IndicatorsSkipped, SessionStopped
+from engine.core.events import EntrySkipped, IndicatorsSkipped, OrderRequested, SessionStopped
 from engine.core.instants import parse_utc
 from engine.core.projection import LogFile, StateFile, project
-from engine.core.strategy import Buy
 from engine.runtime.replica import BOT_PREFIX, Replica, Source, restore_bot, restore_view, walk
 from engine.runtime.schema import STATE_SCHEMA, state_digest
 from engine.store.port import Recorded
@@ -144,8 +141,15 @@ def why(source: Source, bot_id: str, key: str) -> Setting:
 
 
 def _causes(recorded: Recorded | None, seen: dict[tuple[str, int], Recorded]) -> Iterator[Recorded]:
-    while recorded is not None and recorded.cause is not None:
-        recorded = seen.get((recorded.cause.stream, recorded.cause.sequence))
+    """Go back from event to cause; what an exchange reports of an order goes back to the request of that order."""
+    requests = {each.event.client_order_id: each for each in seen.values() if isinstance(each.event, OrderRequested)}
+    while recorded is not None:
+        if recorded.cause is not None:
+            recorded = seen.get((recorded.cause.stream, recorded.cause.sequence))
+        elif not isinstance(recorded.event, OrderRequested):
+            recorded = requests.get(getattr(recorded.event, "client_order_id", ""))
+        else:
+            return
         if recorded is not None:
             yield recorded
 
@@ -183,6 +187,8 @@ def why_no_trade(source: Source, bot_id: str) -> NoTrade:
     state, view = replica.state, replica.view
     if state is None or view is None or view.price is None:
         return NoTrade(last, "no price was seen yet", {})
+    from engine.core.decider.entries import assess_entry
+    from engine.core.strategy import Buy
     from engine.strategies.catalogue import strategy_for
 
     now = assess_entry(strategy_for(state.config), state, view)
@@ -212,18 +218,16 @@ def check_digests(source: Source, bot_id: str) -> DigestCheck:
     return DigestCheck(checked, tuple(differing))
 
 
-def file_difference(source: Source, bot_id: str, path: Path) -> str | None:
-    """Say how the state file differs from what the log gives at the event the file names, or None if it does not."""
+def file_difference(source: Source, bot_id: str, written: bytes) -> str | None:
+    """Say how a state file differs from what the log gives at the event the file names, or None if it does not."""
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(written)
         sequence = int(content["log"]["sequence"])
-    except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, OSError) as error:
-        return f"{path} is unreadable ({error}): it is written again at the next start"
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        return f"it is unreadable ({error}): it is written again at the next start"
     head = source.head(f"{BOT_PREFIX}{bot_id}")
     if sequence > head.sequence:
-        return f"{path} reflects event {sequence}, the log ends at {head.sequence}"
+        return f"it reflects event {sequence}, the log ends at {head.sequence}: it is written again at the next start"
     shown: dict[str, Any] = msgspec.json.decode(
         msgspec.json.Encoder(decimal_format="number").encode(state_at(source, bot_id, Moment(sequence=sequence)))
     )
@@ -231,5 +235,5 @@ def file_difference(source: Source, bot_id: str, path: Path) -> str | None:
         part.get("stats", {}).pop("last_price", None)
     if shown != content:
         keys = ", ".join(key for key in shown if shown[key] != content.get(key)) or "keys that do not exist"
-        return f"{path} differs from the log in {keys}: it was edited by hand, and is written again at the next start"
+        return f"it differs from the log in {keys}: it was edited by hand, and is written again at the next start"
     return None

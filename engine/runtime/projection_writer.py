@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.core.events import OutageDeclared, PurchaseRecorded, SaleRecorded
 from engine.core.feed_view import FeedView
-from engine.core.projection import LogFile, encode_state_file, has_state_file, project
+from engine.core.projection import LogFile, encode_state_file, has_state_file, project, state_file_name
 from engine.core.state import BotState
 from engine.runtime.bot import Bot
 from engine.runtime.journal import Published
@@ -27,11 +27,6 @@ SAVED_AFTER: Final = {
     SaleRecorded: "State saved after sell",
     OutageDeclared: "State saved after resetting trailing state",
 }
-
-
-def state_file_path(directory: Path, bot_id: str) -> Path:
-    """Name the state file of a bot."""
-    return directory / f"bot_state_{bot_id}.json"
 
 
 def state_file_bytes(state: BotState, view: FeedView | None, head: Head) -> bytes:
@@ -94,7 +89,7 @@ class ProjectionWriter:
         if not has_state_file(state):
             return
         content = state_file_bytes(state, view, head)
-        path = state_file_path(self._directory, state.bot_id)
+        path = self._directory / state_file_name(state.bot_id)
         await asyncio.to_thread(replace_file, path, content, synced=synced)
         self._say(state.bot_id, text or f"State saved to {path}", not synced)
 

@@ -4,7 +4,6 @@ Owns the walk over a bot's stream and its feeds in the order in which they were 
 checkpoint. Reads any source of records: the running store or the read-only reader.
 """
 
-import heapq
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, Final, Protocol
@@ -104,8 +103,10 @@ def feeds_of(source: Source, bot_id: str) -> tuple[str, ...]:
 
 def walk(source: Source, bot_id: str, *, verified: bool = False) -> Iterator[Recorded]:
     """Give a bot's events and those of its feeds, in the order they were written."""
+    from heapq import merge
+
     streams = (bot_stream(bot_id), *feeds_of(source, bot_id))
-    return heapq.merge(*(source.read(stream, verified=verified) for stream in streams), key=attrgetter("position"))
+    return merge(*(source.read(stream, verified=verified) for stream in streams), key=attrgetter("position"))
 
 
 def restore_bot(source: Source, bot_id: str) -> tuple[BotState, Head]:

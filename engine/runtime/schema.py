@@ -3,36 +3,36 @@
 A checkpoint of another shape is ignored; two states of one shape and one digest hold the same.
 """
 
-import hashlib
-from typing import Final
+from typing import TYPE_CHECKING, Final, get_args, get_type_hints
+from zlib import crc32
 
 import msgspec
 
-from engine.core.decider import DECISION_VERSION
 from engine.core.feed_view import FeedView
 from engine.core.state import BotState
-from engine.core.strategy import Strategy
+
+if TYPE_CHECKING:
+    from engine.core.strategy import Strategy
 
 
-def _shape(kind: type) -> str:
-    """Give a digest of a struct's fields, all the way down: the schema id of an encoded state."""
-    seen: dict[str, list[str]] = {}
+def _shape(kind: type[msgspec.Struct]) -> str:
+    """Give a digest of a struct's fields, all the way down: the schema id of an encoded state.
 
-    def visit(node: object) -> None:
-        if isinstance(node, msgspec.inspect.StructType):
-            if node.cls.__name__ in seen:
-                return
-            seen[node.cls.__name__] = [field.encode_name for field in node.fields]
-            for field in node.fields:
-                visit(field.type)
-        elif isinstance(node, msgspec.inspect.Type):
-            for name in node.__struct_fields__:
-                inner = getattr(node, name)
-                for each in inner if isinstance(inner, tuple) else (inner,):
-                    visit(each)
+    Every looking verb needs it, so it is made without what takes long to load: `msgspec.inspect` and hashlib.
+    """
+    seen: dict[str, tuple[str, ...]] = {}
 
-    visit(msgspec.inspect.type_info(kind))
-    return hashlib.blake2b(msgspec.json.encode(seen, order="deterministic"), digest_size=4).hexdigest()
+    def visit(hint: object) -> None:
+        for part in get_args(hint):
+            visit(part)
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and hint.__name__ not in seen:
+            seen[hint.__name__] = hint.__struct_encode_fields__
+            hints = get_type_hints(hint)
+            for field in hint.__struct_fields__:
+                visit(hints[field])
+
+    visit(kind)
+    return f"{crc32(msgspec.json.encode(seen, order='deterministic')):08x}"
 
 
 STATE_SCHEMA: Final = _shape(BotState)
@@ -41,10 +41,14 @@ VIEW_SCHEMA: Final = _shape(FeedView)
 
 def state_digest(state: BotState) -> str:
     """Name a state: two states with the same digest hold the same."""
+    from hashlib import blake2b
+
     plain = msgspec.to_builtins(state, str_keys=True, order="deterministic")
-    return hashlib.blake2b(msgspec.json.encode(plain), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode(plain), digest_size=16).hexdigest()
 
 
-def decision_version(strategy: Strategy) -> int:
+def decision_version(strategy: "Strategy") -> int:
     """Give one number for the rules that decide: the engine's version × 1000 + the strategy's."""
+    from engine.core.decider import DECISION_VERSION
+
     return DECISION_VERSION * 1000 + strategy.decision_version

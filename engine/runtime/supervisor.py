@@ -63,10 +63,10 @@ class Engine:
         until_ms = None if plan.for_ms is None else world.clock.now_ms + plan.for_ms
         return await world.run(self._real_time, plan.speed, until_ms)
 
-    def stop(self, reason: str) -> None:
-        """Ask every world for an orderly end."""
+    def stop(self, reason: str, by: str) -> None:
+        """Ask every world for an orderly end; `by` says who asked."""
         for world in self.worlds:
-            world.stop(reason)
+            world.stop(reason, by)
 
     async def handle(self, request: Request) -> Reply:
         """Carry out a command.
@@ -77,7 +77,7 @@ class Engine:
         if request.command == "stop":
             if request.bot is not None:
                 raise UsageError("stop ends the whole engine: leave the bot out, or pause that bot instead")
-            self.stop("stop")
+            self.stop("stop", request.by)
             await self._ended.wait()
             return Reply(tuple(self._bots()))
         bot_id = self._meant(request.bot)
@@ -124,7 +124,7 @@ async def run_engine(
         await control.start()
         loop = asyncio.get_running_loop()
         for number, name in SIGNALS.items():
-            loop.add_signal_handler(number, engine.stop, name)
+            loop.add_signal_handler(number, engine.stop, name, "signal")
         announce(engine)
         try:
             reasons = await engine.run(plan)

@@ -33,9 +33,6 @@ from engine.runtime.projection_writer import ProjectionWriter
 from engine.runtime.sessions import session_started, session_stopped
 from engine.store.port import Batch
 
-STOP_REASONS: Final = ("stop", "SIGINT", "SIGTERM")
-
-
 class Seat(msgspec.Struct, frozen=True):
     """A bot with its account and the one who carries out its orders."""
 
@@ -69,7 +66,7 @@ class World:
         self._writer: Final = writer
         self._commands: Final[list[Command]] = []
         self.prices = 0
-        self._stop: str | None = None
+        self._stop: tuple[str, str] | None = None
         self._ended = False
 
     def seat(self, bot: Bot, gateway: Gateway) -> None:
@@ -81,9 +78,9 @@ class World:
         """Give the bots in their order."""
         return [seat.bot for seat in self.seats]
 
-    def stop(self, reason: str) -> None:
-        """Ask for an orderly end, from any wait."""
-        self._stop = self._stop or reason
+    def stop(self, reason: str, by: str) -> None:
+        """Ask for an orderly end, from any wait; `by` says who asked."""
+        self._stop = self._stop or (reason, by)
         self.wake.set()
 
     def submit(self, command: Command) -> None:
@@ -109,13 +106,14 @@ class World:
                 reason = "end of the recording" if tick is None else "time is up"
                 if until_ms is not None:
                     self.clock.advance(max(self.clock.now_ms, min(until_ms, at_ms)))
-                await self._finish(reason)
+                await self._finish(reason, by="engine")
                 return reason
             if self._stop is None and await pacer.reach(at_ms):
                 await self._moment(at_ms, tick if tick.at_ms == at_ms else None)
         await self._obey()
-        await self._finish(self._stop)
-        return self._stop
+        reason, by = self._stop
+        await self._finish(reason, by)
+        return reason
 
     def _after_ms(self) -> int:
         """Say after which time the next price is wanted: the last one in the log, or just before the clock."""
@@ -222,10 +220,10 @@ class World:
             await seat.executor.settle(seat.bot, self.clock.now_ms)
         await self._writer.save_all(self.bots, self.feed.durable)
 
-    async def _finish(self, reason: str) -> None:
+    async def _finish(self, reason: str, by: str) -> None:
         """Lay every bot down in order, and save its state."""
         for seat in self.seats:
-            await self._command(seat, "stop", reason if reason in STOP_REASONS else "engine")
+            await self._command(seat, "stop", by)
         head = self._journal.store.head(self.feed.view.feed)
         for seat in self.seats:
             view = self.feed.view

@@ -5,8 +5,9 @@ Owns the format of the body and of the chain. A body is JSON that any tool can r
 out. Never reads or writes a file.
 """
 
-from hashlib import blake2b
-from typing import Final, get_args
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -43,14 +44,22 @@ _decode = msgspec.json.Decoder(Body).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
 
 
+@cache
+def _blake2b() -> Callable[..., Any]:
+    """Load the hash when first asked for: hashlib brings OpenSSL, and a look at a log needs neither."""
+    from hashlib import blake2b
+
+    return blake2b
+
+
 def genesis(stream: str) -> bytes:
     """Give the checksum before the first event of a stream."""
-    return blake2b(stream.encode(), digest_size=CHECKSUM_BYTES, person=b"krypto-log").digest()
+    return _blake2b()(stream.encode(), digest_size=CHECKSUM_BYTES, person=b"krypto-log").digest()
 
 
 def link(previous: bytes, body: bytes) -> bytes:
     """Give the checksum of a row from the checksum before it and exactly its stored bytes."""
-    return blake2b(previous + body, digest_size=CHECKSUM_BYTES).digest()
+    return _blake2b()(previous + body, digest_size=CHECKSUM_BYTES).digest()
 
 
 def tag_of(event: Event) -> str:

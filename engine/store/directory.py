@@ -65,7 +65,7 @@ def _make_private(path: Path, found: os.stat_result, mode: int) -> None:
     if found.st_uid != os.geteuid():
         raise ConfigError(
             f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()}): choose a state directory of "
-            "your own with --state-dir"
+            "your own"
         )
     if stat.S_IMODE(found.st_mode) & ~mode:
         path.chmod(stat.S_IMODE(found.st_mode) & mode)
@@ -97,7 +97,7 @@ def _locked(path: Path) -> int:
             os.close(lock)
             raise DirectoryInUseError(
                 f"{path.parent} is in use by process {holder}: stop that engine first, or choose another state "
-                "directory with --state-dir"
+                "directory"
             ) from None
         except BaseException:
             os.close(lock)
@@ -115,9 +115,9 @@ def _same_file(descriptor: int, path: Path) -> bool:
 
 def _directory_fault(error: OSError, path: Path) -> EngineError:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return ConfigError(f"{path} is not a directory: choose another state directory with --state-dir")
+        return ConfigError(f"{path} is not a directory: choose another state directory")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StorageError(
-            f"{path} cannot be written ({error.strerror}): allow it, or choose another state directory with --state-dir"
+            f"{path} cannot be written ({error.strerror}): allow it, or choose another state directory"
         )
     return write_fault(error, path)

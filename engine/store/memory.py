@@ -31,11 +31,11 @@ class MemoryDisk:
             heads.append((stream_id, name, Head(sequence, checksum, recorded_at(body, name, sequence))))
         return heads
 
-    def checksum_at(self, stream_id: int, sequence: int) -> bytes:
-        """Give the checksum of an event, the genesis checksum before the first."""
-        if sequence == 0:
+    def checksum_before(self, stream_id: int, sequence: int) -> bytes:
+        """Give the checksum that an event follows: that of the event before it, or the genesis checksum."""
+        if sequence == 1:
             return genesis(self.names[stream_id])
-        return next((row[4] for row in self.rows if row[1:3] == (stream_id, sequence)), b"")
+        return next((row[4] for row in self.rows if row[1:3] == (stream_id, sequence - 1)), b"")
 
 
 class MemoryLog(Appender):
@@ -56,14 +56,14 @@ class MemoryLog(Appender):
             for row in self._disk.rows[after_position:]
             if stream is None or (names[row[1]] == stream and row[2] > after_sequence)
         ]
-        return recorded([chosen], names, {}, self._disk.checksum_at if verified else None)
+        return recorded([chosen], names, {}, self._disk.checksum_before if verified else None)
 
     def checkpoint(self, stream: str, schema: str) -> Checkpoint | None:
         """Give the stream's checkpoint, if it is of this schema and stands on a row of this log."""
         found = self._disk.checkpoints.get(stream)
         if found is None or found.schema != schema:
             return None
-        stands_on = self._disk.checksum_at(self._chains.stream_id(stream), found.sequence)
+        stands_on = self._disk.checksum_before(self._chains.stream_id(stream), found.sequence + 1)
         return found if stands_on == found.checksum else None
 
     async def close(self) -> None:

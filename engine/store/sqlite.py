@@ -6,7 +6,7 @@ Source: design, "Storage".
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -112,7 +112,8 @@ class SqliteLog(Appender):
         async with self._resources:
             await self._queue.close()
             if not self._queue.is_dead:
-                await self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                with suppress(sqlite3.Error):  # everything is durable in the WAL too; folding it in is tidiness
+                    await self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _write(self, commit: Commit) -> None:
         """Make one commit: in one statement if it holds few events and nothing else, or else in a transaction."""

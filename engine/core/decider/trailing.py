@@ -77,7 +77,7 @@ def _fire_down(draft: Draft, price: PriceObserved) -> None:
     assert trail.amount is not None, trail
     hold = entry_hold(draft, price, trail.amount)
     if hold is None:
-        buy_now(draft, price, trail.amount, purpose="trailing", reason="its trail fired")
+        buy_now(draft, price, trail.amount, purpose="trailing", reason=trail.reason)
     else:
         draft.emit(TrailingReset(ENTRY, "down", "gate"))
         record_skip(draft, hold)

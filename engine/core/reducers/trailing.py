@@ -32,6 +32,7 @@ def _started(state: BotState, event: TrailingStarted, at_ms: int) -> BotState:
         watermark=None,
         updated_ms=at_ms,
         amount=event.amount,
+        reason=event.reason,
     )
     return _with_trail(state, trail)
 
