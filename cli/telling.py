@@ -26,6 +26,7 @@ from engine.core.narration import line, narrate
 if TYPE_CHECKING:
     from engine.runtime.journal import Published
     from engine.runtime.supervisor import Engine
+    from engine.runtime.world import World
 
 ALARMING: Final = (OutageDeclared, BackoffStarted, OrderRejected, OrderOutcomeUnknown, DiscrepancyFound)
 
@@ -41,6 +42,15 @@ def coloured(event: Event, text: str) -> str:
     if isinstance(event, ConnectivityRestored):
         return click.style(text, fg="green")
     return text
+
+
+def _announce_holes(world: "World") -> None:
+    """Say for which times the recording has nothing; they pass without a price."""
+    holes = world.feed.market.holes
+    if holes:
+        from_ms, to_ms = max(holes, key=lambda hole: hole[1] - hole[0])
+        longest = f"the longest from {clock_text(from_ms)} to {clock_text(to_ms)}"
+        click.echo(attention(f"the recording has {len(holes)} hole(s), {longest}; time passes there without a price"))
 
 
 class Teller:
@@ -88,6 +98,8 @@ class Teller:
         click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
         if not self._routine:
             click.echo(dim("passed checks, cache use and periodic saves are not shown (--routine shows them)"))
+        for world in engine.worlds:
+            _announce_holes(world)
         for bot in bots:
             lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
             if bot.state.stats.purchase_count or orders:

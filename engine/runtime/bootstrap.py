@@ -5,7 +5,7 @@ and gives every market its world.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -82,13 +82,14 @@ def _check_market(config: BotConfig, market: WaitingMarket) -> None:
     market.candles(TIMEFRAMES_MS[config.timeframe], market.start_ms, market.start_ms)
 
 
-async def open_worlds(store: Store, configs: Sequence[BotConfig], around: Surroundings) -> list[World]:
-    """Take up or create every bot and seat it in the world of its market.
+async def open_worlds(
+    store: Store, configs: Sequence[BotConfig], markets: Mapping[str, WaitingMarket], around: Surroundings
+) -> list[World]:
+    """Take up or create every bot and seat it in the world of its market; `markets` is what `check_configs` gave.
 
     Raises:
-        ConfigError: a configuration is refused, alone or after what the log holds.
+        ConfigError: a configuration is refused after what the log holds.
     """
-    markets = check_configs(configs)
     known = {bot_id: restore_bot(store, bot_id) for bot_id in bot_ids(store)}
     for config in configs:
         held = known.get(config.bot_id)

@@ -116,6 +116,8 @@ def parse_config(text: str, source: str) -> LoadedConfig:
         raise ConfigError(f"a value cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError("the file must hold keys and values, such as 'symbol: BTC/USD'")
+    if "risk" in raw:
+        raise ConfigError("risk: these limits come with live trading and would not be kept yet, remove the section")
     _refuse_unknown(raw, OWN_KEYS, "")
     _refuse_unsound(raw, "")
     for key in ("exchange", "symbol"):
@@ -163,7 +165,7 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
 
 
 def _refuse_exchange(exchange: object) -> None:
-    if exchange in SETTINGS:
+    if isinstance(exchange, str) and exchange in SETTINGS:
         return
     near = _nearest(str(exchange), SETTINGS)
     raise ConfigError(

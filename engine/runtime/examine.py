@@ -12,9 +12,11 @@ import msgspec
 
 from engine.core.errors import UsageError
 from engine.core.events import EntrySkipped, IndicatorsSkipped, OrderRequested, SessionStopped
+from engine.core.identity import bot_stream
 from engine.core.instants import parse_utc
 from engine.core.projection import LogFile, StateFile, project
-from engine.runtime.replica import BOT_PREFIX, Replica, Source, restore_bot, restore_view, walk
+from engine.core.state import BotState
+from engine.runtime.replica import BOT_PREFIX, Replica, Source, load_checkpoint, restore_bot, restore_view, walk
 from engine.runtime.schema import STATE_SCHEMA, state_digest
 from engine.store.port import Recorded
 
@@ -102,8 +104,6 @@ def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
 
 def _last_feed(source: Source, bot_id: str) -> str | None:
     """Find the feed that a stopped bot listened to: its last session names it."""
-    from engine.core.identity import bot_stream
-
     stream = bot_stream(bot_id)
     head = source.head(stream)
     for recorded in source.read(stream, after_sequence=max(0, head.sequence - 1)):
@@ -198,23 +198,33 @@ def why_no_trade(source: Source, bot_id: str) -> NoTrade:
 
 
 class DigestCheck(msgspec.Struct, frozen=True):
-    """Whether the states that sessions ended with are what the fold gives; `differing` names sequences that are not."""
+    """Whether what was noted of states is what the fold gives.
+
+    `checked` counts the states that sessions ended with and the checkpoint; `differing` names the sequences of those
+    that the fold contradicts.
+    """
 
     checked: int
     differing: tuple[int, ...]
 
 
 def check_digests(source: Source, bot_id: str) -> DigestCheck:
-    """Fold a bot with every checksum recomputed, and compare each `session_stopped` with the state it names."""
+    """Fold a bot with every checksum recomputed, and compare what sessions and checkpoint say of its state."""
+    saved = load_checkpoint(source, bot_stream(bot_id), STATE_SCHEMA, BotState)
     replica, checked, differing = Replica(), 0, []
     for recorded in walk(source, bot_id, verified=True):
         event = recorded.event
+        claims = []
         if isinstance(event, SessionStopped) and event.schema == STATE_SCHEMA:
-            checked += 1
             assert replica.state is not None
-            if state_digest(replica.state) != event.digest:
-                differing.append(recorded.sequence)
+            claims.append(event.digest == state_digest(replica.state))
         replica.fold(recorded)
+        if saved is not None and recorded.stream == bot_stream(bot_id) and recorded.sequence == saved[1]:
+            assert replica.state is not None
+            claims.append(state_digest(saved[0]) == state_digest(replica.state))
+        checked += len(claims)
+        if not all(claims):
+            differing.append(recorded.sequence)
     return DigestCheck(checked, tuple(differing))
 
 

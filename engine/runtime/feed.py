@@ -26,21 +26,24 @@ CacheListener = Callable[[Bot, str], None]
 
 
 class Feed:
-    """The recorded side of one market. `view` is the candidate, `durable` what the log holds for certain."""
+    """The recorded side of one market.
+
+    `view` is the candidate; `durable` is what the log holds for certain, with its head.
+    """
 
     def __init__(self, view: FeedView, market: WaitingMarket, calls: Counter[str], on_cache: CacheListener) -> None:
         """Take the folded view, the market, the call counters, and who is told about the cache."""
         self.view = view
-        self.durable = view
+        self.durable = (view, Head(view.sequence, b"", view.at_ms))
         self.market: Final = market
         self._calls: Final = calls
         self._on_cache: Final = on_cache
         self._windows: dict[str, CandleWindow] = {}
         self._indicators: dict[str, Indicators] = {}
 
-    def snapshot(self, _head: Head) -> Callable[[], None]:
+    def snapshot(self, head: Head) -> Callable[[], None]:
         """Take a picture of the candidate; the returned call makes it the durable one."""
-        picture = self.view
+        picture = (self.view, head)
 
         def publish() -> None:
             self.durable = picture

@@ -40,8 +40,15 @@ def _part(kind: type[T], config: BotConfig) -> T:
 
 
 def paper_settings(config: BotConfig) -> PaperSettings:
-    """Give how the paper account of this bot behaves."""
-    return _part(PaperSettings, config)
+    """Give how the paper account of this bot behaves.
+
+    Raises:
+        ConfigError: a key of `market` has a wrong type or is out of its range.
+    """
+    settings = _part(PaperSettings, config)
+    if not 0 < settings.fill_fraction <= 1:
+        raise ConfigError(f"market.fill_fraction is {settings.fill_fraction}, and must be above 0 and at most 1")
+    return settings
 
 
 def market_settings(config: BotConfig) -> SimulatedSettings | RecordedSettings:

@@ -1,7 +1,7 @@
 """Writes the state files: atomically, at the five moments the specification names.
 
 After a purchase, after a sale, after an outage reset trails, every `save_interval`, and on stop. A file is never read
-back: it can be lost at any time and is written again from the log.
+back: it can be lost at any time and is written again from the log. So a failed write is told, and trading goes on.
 Source: specification, "When State is Saved"; decisions 11 and 12.
 """
 
@@ -90,8 +90,12 @@ class ProjectionWriter:
             return
         content = state_file_bytes(state, view, head)
         path = self._directory / state_file_name(state.bot_id)
-        await asyncio.to_thread(replace_file, path, content, synced=synced)
-        self._say(state.bot_id, text or f"State saved to {path}", not synced)
+        try:
+            await asyncio.to_thread(replace_file, path, content, synced=synced)
+        except OSError as error:
+            self._say(state.bot_id, f"State could not be saved to {path} ({error.strerror}); the log holds it", False)  # noqa: FBT003
+        else:
+            self._say(state.bot_id, text or f"State saved to {path}", not synced)
 
 
 def replace_file(path: Path, content: bytes, *, synced: bool) -> None:

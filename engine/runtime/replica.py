@@ -6,7 +6,7 @@ checkpoint. Reads any source of records: the running store or the read-only read
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from engine.store.port import Checkpoint, Head, Recorded
 
 BOT_PREFIX: Final = "bot:"
 FEED_PREFIX: Final = "feed:"
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -112,10 +113,8 @@ def walk(source: Source, bot_id: str, *, verified: bool = False) -> Iterator[Rec
 def restore_bot(source: Source, bot_id: str) -> tuple[BotState, Head]:
     """Fold a bot's stream to its end, from its checkpoint if there is one."""
     stream = bot_stream(bot_id)
-    saved = source.checkpoint(stream, STATE_SCHEMA)
-    state, sequence = None, 0
-    if saved is not None:
-        state, sequence = _decoded(saved, BotState), saved.sequence
+    saved = load_checkpoint(source, stream, STATE_SCHEMA, BotState)
+    state, sequence = (None, 0) if saved is None else saved
     for each in source.read(stream, after_sequence=sequence):
         event: Any = each.event
         state = apply(state, event, each.at_ms)
@@ -126,18 +125,20 @@ def restore_bot(source: Source, bot_id: str) -> tuple[BotState, Head]:
 
 def restore_view(source: Source, feed: str) -> FeedView:
     """Fold a feed's stream to its end, from its checkpoint if there is one; a new feed gives an empty view."""
-    saved = source.checkpoint(feed, VIEW_SCHEMA)
-    view, sequence = FeedView(feed), 0
-    if saved is not None:
-        view, sequence = _decoded(saved, FeedView), saved.sequence
+    saved = load_checkpoint(source, feed, VIEW_SCHEMA, FeedView)
+    view, sequence = (FeedView(feed), 0) if saved is None else saved
     for each in source.read(feed, after_sequence=sequence):
         event: Any = each.event
         view = apply_feed(view, event, each.sequence, each.at_ms)
     return view
 
 
-def _decoded(saved: Checkpoint, kind: type[Any]) -> Any:
+def load_checkpoint(source: Source, stream: str, schema: str, kind: type[T]) -> tuple[T, int] | None:
+    """Give the state that the stream's checkpoint holds and the sequence it stands at, if it can be used."""
+    saved = source.checkpoint(stream, schema)
+    if saved is None:
+        return None
     try:
-        return msgspec.json.decode(saved.body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise LogDamagedError(f"the checkpoint of {saved.stream} is unreadable: {error}") from error
+        return msgspec.json.decode(saved.body, type=kind), saved.sequence
+    except (msgspec.MsgspecError, ValueError):
+        return None

@@ -13,13 +13,11 @@ import msgspec
 
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
-from engine.runtime.bootstrap import Surroundings, open_worlds
+from engine.runtime.bootstrap import Surroundings, check_configs, open_worlds
 from engine.runtime.clock import RealTime
 from engine.runtime.control import ControlServer, Reply, Request
 from engine.runtime.journal import Listener
-from engine.runtime.schema import STATE_SCHEMA, VIEW_SCHEMA
 from engine.runtime.world import Command, World
-from engine.store.port import Checkpoint, Store
 from engine.store.sqlite import SqliteLog
 
 SIGNALS: Final = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}
@@ -116,9 +114,10 @@ async def run_engine(
     Raises:
         EngineError: the directory, a configuration or the log refuses; or the log could not be written.
     """
+    markets = check_configs(configs)
     store = await SqliteLog.open(directory, linger=real_time.sleep)
     try:
-        worlds = await open_worlds(store, configs, surroundings(listeners))
+        worlds = await open_worlds(store, configs, markets, surroundings(listeners))
         engine = Engine(worlds, real_time)
         control = ControlServer(directory, engine.handle)
         await control.start()
@@ -131,24 +130,9 @@ async def run_engine(
         finally:
             await real_time.sleep(0)
             await control.close()
-        save_checkpoints(store, worlds)
         return Outcome(reasons, tuple(worlds))
     finally:
         await store.close()
-
-
-def save_checkpoints(store: Store, worlds: Sequence[World]) -> None:
-    """Leave the folded states behind, so that the next start and every look need not fold from the beginning."""
-    for world in worlds:
-        view = world.feed.durable
-        feed_head = store.head(view.feed)
-        if feed_head.sequence == view.sequence:
-            body = msgspec.json.encode(view)
-            store.save_checkpoint(Checkpoint(view.feed, view.sequence, VIEW_SCHEMA, feed_head.checksum, body))
-        for bot in world.bots:
-            state, head = bot.durable
-            body = msgspec.json.encode(state)
-            store.save_checkpoint(Checkpoint(bot.stream, head.sequence, STATE_SCHEMA, head.checksum, body))
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

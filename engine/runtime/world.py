@@ -25,6 +25,7 @@ from engine.core.events import (
 from engine.core.market import Tick
 from engine.exchanges.port import Gateway
 from engine.runtime.bot import Bot
+from engine.runtime.checkpoints import save_checkpoints
 from engine.runtime.clock import MarketClock, Pacer, RealTime
 from engine.runtime.executor import Executor
 from engine.runtime.feed import Feed
@@ -32,6 +33,10 @@ from engine.runtime.journal import Journal, Owner
 from engine.runtime.projection_writer import ProjectionWriter
 from engine.runtime.sessions import session_started, session_stopped
 from engine.store.port import Batch
+
+CHECKPOINT_PRICES: Final = 10_000
+"""So many prices at most are folded again after a crash."""
+
 
 class Seat(msgspec.Struct, frozen=True):
     """A bot with its account and the one who carries out its orders."""
@@ -145,7 +150,7 @@ class World:
             await self._price(tick)
         for seat in self.seats:
             await seat.executor.settle(seat.bot, at_ms)
-        await self._writer.save_due(self.bots, self.feed.durable, at_ms)
+        await self._writer.save_due(self.bots, self.feed.durable[0], at_ms)
 
     async def _price(self, tick: Tick) -> None:
         """Record a price and, behind it in the same group, what each bot makes of it."""
@@ -158,6 +163,8 @@ class World:
             if batch is not None:
                 group.append((bot, batch))
         await self._journal.commit(group)
+        if self.prices % CHECKPOINT_PRICES == 0:
+            save_checkpoints(self._journal.store, self.feed, self.bots)
 
     async def _probe(self, bot: Bot) -> None:
         """Check the connection: the exchange first, then, if that fails and is allowed, the internet (decision 3)."""
@@ -193,7 +200,7 @@ class World:
             for seat in self.seats:
                 if seat.bot.state.bot_id in command.bot_ids:
                     await self._command(seat, command.name, command.by)
-            await self._writer.save_due(self.bots, self.feed.durable, self.clock.now_ms)
+            await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
             if not command.done.done():
                 command.done.set_result(None)
 
@@ -218,7 +225,7 @@ class World:
             )
         for seat in self.seats:
             await seat.executor.settle(seat.bot, self.clock.now_ms)
-        await self._writer.save_all(self.bots, self.feed.durable)
+        await self._writer.save_all(self.bots, self.feed.durable[0])
 
     async def _finish(self, reason: str, by: str) -> None:
         """Lay every bot down in order, and save its state."""
@@ -230,7 +237,8 @@ class World:
             await self._record(seat.bot, [FeedDetached(view.feed, view.sequence)])
             await self._record(seat.bot, [session_stopped(seat.bot, reason, {view.feed: head})])
         await self._journal.store.flush()
-        await self._writer.save_all(self.bots, self.feed.durable)
+        save_checkpoints(self._journal.store, self.feed, self.bots)
+        await self._writer.save_all(self.bots, self.feed.durable[0])
         self._ended = True
         for command in self._commands:
             command.done.set_exception(UsageError("the engine ended before the command was carried out"))
