@@ -10,8 +10,7 @@ import click
 from cli.options import json_option
 from cli.summary import show_summary
 from cli.telling import Teller
-from engine.core.errors import ConfigError
-from engine.runtime.config_file import LoadedConfig, load_config
+from engine.runtime.config_file import LoadedConfig, load_config, one_directory
 
 if TYPE_CHECKING:
     from engine.runtime.supervisor import Engine, Outcome
@@ -92,19 +91,6 @@ def run(
     show_summary(directory, outcome, as_json=as_json)
     sys.stdout.flush()
     ctx.exit(next((EXIT_BY_SIGNAL[reason] for reason in outcome.reasons if reason in EXIT_BY_SIGNAL), 0))
-
-
-def one_directory(loaded: list[LoadedConfig]) -> Path:
-    """Give the state directory that all configurations share.
-
-    Raises:
-        ConfigError: they name several.
-    """
-    directories = list(dict.fromkeys(each.state_dir for each in loaded))
-    if len(directories) > 1:
-        listed = ", ".join(str(each) for each in directories)
-        raise ConfigError(f"state_dir differs between the configurations ({listed}): one engine has one directory")
-    return directories[0]
 
 
 async def _run(

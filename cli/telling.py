@@ -19,6 +19,7 @@ from engine.core.events import (
     OrderRejected,
     OutageDeclared,
     SaleRecorded,
+    TrailingWatermarkMoved,
 )
 from engine.core.identity import bot_stream
 from engine.core.narration import line, narrate
@@ -37,6 +38,8 @@ def coloured(event: Event, text: str) -> str:
         return signed(event.profit, text)
     if isinstance(event, ALARMING):
         return attention(text)
+    if isinstance(event, TrailingWatermarkMoved):
+        return dim(text)
     if isinstance(event, ConnectivityChecked):
         return dim(text) if event.reachable else attention(text)
     if isinstance(event, ConnectivityRestored):
@@ -65,6 +68,7 @@ class Teller:
         self._quiet: Final = quiet
         self._as_json: Final = as_json
         self._routine: Final = routine
+        self._held: list[str] | None = []
 
     def listen(self, published: "Published") -> None:
         """Tell a durable event."""
@@ -92,6 +96,7 @@ class Teller:
 
     def announce(self, directory: Path, engine: "Engine") -> None:
         """Say what runs, and what was recovered from the log."""
+        held, self._held = self._held or [], None
         if self._as_json or self._quiet:
             return
         bots = [bot for world in engine.worlds for bot in world.bots]
@@ -103,9 +108,15 @@ class Teller:
         for bot in bots:
             lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
             if bot.state.stats.purchase_count or orders:
-                held = f"{lots} lots, {orders} open orders, {trails} trails"
-                click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {held}")))
+                what = f"{lots} lots, {orders} open orders, {trails} trails"
+                click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")))
+        for told in held:
+            click.echo(told)
 
-    @staticmethod
-    def _print(at_ms: int, text: str) -> None:
-        click.echo(f"{dim(clock_text(at_ms))}  {text}")
+    def _print(self, at_ms: int, text: str) -> None:
+        """Print a line; before the announcement, keep it for behind it."""
+        told = f"{dim(clock_text(at_ms))}  {text}"
+        if self._held is None:
+            click.echo(told)
+        else:
+            self._held.append(told)

@@ -8,7 +8,7 @@ import msgspec
 from cli.options import json_option
 from cli.render import dim, echo_json, status
 from engine.runtime.bootstrap import check_configs
-from engine.runtime.config_file import load_config
+from engine.runtime.config_file import load_config, one_directory
 
 
 @click.command("validate-config", epilog="Example:  krypto-engine validate-config -c bot.yml")
@@ -19,6 +19,7 @@ from engine.runtime.config_file import load_config
 def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check configurations, each alone and all against each other and their markets."""
     loaded = [load_config(path) for path in paths]
+    one_directory(loaded)
     check_configs([each.config for each in loaded])
     if as_json:
         echo_json([{"source": each.source, "config": msgspec.to_builtins(each.config)} for each in loaded])

@@ -125,7 +125,7 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.ConfigChanged: lambda e, _: f"Configuration changed: {', '.join(e.changed)}",
     ev.SessionStarted: _session_started,
     ev.SessionStopped: lambda e, _: f"Session stopped: {e.reason}",
-    ev.PricesSkipped: lambda e, _: f"Prices {e.first} to {e.last} passed unseen: {e.reason}",
+    ev.PricesSkipped: lambda e, _: f"Prices passed unseen ({e.reason}): feed events {e.first} to {e.last}",
     ev.CommandReceived: _command,
     ev.IndicatorsSkipped: _gate,
     ev.EntrySkipped: lambda e, _: f"No purchase: {e.text}",

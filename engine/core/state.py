@@ -27,7 +27,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One order, from intent to end. `cash` is Σ price × quantity; `fee_*` are in quote value.
 
     `cost_sold` is what the sold base had once cost; `final` is what the exchange says was filled when it closed the
-    order: until the fills add up to it, the order is not terminal.
+    order: until the fills add up to it, the order is not terminal. `recorded` says that its sale has been recorded.
     """
 
     client_order_id: str
@@ -56,6 +56,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     fee_base: Decimal = ZERO
     cost_sold: Decimal = ZERO
     trade_ids: tuple[str, ...] = ()
+    recorded: bool = False
 
     @property
     def is_terminal(self) -> bool:
@@ -149,7 +150,10 @@ class Connectivity(msgspec.Struct, frozen=True):
 
 
 class Blind(msgspec.Struct, frozen=True):
-    """The last time the bot let prices pass, and why: after price `seen` at `since_ms`, until `until_ms` or still."""
+    """The last time the bot let prices pass, and why: after price `seen` at `since_ms`, to that of `until_ms` or still.
+
+    `seen` moves on when the prices let pass have been recorded.
+    """
 
     since_ms: int
     seen: int

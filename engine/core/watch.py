@@ -6,7 +6,7 @@ Owns their derivation; reducers call it whenever a trail or a lot changed, `deci
 from collections.abc import Iterable
 from decimal import Decimal
 
-import msgspec
+from msgspec.structs import replace
 
 from engine.core.state import BotState, Trail, Watch
 from engine.core.units import HUNDRED, ZERO
@@ -36,21 +36,24 @@ def with_watch(state: BotState) -> BotState:
     """Give the state with its thresholds derived afresh: O(trails + lots), paid only when one of them changed."""
     up = [t for t in state.trails.values() if t.direction == "up"]
     down = [t for t in state.trails.values() if t.direction == "down"]
-    active_up = [t for t in up if t.status == "active"]
-    active_down = [t for t in down if t.status == "active"]
     idle = [lot for lot in state.lots.values() if lot.status == "open" and lot.sell_order is None]
     by_market = state.config.sell_order_type == "market"
-    return msgspec.structs.replace(
-        state,
-        watch=Watch(
-            activate_up=_lowest(t.activation for t in up if t.status == "waiting"),
-            activate_down=_highest(t.activation for t in down if t.status == "waiting"),
-            watermark_up=_lowest(t.watermark for t in active_up if t.watermark is not None),
-            watermark_down=_highest(t.watermark for t in active_down if t.watermark is not None),
-            trigger_up=_highest(trigger_up(t) for t in active_up),
-            floor_up=_lowest(t.floor or ZERO for t in active_up),
-            trigger_down=_lowest(trigger_down(t) for t in active_down),
-            market_target=_lowest(lot.target for lot in idle if lot.target is not None) if by_market else None,
-            exitless=not by_market and any(lot.number not in state.trails for lot in idle),
-        ),
+    watch = Watch(
+        activate_up=_lowest([t.activation for t in up if t.status == "waiting"]),
+        activate_down=_highest([t.activation for t in down if t.status == "waiting"]),
+        floor_up=_lowest([t.floor or ZERO for t in up if t.status == "active"]),
+        market_target=_lowest([lot.target for lot in idle if lot.target is not None]) if by_market else None,
+        exitless=not by_market and any(lot.number not in state.trails for lot in idle),
     )
+    return replace(state, watch=with_watermarks(with_watermarks(watch, up), down))
+
+
+def with_watermarks(watch: Watch, trails: Iterable[Trail]) -> Watch:
+    """Give the thresholds with those that follow from watermarks derived afresh, for trails of one direction."""
+    active = [t for t in trails if t.status == "active"]
+    if not active:
+        return watch
+    watermarks = [t.watermark for t in active if t.watermark is not None]
+    if active[0].direction == "up":
+        return replace(watch, watermark_up=_lowest(watermarks), trigger_up=_highest(map(trigger_up, active)))
+    return replace(watch, watermark_down=_highest(watermarks), trigger_down=_lowest(map(trigger_down, active)))

@@ -6,7 +6,7 @@ are refused with the nearest known one, and a value is never printed where it mi
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -14,7 +14,7 @@ from typing import Any, Final, get_type_hints
 import msgspec
 import yaml
 
-from engine.core.config import BotConfig
+from engine.core.config import BotConfig, Fees
 from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
 from engine.core.errors import ConfigError
 from engine.core.identity import derived_bot_id
@@ -59,7 +59,21 @@ def _exact_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
     try:
         return Decimal(text.replace(".inf", "Infinity").replace(".nan", "NaN"))
     except InvalidOperation:
-        return Decimal(str(loader.construct_yaml_float(node)))
+        raise _odd_number(node) from None
+
+
+def _plain_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """Read a decimal number; to YAML 0100 is 64 and 1:30 is 90, which nobody means who writes an amount."""
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    digits = text.lstrip("+-")
+    if not digits.isdigit() or (digits[0] == "0" and digits != "0"):
+        raise _odd_number(node)
+    return int(text)
+
+
+def _odd_number(node: yaml.ScalarNode) -> ConfigError:
+    line = node.start_mark.line + 1
+    return ConfigError(f"line {line}: {node.value} is no plain decimal number: write digits and at most one point")
 
 
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -71,6 +85,7 @@ def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any
 
 
 _ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact_float)
+_ExactLoader.add_constructor("tag:yaml.org,2002:int", _plain_int)
 _ExactLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 
 
@@ -98,6 +113,19 @@ def _read(path: Path) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise ConfigError("the file is not UTF-8 text") from error
+
+
+def one_directory(loaded: Sequence[LoadedConfig]) -> Path:
+    """Give the state directory that all configurations share.
+
+    Raises:
+        ConfigError: they name several.
+    """
+    directories = list(dict.fromkeys(each.state_dir for each in loaded))
+    if len(directories) > 1:
+        listed = ", ".join(str(each) for each in directories)
+        raise ConfigError(f"state_dir differs between the configurations ({listed}): one engine has one directory")
+    return directories[0]
 
 
 def parse_config(text: str, source: str) -> LoadedConfig:
@@ -135,7 +163,10 @@ _EXAMPLES: Final = {"exchange": "simulated", "symbol": "BTC/USD"}
 def _checked(raw: dict[str, Any]) -> BotConfig:
     _refuse_exchange(raw["exchange"])
     hints = get_type_hints(BotConfig)
+    if "fees" in raw:
+        _refuse_unknown_within(raw["fees"], Fees, "fees.")
     values = {key: _converted(value, hints[key], key) for key, value in raw.items()}
+    _refuse_unsound(values, "")
     _refuse_out_of_range(values, RANGES, "")
     strategy = values.get("strategy", "dca")
     if strategy not in STRATEGIES:
@@ -144,8 +175,10 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
         )
     params = raw.get("strategy_params") or {}
     _refuse_unknown_within(params, PARAMS[strategy], "strategy_params.")
-    _refuse_out_of_range(params, STRATEGY_RANGES, "strategy_params.")
-    values["strategy_params"] = msgspec.to_builtins(_converted(params, PARAMS[strategy], "strategy_params"))
+    bound = _converted(params, PARAMS[strategy], "strategy_params")
+    _refuse_unsound(bound, "strategy_params")
+    _refuse_out_of_range(bound, STRATEGY_RANGES, "strategy_params.")
+    values["strategy_params"] = msgspec.to_builtins(bound)
     market = raw.get("market") or {}
     if not isinstance(market, dict):
         raise ConfigError(f"market is {market!r}: it holds keys and values")
@@ -158,8 +191,8 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
     config = BotConfig(**values)
     for problem in problems(config):
         raise ConfigError(problem)
-    market_settings(config)
-    paper_settings(config)
+    _refuse_unsound(market_settings(config), "market")
+    _refuse_unsound(paper_settings(config), "market")
     strategy_for(config)
     return config
 
@@ -212,10 +245,12 @@ def _refuse_unknown_within(section: Any, kind: type, prefix: str) -> None:
 
 def _refuse_unsound(value: Any, path: str) -> None:
     """Refuse numbers that are not finite, too large, or finer than 18 decimals, wherever they stand."""
-    if isinstance(value, dict):
+    if isinstance(value, msgspec.Struct):
+        _refuse_unsound(msgspec.structs.asdict(value), path)
+    elif isinstance(value, dict):
         for key, inner in value.items():
             _refuse_unsound(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             _refuse_unsound(inner, f"{path}[{index}]")
     elif isinstance(value, int | Decimal) and not is_sound(Decimal(value)):

@@ -1,6 +1,6 @@
 """Whether the amounts inside an event may enter or leave the log: finite and bounded, at any depth.
 
-Owns a picker of amounts for each kind of event, made once from its annotations. Never changes a value.
+Owns a picker of amounts for each kind of value, made once from its annotations. Never changes a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from engine.core.units import MAX_AMOUNT
 _Picker = Callable[[Any], tuple[Decimal | None, ...]]
 
 _LEAST: Final = -MAX_AMOUNT
-_PICKERS: Final[dict[type[Event], _Picker]] = {}
+_PICKERS: Final[dict[type[msgspec.Struct], _Picker]] = {}
 
 
 def sound(event: Event) -> bool:
@@ -24,10 +24,8 @@ def sound(event: Event) -> bool:
 
     Source: decisions.md, "Words" (money is finite and bounded on entry).
     """
-    kind = type(event)
-    pick = _PICKERS.get(kind) or _PICKERS.setdefault(kind, _picker(kind))
     try:
-        for amount in pick(event):
+        for amount in _amounts(event):
             if amount is not None and not _LEAST <= amount <= MAX_AMOUNT:
                 return False
     except ArithmeticError:  # a NaN cannot be compared
@@ -35,15 +33,25 @@ def sound(event: Event) -> bool:
     return True
 
 
-def _picker(kind: type[Event]) -> _Picker:
-    """Make the function that picks the amounts out of one kind of event: by name, or by a walk where they nest."""
+def _amounts(value: msgspec.Struct) -> tuple[Decimal | None, ...]:
+    kind = type(value)
+    pick = _PICKERS.get(kind) or _PICKERS.setdefault(kind, _picker(kind))
+    return pick(value)
+
+
+def _picker(kind: type[msgspec.Struct]) -> _Picker:
+    """Make the function that picks the amounts out of one kind of value: by name, or by a walk where they nest."""
     hints = get_type_hints(kind)
     names = [name for name in kind.__struct_fields__ if hints[name] in (Decimal, Decimal | None)]
     if any(_may_nest(hints[name]) for name in kind.__struct_fields__ if name not in names):
-        return lambda event: tuple(_walk(event))
-    if not names:
-        return lambda _event: ()
-    return attrgetter(*names, names[0])  # two names or more make it give a tuple
+        return lambda value: tuple(_walk(msgspec.structs.astuple(value)))
+    match names:
+        case []:
+            return lambda _value: ()
+        case [name]:
+            return lambda value: (getattr(value, name),)
+        case _:
+            return attrgetter(*names)
 
 
 def _may_nest(hint: object) -> bool:
@@ -57,7 +65,7 @@ def _walk(value: object) -> Iterator[Decimal]:
         case Decimal():
             yield value
         case msgspec.Struct():
-            yield from _walk(msgspec.structs.astuple(value))
+            yield from _amounts(value)
         case dict():
             yield from _walk(tuple(value.values()))
         case list() | tuple():

@@ -15,6 +15,8 @@ WITNESS_NAME: Final = "events.head"
 LOCK_NAME: Final = "engine.lock"
 FILE_NAMES: Final = (LOG_NAME, WAL_NAME, f"{LOG_NAME}-shm", WITNESS_NAME, LOCK_NAME)
 
+MARK: Final = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LOG_FORMAT};"
+
 CREATE: Final = f"""  -- the tables of a new log, all or none
 BEGIN IMMEDIATE;
 
@@ -52,8 +54,7 @@ CREATE TRIGGER event_remains BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 't
 CREATE TRIGGER stream_stays BEFORE UPDATE ON stream BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 CREATE TRIGGER stream_remains BEFORE DELETE ON stream BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {LOG_FORMAT};
+{MARK}
 
 COMMIT;
 """  # noqa: S608 - nothing but constants of this module

@@ -22,7 +22,7 @@ from engine.store.faults import write_fault
 from engine.store.follower import Follower
 from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader
-from engine.store.schema import CREATE, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
+from engine.store.schema import CREATE, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
 from engine.store.witness import compare, read_witness
 
 MAX_ROWS_A_STATEMENT: Final = 100
@@ -183,7 +183,7 @@ def _look_at(path: Path) -> _Found:
 
 
 async def _connected(path: Path, *, is_new: bool) -> aiosqlite.Connection:
-    """Open the writing connection with its settings, and make the tables of a new log."""
+    """Open the writing connection with its settings, and write: the tables of a new log, or its marks again."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
             f"SQLite {sqlite3.sqlite_version} is too old for {path}: a Python with 3.37 or newer is needed"
@@ -194,8 +194,7 @@ async def _connected(path: Path, *, is_new: bool) -> aiosqlite.Connection:
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
-            if is_new:
-                await connection.executescript(CREATE)
+            await connection.executescript(CREATE if is_new else MARK)
         except BaseException:
             await connection.close()
             raise

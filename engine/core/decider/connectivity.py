@@ -14,7 +14,8 @@ def on_checked(draft: Draft) -> None:
     if event.reachable:
         if link.failure_count:
             length_ms = draft.at_ms - (link.first_failure_ms or draft.at_ms)
-            draft.emit(ConnectivityRestored(length_ms=length_ms, failures=link.failure_count))
+            seen_ms = draft.market.price_ms
+            draft.emit(ConnectivityRestored(length_ms=length_ms, failures=link.failure_count, seen_ms=seen_ms))
             record_skipped_prices(draft)
         return
     if link.failure_count >= state.config.max_connectivity_failures and not link.outage:

@@ -10,6 +10,7 @@ from engine.core.decider.skips import unseen_ms
 from engine.core.decider.trailing import step_trails
 from engine.core.events import PriceObserved
 from engine.core.reducers.blindness import is_blind
+from engine.core.state import ENTRY
 
 
 def on_price(draft: Draft) -> None:
@@ -18,13 +19,15 @@ def on_price(draft: Draft) -> None:
     assert isinstance(price, PriceObserved), price
     if draft.market.rules is None or draft.state.stopping or is_blind(draft.state):
         return
+    followed_entry = ENTRY in draft.state.trails
     if draft.state.trails and _is_stale(draft, price):
         draft.reset_trails("stale", statuses=FOLLOWING)
     step_trails(draft, price)
     if draft.state.watch.exitless:
         arm_exits(draft)
     _sell_at_market(draft, price)
-    consider_entry(draft, price)
+    if not followed_entry:  # with a buy trail nobody fetched candles for this price
+        consider_entry(draft, price)
 
 
 def _is_stale(draft: Draft, price: PriceObserved) -> bool:

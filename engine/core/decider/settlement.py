@@ -60,7 +60,8 @@ def settle(draft: Draft, client_order_id: str) -> None:
 
 def _settle_buy(draft: Draft, order: Order) -> None:
     lot = draft.state.lots.get(order.number)
-    if ENTRY in draft.state.trails and draft.state.open_buy is None:
+    trail = draft.state.trails.get(ENTRY)
+    if trail is not None and trail.status == "triggered" and draft.state.open_buy is None:
         reason = "filled" if order.filled else ("rejected" if order.status == "rejected" else "unfilled")
         draft.emit(TrailingReset(ENTRY, "down", reason))
     if lot is None or lot.status != "buying":
@@ -106,8 +107,8 @@ def _set_target(draft: Draft, lot: Lot) -> None:
 
 def _settle_sell(draft: Draft, order: Order) -> None:
     lot = draft.state.lots.get(order.lot or 0)
-    if lot is None:
-        return
+    if lot is None or lot.sell_order is not None or order.recorded:
+        return  # closed, sold by another order since, or recorded: an old report came again
     closed = False
     if order.filled and lot.status == "open":
         closed = _record_sale(draft, order, lot)
@@ -148,6 +149,7 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
             closed=closed,
             dust_quantity=_dust_sold(order),
             slippage=max(shortfall, ZERO),
+            client_order_id=order.client_order_id,
         )
     )
     return closed

@@ -17,7 +17,7 @@ def record_skipped_prices(draft: Draft) -> None:
 def unseen_ms(draft: Draft, gap_ms: int | None) -> int:
     """Give the time between this price and the last one the bot followed, in milliseconds.
 
-    Usually the feed's own gap; after blindness, back to the last price before it.
+    Usually the feed's own gap; for the first price after blindness, back to the last price before it.
     """
     if gap_ms is None:
         return 0

@@ -45,7 +45,11 @@ class BackoffStarted(Event, frozen=True, tag="backoff_started"):
 
 
 class ConnectivityRestored(Event, frozen=True, tag="connectivity_restored"):
-    """The first good check after `failures` bad ones, `length_ms` after the first of them."""
+    """The first good check after `failures` bad ones, `length_ms` after the first of them.
+
+    `seen_ms` is the time of the last price that passed meanwhile.
+    """
 
     length_ms: int
     failures: int
+    seen_ms: int | None = None

@@ -65,6 +65,7 @@ class SaleRecorded(Event, frozen=True, tag="sale_recorded"):
     `proceeds` is cash received after fees, `cost` the cash once paid for what was sold (with `dust_quantity` of
     earlier remainders), `profit` the difference. `closed` says that nothing sellable is left of the lot; what
     is left of its base joins the dust. `slippage` is how far below the target a market order sold, in quote.
+    `client_order_id` names the sell, so that a report of it that comes again is known.
     """
 
     lot: int
@@ -77,6 +78,7 @@ class SaleRecorded(Event, frozen=True, tag="sale_recorded"):
     closed: bool
     dust_quantity: Decimal = Decimal(0)
     slippage: Decimal = Decimal(0)
+    client_order_id: str = ""
 
 
 class DustRecorded(Event, frozen=True, tag="dust_recorded"):

@@ -12,11 +12,11 @@ def start_blindness(state: BotState, since_ms: int, seen: int, reason: str) -> B
     return replace(state, blind=Blind(since_ms, seen, reason))
 
 
-def leave_blindness(state: BotState, at_ms: int) -> BotState:
-    """Note that prices are followed again, once no reason is left."""
+def leave_blindness(state: BotState, until_ms: int) -> BotState:
+    """Note the time of the last price that passed, once no reason is left to let the next one pass."""
     if state.blind is None or state.blind.until_ms is not None or is_blind(state):
         return state
-    return replace(state, blind=replace(state.blind, until_ms=at_ms))
+    return replace(state, blind=replace(state.blind, until_ms=until_ms))
 
 
 def is_blind(state: BotState) -> bool:

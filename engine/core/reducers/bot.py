@@ -56,7 +56,8 @@ def _command_received(state: BotState, event: CommandReceived, at_ms: int) -> Bo
             since_ms = event.seen_ms if event.seen_ms is not None else at_ms
             return start_blindness(replace(state, paused=True), since_ms, event.seen, "paused")
         case "resume" if state.paused:
-            return leave_blindness(replace(state, paused=False), at_ms)
+            until_ms = event.seen_ms if event.seen_ms is not None else at_ms
+            return leave_blindness(replace(state, paused=False), until_ms)
         case "stop":
             return replace(state, stopping=True)
         case _:
@@ -71,7 +72,11 @@ def _feed_detached(state: BotState, _event: FeedDetached, _at_ms: int) -> BotSta
     return replace(state, attached=None)
 
 
-def _unchanged(state: BotState, _event: SessionStopped | PricesSkipped | TimerFired, _at_ms: int) -> BotState:
+def _prices_skipped(state: BotState, event: PricesSkipped, _at_ms: int) -> BotState:
+    return state if state.blind is None else replace(state, blind=replace(state.blind, seen=event.last))
+
+
+def _unchanged(state: BotState, _event: SessionStopped | TimerFired, _at_ms: int) -> BotState:
     return state
 
 
@@ -81,7 +86,7 @@ REDUCERS: Final[Table] = {
     SessionStopped: _unchanged,
     FeedAttached: _feed_attached,
     FeedDetached: _feed_detached,
-    PricesSkipped: _unchanged,
+    PricesSkipped: _prices_skipped,
     BalancesObserved: _balances_observed,
     TimerFired: _unchanged,
     RateLimited: _rate_limited,

@@ -34,9 +34,9 @@ def _backoff_started(state: BotState, event: BackoffStarted, at_ms: int) -> BotS
     return start_blindness(replace(state, connectivity=new), since_ms, event.seen, "backoff")
 
 
-def _restored(state: BotState, _event: ConnectivityRestored, at_ms: int) -> BotState:
+def _restored(state: BotState, event: ConnectivityRestored, at_ms: int) -> BotState:
     new = replace(state.connectivity, failure_count=0, first_failure_ms=None, outage=False, backoff_until_ms=None)
-    return leave_blindness(replace(state, connectivity=new), at_ms)
+    return leave_blindness(replace(state, connectivity=new), at_ms if event.seen_ms is None else event.seen_ms)
 
 
 REDUCERS: Final[Table] = {

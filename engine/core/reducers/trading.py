@@ -68,7 +68,10 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
         sold_price=event.price,
     )
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
-    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot})
+    done = state.done_orders
+    if event.client_order_id in done:
+        done = {**done, event.client_order_id: replace(done[event.client_order_id], recorded=True)}
+    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done)
     if not event.closed:
         return with_watch(state)
     won = realised > 0

@@ -1,6 +1,5 @@
 """Reducers of trailing. Source: specification, "Trailing State Management"."""
 
-from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,7 +13,7 @@ from engine.core.events import (
 )
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Trail
-from engine.core.watch import with_watch
+from engine.core.watch import with_watch, with_watermarks
 
 
 def _with_trail(state: BotState, trail: Trail) -> BotState:
@@ -42,21 +41,25 @@ def _activated(state: BotState, event: TrailingActivated, at_ms: int) -> BotStat
     return _with_trail(state, replace(trail, status="active", watermark=event.watermark, updated_ms=at_ms))
 
 
-def _improves(trail: Trail, watermark: Decimal) -> bool:
+def _improves(trail: Trail, event: TrailingWatermarkMoved) -> bool:
+    if trail.status != "active" or trail.direction != event.direction:
+        return False
     assert trail.watermark is not None, trail
-    return watermark > trail.watermark if trail.direction == "up" else watermark < trail.watermark
+    return event.watermark > trail.watermark if trail.direction == "up" else event.watermark < trail.watermark
 
 
 def _watermark_moved(state: BotState, event: TrailingWatermarkMoved, at_ms: int) -> BotState:
+    """Move the watermark of every trail that the price took further; no other threshold changes with it."""
     moved = {
         key: replace(trail, watermark=event.watermark, updated_ms=at_ms)
         for key, trail in state.trails.items()
-        if trail.status == "active" and trail.direction == event.direction and _improves(trail, event.watermark)
+        if _improves(trail, event)
     }
     if not moved:
         return state
-    last = moved[max(moved)]
-    return with_watch(replace(state, trails={**state.trails, **moved}, last_trail=last))
+    trails = {**state.trails, **moved}
+    watch = with_watermarks(state.watch, [trail for trail in trails.values() if trail.direction == event.direction])
+    return replace(state, trails=trails, last_trail=moved[max(moved)], watch=watch)
 
 
 def _triggered(state: BotState, event: TrailingTriggered, at_ms: int) -> BotState:
