@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from engine.core.events.trailing import Direction
 from engine.core.state import BotState, Trail, Watch
 from engine.core.units import HUNDRED, ZERO
 
@@ -45,15 +46,20 @@ def with_watch(state: BotState) -> BotState:
         market_target=_lowest([lot.target for lot in idle if lot.target is not None]) if by_market else None,
         exitless=not by_market and any(lot.number not in state.trails for lot in idle),
     )
-    return replace(state, watch=with_watermarks(with_watermarks(watch, up), down))
+    return replace(state, watch=with_watermarks(with_watermarks(watch, up, "up"), down, "down"))
 
 
-def with_watermarks(watch: Watch, trails: Iterable[Trail]) -> Watch:
-    """Give the thresholds with those that follow from watermarks derived afresh, for trails of one direction."""
-    active = [t for t in trails if t.status == "active"]
-    if not active:
+def with_watermarks(watch: Watch, trails: Iterable[Trail], direction: Direction) -> Watch:
+    """Give the thresholds with those that follow from the watermarks of one direction derived afresh."""
+    trigger = trigger_up if direction == "up" else trigger_down
+    watermarks: list[Decimal] = []
+    triggers: list[Decimal] = []
+    for trail in trails:
+        if trail.status == "active" and trail.direction == direction and trail.watermark is not None:
+            watermarks.append(trail.watermark)
+            triggers.append(trigger(trail))
+    if not watermarks:
         return watch
-    watermarks = [t.watermark for t in active if t.watermark is not None]
-    if active[0].direction == "up":
-        return replace(watch, watermark_up=_lowest(watermarks), trigger_up=_highest(map(trigger_up, active)))
-    return replace(watch, watermark_down=_highest(watermarks), trigger_down=_lowest(map(trigger_down, active)))
+    if direction == "up":
+        return replace(watch, watermark_up=min(watermarks), trigger_up=max(triggers))
+    return replace(watch, watermark_down=max(watermarks), trigger_down=min(triggers))

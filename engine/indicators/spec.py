@@ -4,8 +4,8 @@ Owns the canonical text of an indicator (`rsi:14`) and the digest that names a w
 a value, never imports TA-Lib.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -93,8 +93,23 @@ def parse_spec(text: str) -> IndicatorSpec:
 
 def window_digest(candles: Sequence[Candle]) -> str:
     """Name a window of candles by 16 hex digits of BLAKE2b over its exact text: times, numbers as written, marks."""
-    digest = hashlib.blake2b(digest_size=8)
-    for each in candles:
-        numbers = f"{each.open},{each.high},{each.low},{each.close},{each.volume}"
-        digest.update(f"{each.open_ms},{numbers},{each.filled:d}\n".encode())
-    return digest.hexdigest()
+    return WindowDigest().of(candles)
+
+
+class WindowDigest:
+    """Names one window after the other; one that grew out of the last one costs what it grew by."""
+
+    def __init__(self) -> None:
+        self._window: Sequence[Candle] = ()
+        self._hash = blake2b(digest_size=8)
+
+    def of(self, candles: Sequence[Candle]) -> str:
+        """Give the `window_digest` of these candles."""
+        known = len(self._window)
+        if candles[:known] != self._window:
+            known, self._hash = 0, blake2b(digest_size=8)
+        for each in candles[known:]:
+            numbers = f"{each.open},{each.high},{each.low},{each.close},{each.volume}"
+            self._hash.update(f"{each.open_ms},{numbers},{each.filled:d}\n".encode())
+        self._window = candles
+        return self._hash.hexdigest()

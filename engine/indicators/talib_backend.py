@@ -12,10 +12,11 @@ from typing import Final
 import msgspec
 import numpy as np
 import talib
+from msgspec import structs
 from numpy.typing import NDArray
 
 from engine.core.market import Candle
-from engine.indicators.spec import MIN_CANDLES, VALUES, IndicatorSpec, parse_spec
+from engine.indicators.spec import MIN_CANDLES, VALUES, IndicatorSpec, WindowDigest, parse_spec
 
 Floats = NDArray[np.float64]
 Values = dict[str, tuple[float, ...]]
@@ -39,11 +40,14 @@ class _Columns(msgspec.Struct, frozen=True):
 class Indicators:
     """The indicators of one market and timeframe, each computed once per closed candle and shared by all bots.
 
-    `calls` counts the batch computations. Source: decisions.md, "Strategy dca" (indicators).
+    `calls` counts the batch computations, `digest` names the window of the last one.
+    Source: decisions.md, "Strategy dca" (indicators).
     """
 
     def __init__(self) -> None:
         self.calls = 0
+        self.digest = ""
+        self._digests = WindowDigest()
         self._window: tuple[Candle, ...] = ()
         self._columns: _Columns | Refused = Refused("no candle was seen")
         self._values: Values = {}
@@ -57,10 +61,20 @@ class Indicators:
             ConfigError: a text that is no indicator.
         """
         if candles is not self._window and candles != self._window:
-            self._window, self._columns, self._values = candles, _admit(candles), {}
+            self._columns, self._values = self._admitted(candles), {}
+            self._window, self.digest = candles, self._digests.of(candles)
         if isinstance(self._columns, Refused):
             return self._columns
         return {text: self._value(text, self._columns) for text in specs}
+
+    def _admitted(self, candles: tuple[Candle, ...]) -> _Columns | Refused:
+        """Turn a window into columns; one that grew out of the last one costs what it grew by."""
+        known, columns = self._window, self._columns
+        if isinstance(columns, Refused) or candles[: len(known)] != known:
+            return _admit(candles)
+        grown = candles[len(known) - 1 :]  # the last known one with them, for the order of times
+        refused = _refusal(grown)
+        return refused or _Columns(*map(_joined, structs.astuple(columns), structs.astuple(_columns(grown[1:]))))
 
     def _value(self, text: str, columns: _Columns) -> tuple[float, ...]:
         known = self._values.get(text)
@@ -75,6 +89,11 @@ def _admit(candles: Sequence[Candle]) -> _Columns | Refused:
     """Turn candles into columns, or refuse what must never reach TA-Lib."""
     if len(candles) < MIN_CANDLES:
         return Refused(f"{len(candles)} closed candles, and at least {MIN_CANDLES} are needed")
+    return _refusal(candles) or _columns(candles)
+
+
+def _refusal(candles: Sequence[Candle]) -> Refused | None:
+    """Find a candle that must never reach TA-Lib."""
     for earlier, later in pairwise(candles):
         assert earlier.open_ms < later.open_ms, (earlier.open_ms, later.open_ms)
     for candle in candles:
@@ -83,12 +102,20 @@ def _admit(candles: Sequence[Candle]) -> _Columns | Refused:
                 return Refused(f"the candle of {candle.open_ms} has a price that is not a number above 0")
         if not (candle.volume.is_finite() and 0.0 <= float(candle.volume) < math.inf):
             return Refused(f"the candle of {candle.open_ms} has a volume that is not a number of 0 or more")
+    return None
+
+
+def _columns(candles: Sequence[Candle]) -> _Columns:
     return _Columns(
         high=np.array([float(candle.high) for candle in candles]),
         low=np.array([float(candle.low) for candle in candles]),
         close=np.array([float(candle.close) for candle in candles]),
         volume=np.array([float(candle.volume) for candle in candles]),
     )
+
+
+def _joined(known: Floats, grown: Floats) -> Floats:
+    return np.concatenate((known, grown))
 
 
 def _last_values(spec: IndicatorSpec, columns: _Columns) -> tuple[float, ...]:

@@ -163,7 +163,7 @@ def look_up(file: StateFile, key: str) -> Any:
     node: Any = msgspec.to_builtins(file, builtin_types=(Decimal,))
     walked: list[str] = []
     for part in key.split("."):
-        if isinstance(node, list) and part.lstrip("-").isdigit():
+        if isinstance(node, list | tuple) and part.lstrip("-").isdigit():
             node = node[int(part)] if -len(node) <= int(part) < len(node) else None
         elif isinstance(node, dict) and part in node:
             node = node[part]

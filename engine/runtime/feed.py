@@ -16,7 +16,6 @@ from engine.core.feed_view import FeedView, apply_feed
 from engine.core.market import TIMEFRAMES_MS, Candle, Tick
 from engine.feeds.candles import CandleWindow, Refreshed
 from engine.feeds.market import WaitingMarket
-from engine.indicators.spec import window_digest
 from engine.indicators.talib_backend import Indicators, Refused
 from engine.runtime.bot import Bot
 from engine.store.port import Batch, Entry, Head
@@ -126,11 +125,11 @@ class Feed:
         candle_ms = candles[-1].open_ms if candles else 0
         if refreshed.refusal:
             return [IndicatorsObserved(timeframe, candle_ms, refused=refreshed.refusal)]
-        computed = self._indicators[timeframe].compute(specs, candles)
+        indicators = self._indicators[timeframe]
+        computed = indicators.compute(specs, candles)
         if isinstance(computed, Refused):
             return [IndicatorsObserved(timeframe, candle_ms, refused=computed.reason)]
-        digest = window_digest(candles)
-        return [IndicatorsObserved(timeframe, candle_ms, computed, window=len(candles), digest=digest)]
+        return [IndicatorsObserved(timeframe, candle_ms, computed, window=len(candles), digest=indicators.digest)]
 
 
 def cache_ttl_ms(bot: Bot) -> int:

@@ -60,7 +60,7 @@ def _may_nest(hint: object) -> bool:
     return any(_may_nest(part) for part in get_args(hint))
 
 
-def _walk(value: object) -> Iterator[Decimal]:
+def _walk(value: object) -> Iterator[Decimal | None]:
     match value:
         case Decimal():
             yield value

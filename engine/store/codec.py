@@ -5,9 +5,8 @@ Owns the format of the body and of the chain. A body is JSON that any tool can r
 out. Never reads or writes a file.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 
@@ -17,6 +16,9 @@ from engine.core.units import MAX_AMOUNT
 from engine.store.amounts import sound
 from engine.store.port import Entry
 from engine.store.upcasts import UPCASTERS, Upcasters
+
+if TYPE_CHECKING:
+    import hashlib
 
 MAX_BODY_BYTES: Final = 64 * 1024
 CHECKSUM_BYTES: Final = 16
@@ -45,7 +47,7 @@ _decode_time = msgspec.json.Decoder(_Time).decode
 
 
 @cache
-def _blake2b() -> Callable[..., Any]:
+def _blake2b() -> "type[hashlib.blake2b]":
     """Load the hash when first asked for: hashlib brings OpenSSL, and a look at a log needs neither."""
     from hashlib import blake2b
 

@@ -5,12 +5,9 @@ from engine.core.events import PricesSkipped
 
 
 def record_skipped_prices(draft: Draft) -> None:
-    """Record the prices let pass, once the bot follows prices again."""
-    blind = draft.state.blind
-    if blind is None or blind.until_ms is None:
-        return
-    last = draft.market.price_sequence
-    if last > blind.seen:
+    """Record the prices let pass, once the bot follows prices again; if one was seen since, it did so before."""
+    blind, last = draft.state.blind, draft.market.price_sequence
+    if blind is not None and blind.until_ms == draft.market.price_ms and last > blind.seen:
         draft.emit(PricesSkipped(draft.market.feed, blind.seen + 1, last, blind.reason))
 
 

@@ -50,16 +50,15 @@ def _improves(trail: Trail, event: TrailingWatermarkMoved) -> bool:
 
 def _watermark_moved(state: BotState, event: TrailingWatermarkMoved, at_ms: int) -> BotState:
     """Move the watermark of every trail that the price took further; no other threshold changes with it."""
-    moved = {
-        key: replace(trail, watermark=event.watermark, updated_ms=at_ms)
-        for key, trail in state.trails.items()
-        if _improves(trail, event)
-    }
-    if not moved:
+    trails, newest = dict(state.trails), None
+    for key, trail in state.trails.items():
+        if _improves(trail, event):
+            trails[key] = replace(trail, watermark=event.watermark, updated_ms=at_ms)
+            newest = key if newest is None else max(newest, key)
+    if newest is None:
         return state
-    trails = {**state.trails, **moved}
-    watch = with_watermarks(state.watch, [trail for trail in trails.values() if trail.direction == event.direction])
-    return replace(state, trails=trails, last_trail=moved[max(moved)], watch=watch)
+    watch = with_watermarks(state.watch, trails.values(), event.direction)
+    return replace(state, trails=trails, last_trail=trails[newest], watch=watch)
 
 
 def _triggered(state: BotState, event: TrailingTriggered, at_ms: int) -> BotState:

@@ -1,0 +1,112 @@
+"""Logs that are not what was written: each verb says so with exit code 6 and changes nothing."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.tampering import alter
+from tests.cli.terminal import Result, bytes_below, krypto
+
+NEWER_EVENT = """UPDATE event SET tag = 'moon_landed', body = replace(body, tag, 'moon_landed')
+    WHERE tag = 'purchase_recorded'"""
+VERBS = ("run", "replay", "inspect-state", "verify")
+
+
+def ask(verb: str, folder: Path) -> Result:
+    """Type a verb at the log of a folder."""
+    if verb == "run":
+        return krypto("run", "-c", folder / "bot.yml", "--speed", "max", "--for", "1m")
+    return krypto(verb, "--state-dir", folder / "state")
+
+
+def settled(folder: Path) -> dict[str, bytes]:
+    """Give the files that hold something for good: not the lock, nor what SQLite puts beside a log (it was empty)."""
+    found = bytes_below(folder / "state")
+    return {name: content for name, content in found.items() if not name.endswith((".lock", "-shm", "-wal"))}
+
+
+@pytest.mark.spec("a log of a newer version is refused and left as it is", section="issue: Bad input")
+@pytest.mark.parametrize("verb", VERBS)
+def test_log_of_a_newer_format_is_refused(copied: Path, verb: str) -> None:
+    alter(copied, "PRAGMA user_version = 99")
+    before = settled(copied)
+    result = ask(verb, copied)
+    assert result.code == 6
+    assert "newer version" in result.err
+    assert len(result.err.splitlines()) == 1
+    assert settled(copied) == before
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_log_with_an_event_of_a_newer_version_is_refused(copied: Path, verb: str) -> None:
+    alter(copied, NEWER_EVENT, chained=True)
+    result = ask(verb, copied)
+    assert result.code == 6
+    assert "moon_landed" in result.err + result.out
+    assert "newer version" in result.err + result.out
+
+
+@pytest.mark.spec("a database of another program is refused and left as it is", section="issue: Bad input")
+@pytest.mark.parametrize("verb", VERBS)
+def test_database_of_another_program_is_refused(copied: Path, verb: str) -> None:
+    shutil.rmtree(copied / "state")
+    (copied / "state").mkdir()
+    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+    before = settled(copied)
+    result = ask(verb, copied)
+    assert result.code == 6
+    assert "another program" in result.err
+    assert len(result.err.splitlines()) == 1
+    assert settled(copied) == before
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_file_that_is_no_database_is_refused(copied: Path, verb: str) -> None:
+    for path in (copied / "state").iterdir():
+        path.unlink()
+    (copied / "state" / "events.db").write_bytes(b"Dear diary, today I bought some bitcoin. " * 200)
+    before = settled(copied)
+    result = ask(verb, copied)
+    assert result.code == 6
+    assert len(result.err.splitlines()) == 1
+    assert settled(copied) == before
+
+
+@pytest.mark.spec("a changed event is found, named, and never traded on", section="decision 12")
+@pytest.mark.parametrize("verb", ["run", "verify", "replay --verify"])
+def test_log_with_a_changed_event_is_refused_naming_the_event(copied: Path, verb: str) -> None:
+    alter(copied, "UPDATE event SET body = replace(body, '\"price\":\"', '\"price\":\"1') WHERE tag = 'order_filled'")
+    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
+        (sequence,) = connection.execute("SELECT min(sequence) FROM event WHERE tag = 'order_filled'").fetchone()
+    result = krypto("replay", "--verify", "--state-dir", copied / "state") if " " in verb else ask(verb, copied)
+    assert result.code == 6
+    if verb != "run":
+        assert f"bot:bot event {sequence}:" in result.out
+
+
+@pytest.mark.spec("a log that lost its tail is found out by the witness", section="decision 12")
+@pytest.mark.parametrize("verb", ["run", "verify", "replay --verify"])
+def test_log_that_lost_its_tail_is_refused(copied: Path, verb: str) -> None:
+    alter(copied, "DELETE FROM event WHERE row_id > (SELECT max(row_id) - 30 FROM event)")
+    result = krypto("replay", "--verify", "--state-dir", copied / "state") if " " in verb else ask(verb, copied)
+    assert result.code == 6
+
+
+def test_log_with_a_hole_is_refused_by_whoever_reads_past_it(copied: Path) -> None:
+    alter(copied, "DELETE FROM event WHERE row_id = 50")
+    assert ask("verify", copied).code == 6
+    result = ask("replay", copied)
+    assert result.code == 6
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("verb", ["replay", "inspect-state", "verify"])
+def test_directory_without_a_log_is_a_usage_error(tmp_path: Path, verb: str) -> None:
+    result = krypto(verb, "--state-dir", tmp_path)
+    assert result.code == 2
+    assert "--state-dir" in result.err
+    assert list(tmp_path.iterdir()) == []

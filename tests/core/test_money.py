@@ -1,0 +1,229 @@
+"""Money to the last digit: unit cost, fees of every kind, targets, rounding, and remainders too small to sell."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from engine.core.events import (
+    DustRecorded,
+    EntrySkipped,
+    OrderCanceled,
+    OrderFilled,
+    OrderRequested,
+    PurchaseRecorded,
+    SaleRecorded,
+    SellTargetSet,
+)
+from engine.core.lots import net_percent, target_price
+from engine.exchanges.paper import PaperSettings
+from tests.kernel import RULES, Kernel, bought, of, one, trade
+
+SPEC = pytest.mark.spec
+D = Decimal
+IN_BASE = PaperSettings(fee_asset="base")
+
+
+def reported(*fills: dict[str, Any], **changes: Any) -> Kernel:
+    """Give a bot whose first buy, 0.002 BTC at 50,000, was filled by these trades."""
+    kernel = Kernel(**changes)
+    kernel.price(50_000, settled=False)
+    name = next(iter(kernel.state.orders))
+    for number, numbers in enumerate(fills):
+        kernel.observe(trade(name, f"t{number}", **numbers))
+    return kernel
+
+
+@SPEC("bought at 50,000 with fees of 0.1 % and a profit of 1 %, the target is 50,601.11", section="decision 2")
+def test_target_of_the_specifications_example_is_50601_11() -> None:
+    kernel = bought(50_000)
+    target = one(kernel.told(), SellTargetSet)
+    assert (target.unit_cost, target.target) == (D(50_050), D("50601.11"))
+    assert D("50601.05") < target.target
+    assert kernel.lot.target == D("50601.11")
+
+
+@SPEC("the rounded target earns at least what was promised", section="decision 2")
+def test_target_of_the_specifications_own_number_would_earn_less_than_promised() -> None:
+    assert net_percent(D("50601.05"), D(50_050), D("0.1")) == D("0.999898")
+    assert net_percent(D("50601.11"), D(50_050), D("0.1")) == D("1.000017")
+
+
+@SPEC("unit cost is cash paid with quote fees over what is held after base fees", section="Money")
+@pytest.mark.parametrize(
+    ("fills", "paid", "held", "unit_cost"),
+    [
+        pytest.param(
+            [{"price": 50_000, "quantity": "0.002", "fee": "0.1", "asset": "USD", "value": "0.1"}],
+            "100.1",
+            "0.002",
+            "50050",
+            id="fee-in-quote",
+        ),
+        pytest.param(
+            [{"price": 50_000, "quantity": "0.002", "fee": "0.000002", "asset": "BTC", "value": "0.1"}],
+            "100",
+            "0.001998",
+            "50050.05005005005005005005005",
+            id="fee-in-base",
+        ),
+        pytest.param(
+            [{"price": 50_000, "quantity": "0.002", "fee": "0.0002", "asset": "BNB", "value": "0.12"}],
+            "100.12",
+            "0.002",
+            "50060",
+            id="fee-in-a-third-asset-at-its-recorded-value",
+        ),
+        pytest.param(
+            [
+                {"price": 50_000, "quantity": "0.0015", "fee": "0.075", "asset": "USD", "value": "0.075"},
+                {"price": 49_000, "quantity": "0.0005", "fee": "0.0000005", "asset": "BTC", "value": "0.0245"},
+            ],
+            "99.575",
+            "0.0019995",
+            "49799.94998749687421855463866",
+            id="two-trades-two-kinds-of-fee",
+        ),
+        pytest.param([{"price": 50_000, "quantity": "0.002"}], "100", "0.002", "50000", id="no-fee"),
+    ],
+)
+def test_purchase_with_fees_in_any_asset_costs_what_was_paid(
+    fills: list[dict[str, Any]], paid: str, held: str, unit_cost: str
+) -> None:
+    purchase = one(reported(*fills).told(), PurchaseRecorded)
+    assert (purchase.cost, purchase.held) == (D(paid), D(held))
+    assert purchase.unit_cost == D(paid) / D(held) == D(unit_cost)
+    assert purchase.quantity == D("0.002")
+
+
+def test_purchase_with_a_fee_in_a_third_asset_moves_only_the_price_as_cash() -> None:
+    kernel = reported({"price": 50_000, "quantity": "0.002", "fee": "0.0002", "asset": "BNB", "value": "0.12"})
+    assert kernel.state.cash_flow == -100
+    assert kernel.state.stats.total_fees == D("0.12")
+
+
+@pytest.mark.parametrize(
+    ("fee", "profit"),
+    [
+        pytest.param({"fee": "0.102", "asset": "USD", "value": "0.102"}, "1.798", id="fee-in-quote"),
+        pytest.param({"fee": "0.0001", "asset": "BNB", "value": "0.2"}, "1.7", id="fee-in-a-third-asset"),
+        pytest.param({}, "1.9", id="no-fee"),
+    ],
+)
+@SPEC("profit is cash received less cash paid for that lot, all fees included", section="Money")
+def test_sale_with_fees_in_any_asset_earns_cash_less_cost(fee: dict[str, Any], profit: str) -> None:
+    kernel = bought(50_000, sell_order_type="market")
+    kernel.price(51_000, settled=False)
+    (name,) = kernel.state.orders
+    sale = one(kernel.observe(trade(name, "s", 51_000, "0.002", **fee)), SaleRecorded)
+    assert sale.profit == D(profit) == kernel.state.stats.total_profit
+
+
+@SPEC("the target is rounded up to the tick", section="Money")
+@given(
+    unit_cost=st.decimals(D("0.01"), D(200_000), places=6),
+    profit=st.decimals(D("0.01"), D(50), places=2),
+    fee=st.decimals(D(0), D(2), places=3),
+    tick=st.sampled_from([D("0.01"), D("0.00001"), D("0.5"), D(1)]),
+)
+def test_target_for_any_numbers_is_the_lowest_tick_that_keeps_the_promise(
+    unit_cost: D, profit: D, fee: D, tick: D
+) -> None:
+    target = target_price(unit_cost, profit, fee, tick)
+    assert target % tick == 0
+    promised = unit_cost * (100 + profit)
+    assert target * (100 - fee) >= promised
+    assert (target - tick) * (100 - fee) < promised
+
+
+@SPEC("quantities and buy prices are rounded down, reserved money up", section="Money")
+def test_limit_buy_is_rounded_in_favour_of_the_money() -> None:
+    rules = replace(RULES, price_tick=D("0.1"))
+    kernel = Kernel(rules=rules, buy_order_type="limit")
+    order = one(kernel.price("49999.99"), OrderRequested)
+    assert order.limit_price == D("49999.9")
+    assert order.quantity == D("0.00200")
+    assert order.reserved == D("100.0997998") >= order.quantity * order.limit_price * D("1.001")
+
+
+def test_sale_is_rounded_down_to_the_step_and_up_to_the_tick() -> None:
+    rules = replace(RULES, price_tick=D("0.5"))
+    kernel = bought(50_000, rules=rules, paper=IN_BASE)
+    order = of(kernel.told(), OrderRequested)[-1]
+    assert (order.side, order.quantity) == ("sell", D("0.00199"))
+    assert order.limit_price == D("50601.5"), "50,601.1517… up to half a dollar"
+
+
+# --- dust ------------------------------------------------------------------------------------------------------------
+
+
+@SPEC("a remainder too small to sell keeps its cost as dust", section="Money")
+def test_remainder_under_the_step_becomes_dust_with_its_share_of_the_cost() -> None:
+    kernel = bought(50_000, paper=IN_BASE, sell_order_type="market")
+    sale = one(kernel.price(51_000), SaleRecorded)
+    dust = kernel.state.dust
+    assert (sale.quantity, sale.closed, dust.quantity) == (D("0.00199"), True, D("0.000008"))
+    assert sale.cost + dust.cost == 100
+    assert sale.cost == D(100) * D("0.00199") / D("0.001998")
+    assert kernel.file().strategy_state.dust.cost == dust.cost
+
+
+@SPEC("dust joins the next sale that makes it sellable", section="Money")
+def test_dust_of_two_sales_is_sold_with_the_third_lot_when_it_fills_a_step() -> None:
+    kernel = Kernel(paper=IN_BASE, sell_order_type="market")
+    sold = []
+    for _ in range(3):
+        kernel.votes(yes=True)
+        kernel.price(50_000)
+        kernel.votes(yes=False)
+        sold.append(one(kernel.price(51_000), SaleRecorded))
+    assert [sale.quantity for sale in sold] == [D("0.00199"), D("0.00200"), D("0.00200")]
+    assert [sale.dust_quantity for sale in sold] == [0, D("0.000002"), D("0.000002")]
+    assert kernel.state.dust.quantity == D("0.000004")
+    costs = sum((sale.cost for sale in sold), kernel.state.dust.cost)
+    assert abs(costs - 300) < D("1e-18")
+
+
+@SPEC("dust never opens or closes a trade", section="decision 9")
+def test_purchase_too_small_to_sell_is_dust_and_neither_won_nor_lost() -> None:
+    kernel = Kernel()
+    kernel.price(50_000, settled=False)
+    name = next(iter(kernel.state.orders))
+    kernel.observe(trade(name, "t", 50_000, "0.00009"))
+    events = kernel.observe(OrderCanceled(name, D("0.00009")))
+    dust = one(events, DustRecorded)
+    stats = kernel.state.stats
+    assert (dust.quantity, dust.cost) == (D("0.00009"), D("4.5"))
+    assert (stats.total_trades, stats.winning_trades, stats.losing_trades) == (1, 0, 0)
+    assert kernel.state.lots == {}
+    assert [purchase.status for purchase in kernel.file().strategy_state.purchases] == ["cancelled"]
+
+
+@SPEC("a buy whose sale at target would be under the minimum is refused beforehand", section="Money")
+@pytest.mark.parametrize(
+    ("amount", "buys"),
+    [
+        pytest.param("4.99", False, id="the-buy-itself-is-under-the-minimum"),
+        pytest.param("5", False, id="its-sale-would-be"),
+        pytest.param("5.5", True, id="both-are-over-it"),
+    ],
+)
+def test_buy_near_the_minimum_is_made_only_if_it_can_be_sold(amount: str, buys: bool) -> None:
+    kernel = Kernel(strategy_params={"amount_usd": amount})
+    events = kernel.price(50_000)
+    assert bool(of(events, PurchaseRecorded)) is buys
+    assert [skip.rule for skip in of(events, EntrySkipped)] == ([] if buys else ["min_notional"])
+
+
+@SPEC("the amount is before fees, and the fee is reserved too", section="Money")
+def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
+    kernel = Kernel()
+    kernel.price(50_000, settled=False)
+    assert kernel.state.reserved == D("100.1") == kernel.state.exposure
+    kernel.settle()
+    assert kernel.state.reserved == 0
+    assert kernel.state.exposure == D("100.1") == -kernel.state.cash_flow
+    assert one(kernel.told(), OrderFilled).fee_quote == D("0.1")

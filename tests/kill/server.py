@@ -1,0 +1,54 @@
+"""A process that has everything loaded and forks a child for each session asked of it.
+
+An interpreter needs most of a second to start; a fork needs some milliseconds, and hundreds of sessions have to die.
+This process runs nothing itself and has no thread of its own, so that what it forks is as good as new. A JSON line in:
+the id of the child out. An empty line in: the wait status of the child out, once it has ended. Until then its id is its
+own, so that it can be killed without fear for others.
+
+Started by `tests.kill.forks` as `python -m tests.kill.server`.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+import engine.feeds.recorded
+import engine.runtime.supervisor  # noqa: F401 - loaded before forking
+from tests.kill.forks import SHOUT
+from tests.kill.session import Request, run_session
+
+
+
+def serve() -> None:
+    """Do what the lines on standard input ask, until it ends."""
+    child = 0
+    for line in sys.stdin.buffer:
+        if line.strip():
+            child = os.fork()
+            if child == 0:
+                _run(msgspec.json.decode(line, type=Request))
+            print(child, flush=True)
+        else:
+            print(os.waitpid(child, 0)[1], flush=True)
+
+
+def _run(request: Request) -> NoReturn:
+    """Be the session: never come back to the loop of the parent."""
+    code = 0
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, 0)
+        os.dup2(nowhere, 1)
+        run_session(request)
+    except BaseException:  # noqa: BLE001 - the parent reads what it was
+        Path(request.directory).with_name(SHOUT).write_text(traceback.format_exc())
+        code = 1
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

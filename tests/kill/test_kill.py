@@ -1,0 +1,121 @@
+"""SIGKILL at every boundary of a tick and at random instants: the ending is always that of the run never killed.
+
+The deaths that count are those after the first new event of their session. Each test asserts its share of them; the
+shares add up to more than 300, with far more than 30 with an order open and 30 with a trail active.
+"""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kill.chain import Tally, die_at_endings, die_at_points, die_at_random, is_ending, sample
+from tests.kill.conftest import Reference
+from tests.kill.evidence import assert_same, log_end, read_death, read_ending
+from tests.kill.forks import Forks
+
+BOUNDARY_SHARDS = 8
+RANDOM_SHARDS = 2
+LEAST_AT_BOUNDARIES = 32
+LEAST_AT_RANDOM = 30
+LEAST_WITH_ORDER = 12
+LEAST_WITH_TRAIL = 8
+SHARDS = BOUNDARY_SHARDS + RANDOM_SHARDS
+
+assert BOUNDARY_SHARDS * LEAST_AT_BOUNDARIES + RANDOM_SHARDS * LEAST_AT_RANDOM >= 300
+assert SHARDS * LEAST_WITH_ORDER >= 30
+assert SHARDS * LEAST_WITH_TRAIL >= 30
+
+
+def assert_share(tally: Tally, least: int) -> None:
+    print(tally)
+    assert tally.counted >= least, tally
+    assert tally.order_open >= LEAST_WITH_ORDER, tally
+    assert tally.trail_active >= LEAST_WITH_TRAIL, tally
+
+
+@pytest.mark.spec(
+    "Killed at any boundary of a tick, however often, a restarted bot ends as if it had never been killed",
+    section="issue: What shows it",
+)
+@pytest.mark.parametrize("shard", range(BOUNDARY_SHARDS))
+def test_bots_killed_at_every_boundary_end_as_if_never_killed(
+    forks: Forks, reference: Reference, tmp_path: Path, shard: int
+) -> None:
+    feeds = sorted(reference.ending.feeds)
+    feed, part, parts = feeds[shard % 2], shard // 2, BOUNDARY_SHARDS // 2
+    targets = sample([point for point in reference.trace if point.feed == feed], 24)[part::parts]
+    endings = sorted({point.kind for point in reference.trace if is_ending(point)})[shard::BOUNDARY_SHARDS]
+    tally = Tally()
+
+    die_at_points(forks, reference.request(tmp_path / "data"), targets, tally)
+    die_at_endings(forks, reference.request(tmp_path / "data"), endings, tally)
+    assert not forks.run(reference.request(tmp_path / "data"))
+
+    assert_same(read_ending(tmp_path / "data"), reference.ending)
+    assert_share(tally, LEAST_AT_BOUNDARIES)
+    rare = {"before balances", "after balances", "before cancel", "after cancel"}
+    assert {point.kind for point in targets} - rare <= set(tally.kinds), tally.kinds
+
+
+@pytest.mark.spec(
+    "Killed at random instants, a restarted bot ends as if it had never been killed", section="issue: What shows it"
+)
+@pytest.mark.parametrize(("seed", "speed"), [(1, None), (2, 8_000)], ids=["as-fast-as-it-goes", "paced"])
+def test_bots_killed_at_random_instants_end_as_if_never_killed(
+    forks: Forks, reference: Reference, tmp_path: Path, seed: int, speed: float | None
+) -> None:
+    chance, tally = random.Random(seed), Tally()
+
+    for life in range(20):
+        directory = tmp_path / f"life-{life}" / "data"
+        directory.parent.mkdir()
+        die_at_random(forks, reference.request(directory, speed=speed), chance, tally)
+        assert_same(read_ending(directory), reference.ending)
+        if tally.counted >= 2 * LEAST_AT_RANDOM:
+            break
+
+    assert_share(tally, LEAST_AT_RANDOM)
+
+
+def boundaries_of_boot(reference: Reference, after: Callable[[int], bool]) -> int:
+    """Count the boundaries that a session passes before its first price."""
+    return next(number for number, point in enumerate(reference.trace) if after(point.sequence))
+
+
+@pytest.mark.spec("Killed while it starts, a bot loses nothing", section="issue: What shows it")
+@pytest.mark.parametrize("part", range(2))
+def test_bots_killed_while_they_begin_end_as_if_never_killed(
+    forks: Forks, short_reference: Reference, tmp_path: Path, part: int
+) -> None:
+    boot = boundaries_of_boot(short_reference, lambda sequence: sequence > 1)
+    assert boot > 30
+
+    for number in range(1 + part, boot + 1, 4):
+        directory = tmp_path / str(number) / "data"
+        directory.parent.mkdir()
+        found = log_end(directory)
+        assert forks.run(short_reference.request(directory, number=number))
+        assert not read_death(directory, found).under_way
+        forks.run(short_reference.request(directory, number=number * 7 % boot + 1))
+        assert not forks.run(short_reference.request(directory))
+        assert_same(read_ending(directory), short_reference.ending)
+
+
+@pytest.mark.spec("Killed while it starts again, a bot loses nothing", section="issue: What shows it")
+def test_bots_killed_while_they_start_again_end_as_if_never_killed(
+    forks: Forks, short_reference: Reference, tmp_path: Path
+) -> None:
+    dead = tmp_path / "dead" / "data"
+    dead.parent.mkdir()
+    creates = [point for point in short_reference.trace if point.kind == "before create"]
+    assert forks.run(short_reference.request(dead, target=creates[len(creates) // 2]))
+
+    for number in range(1, 60, 3):
+        directory = tmp_path / str(number) / "data"
+        shutil.copytree(dead, directory)
+        assert forks.run(short_reference.request(directory, number=number))
+        assert not forks.run(short_reference.request(directory))
+        assert_same(read_ending(directory), short_reference.ending)

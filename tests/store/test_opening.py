@@ -1,0 +1,253 @@
+"""Taking a state directory: who may, what is made private, and what is refused with which sentence."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import (
+    ConfigError,
+    DirectoryInUseError,
+    EngineError,
+    LogDamagedError,
+    LogTooNewError,
+    StorageError,
+    UsageError,
+)
+from engine.store.directory import StateDirectory
+from engine.store.reader import LogReader
+from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WITNESS_NAME
+from engine.store.sqlite import SqliteLog
+from tests.store.helpers import contents, events, reopen, with_log, write_log
+
+NOBODY = 65_534
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Give a directory of a user without privileges, and be that user."""
+    directory = Path(tempfile.mkdtemp())
+    privileged = os.geteuid() == 0
+    if privileged:
+        os.chown(directory, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield directory
+    finally:
+        if privileged:
+            os.seteuid(0)
+        directory.chmod(0o700)
+        shutil.rmtree(directory)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.mark.spec("the state directory is made 0700, its files 0600", section="decision Identity")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+def test_open_new_directory_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    directory = tmp_path / "deep" / "data"
+    modes: dict[str, int] = {}
+
+    async def work(_log: SqliteLog) -> None:
+        modes.update({path.name: mode(path) for path in directory.iterdir()})
+
+    before = os.umask(umask)
+    try:
+        with_log(directory, work)
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(FILE_NAMES, 0o600)
+    assert mode(directory) == 0o700
+
+
+def test_open_looser_directory_and_files_of_ours_are_tightened(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    tmp_path.chmod(0o755)
+    for name in (LOG_NAME, WITNESS_NAME, LOCK_NAME):
+        (tmp_path / name).chmod(0o644)
+    reopen(tmp_path)
+    assert {mode(tmp_path / name) for name in (LOG_NAME, WITNESS_NAME, LOCK_NAME)} == {0o600}
+    assert mode(tmp_path) == 0o700
+
+
+def test_open_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    foreign = Path("/usr")
+    if os.geteuid() == 0:
+        foreign = tmp_path
+        os.chown(tmp_path, NOBODY, NOBODY)
+    before = mode(foreign)
+    with pytest.raises(ConfigError, match=rf"{foreign} belongs to user \d+, not to you .user \d+.: choose"):
+        reopen(foreign)
+    assert mode(foreign) == before
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_open_symbolic_link_in_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    directory = tmp_path / "data"
+    directory.mkdir()
+    (directory / name).symlink_to(target)
+    with pytest.raises(ConfigError, match=f"{name} is a symbolic link"):
+        reopen(directory)
+    assert target.read_text() == "precious"
+
+
+def test_open_socket_in_place_of_the_log_is_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as somebody:
+        somebody.bind(str(tmp_path / LOG_NAME))
+        with pytest.raises(ConfigError, match=r"events\.db is not a regular file"):
+            reopen(tmp_path)
+
+
+def test_open_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConfigError, match="data is not a directory: choose another state directory"):
+        reopen(tmp_path / "data")
+
+
+def test_open_read_only_directory_says_so(as_nobody: Path) -> None:
+    as_nobody.chmod(0o500)
+    with pytest.raises(StorageError, match=f"{as_nobody} cannot be written .Permission denied.: allow it, or choose"):
+        reopen(as_nobody)
+
+
+def test_open_unwritable_log_says_so(as_nobody: Path) -> None:
+    write_log(as_nobody)
+    (as_nobody / LOG_NAME).chmod(0o400)
+    with pytest.raises(StorageError, match=r"events\.db could not be written .attempt to write a readonly database."):
+        reopen(as_nobody)
+
+
+def test_reader_works_in_a_read_only_directory(as_nobody: Path) -> None:
+    written = write_log(as_nobody)
+    for leftover in as_nobody.glob("*-*"):
+        leftover.unlink()
+    as_nobody.chmod(0o500)
+    assert events(as_nobody) == written
+
+
+def test_reader_without_permission_says_so(as_nobody: Path) -> None:
+    write_log(as_nobody)
+    (as_nobody / LOG_NAME).chmod(0o000)
+    with pytest.raises(StorageError, match=r"events\.db could not be read .*see to the permissions"):
+        events(as_nobody)
+
+
+def not_a_database(path: Path) -> None:
+    path.write_text("Dear diary, today I bought the top again. " * 40)
+
+
+def half_a_page(path: Path) -> None:
+    write_log(path.parent)
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def of_another_program(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript("CREATE TABLE bookmarks (url TEXT); PRAGMA application_id = 7")
+    connection.close()
+
+
+def without_application_id(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.close()
+
+
+def of_a_newer_format(path: Path) -> None:
+    write_log(path.parent)
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {LOG_FORMAT + 1}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "fault", "sentence"),
+    [
+        (not_a_database, LogDamagedError, "is damaged .file is not a database.: restore its newest backup, or move it"),
+        (half_a_page, LogDamagedError, "is damaged"),
+        (of_another_program, LogDamagedError, "is a database of another program: move it away, or choose another"),
+        (without_application_id, LogDamagedError, "is a database of another program"),
+        (of_a_newer_format, LogTooNewError, "has format 2 and this program knows 1: a newer version wrote it"),
+    ],
+)
+def test_open_file_that_is_no_log_of_ours_is_refused_unchanged(
+    tmp_path: Path, make: "pytest.FixtureFunction", fault: type[EngineError], sentence: str
+) -> None:
+    make(tmp_path / LOG_NAME)
+    before = contents(tmp_path)
+    with pytest.raises(fault, match=sentence) as caught:
+        reopen(tmp_path)
+    assert caught.value.exit_code == 6
+    with pytest.raises(fault, match=sentence):
+        LogReader.open(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_open_empty_file_becomes_a_log(tmp_path: Path) -> None:
+    (tmp_path / LOG_NAME).touch()
+    with pytest.raises(UsageError, match="holds nothing yet: run a bot first"):
+        LogReader.open(tmp_path)
+    assert len(write_log(tmp_path)) == 30
+
+
+def test_reader_without_a_log_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{tmp_path}/nowhere holds no log: .*--state-dir"):
+        LogReader.open(tmp_path / "nowhere")
+
+
+def stderr_of(script: str) -> str:
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr
+
+
+def test_open_by_a_second_process_names_the_first(tmp_path: Path) -> None:
+    async def second(_log: SqliteLog) -> None:
+        told = stderr_of(f"from tests.store.helpers import *; reopen(Path({str(tmp_path)!r}))")
+        assert f"DirectoryInUseError: {tmp_path} is in use by process {os.getpid()}: stop that engine first" in told
+        assert len(events(tmp_path)) == 0
+
+    with_log(tmp_path, second)
+    reopen(tmp_path)
+
+
+def test_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    script = f"from tests.store.test_opening import *; hold(Path({str(tmp_path)!r}))"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DirectoryInUseError, match=f"process {holder.pid}"):
+            StateDirectory.take(tmp_path)
+        holder.kill()
+    StateDirectory.take(tmp_path).release()
+
+
+def hold(directory: Path) -> None:
+    StateDirectory.take(directory)
+    print("held", flush=True)
+    sys.stdin.read()
+
+
+def test_lock_file_that_was_removed_does_not_let_two_in(tmp_path: Path) -> None:
+    first = StateDirectory.take(tmp_path)
+    assert (tmp_path / LOCK_NAME).read_text() == f"{os.getpid()}\n"
+    (tmp_path / LOCK_NAME).rename(tmp_path / "moved.lock")
+    second = StateDirectory.take(tmp_path)
+    with pytest.raises(DirectoryInUseError):
+        StateDirectory.take(tmp_path)
+    first.release()
+    second.release()
+
+
+def test_application_id_is_ours_for_ever() -> None:
+    assert APPLICATION_ID.to_bytes(4) == b"krlg"
