@@ -103,6 +103,8 @@ class Teller:
         click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
         if not self._routine:
             click.echo(dim("passed checks, cache use and periodic saves are not shown (--routine shows them)"))
+        for note in engine.notes:
+            click.echo(attention(note))
         for world in engine.worlds:
             _announce_holes(world)
         for bot in bots:

@@ -7,7 +7,6 @@ import msgspec
 
 from cli.options import json_option
 from cli.render import dim, echo_json, status
-from engine.runtime.bootstrap import check_configs
 from engine.runtime.config_file import load_config, one_directory
 
 
@@ -18,6 +17,8 @@ from engine.runtime.config_file import load_config, one_directory
 @json_option
 def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check configurations, each alone and all against each other and their markets."""
+    from engine.runtime.bootstrap import check_configs
+
     loaded = [load_config(path) for path in paths]
     one_directory(loaded)
     check_configs([each.config for each in loaded])

@@ -160,7 +160,9 @@ def _is_crossed(order: Order, price: PriceObserved) -> bool:
 def _refusal(state: BotState, order: Order, rules: MarketRules, price: PriceObserved) -> Rejected | None:
     """Refuse what the exchange's filters and the account would refuse."""
     at = order.limit_price if order.limit_price is not None else price.last
-    if order.quantity < rules.min_quantity or order.quantity % rules.quantity_step:
+    if order.quantity < rules.min_quantity:
+        return Rejected("LOT_SIZE", f"quantity {order.quantity} is under {rules.min_quantity}")
+    if order.quantity % rules.quantity_step:
         return Rejected("LOT_SIZE", f"quantity {order.quantity} is no multiple of {rules.quantity_step}")
     if order.limit_price is not None and order.limit_price % rules.price_tick:
         return Rejected("PRICE_FILTER", f"price {order.limit_price} is no multiple of {rules.price_tick}")

@@ -40,8 +40,9 @@ class Outcome(msgspec.Struct, frozen=True):
 class Engine:
     """The worlds of one process, and the commands they take."""
 
-    def __init__(self, worlds: Sequence[World], real_time: RealTime) -> None:
-        """Take the worlds."""
+    def __init__(self, worlds: Sequence[World], real_time: RealTime, notes: Sequence[str] = ()) -> None:
+        """Take the worlds; `notes` says what was odd about the log when it was opened."""
+        self.notes: Final = tuple(notes)
         self.worlds: Final = tuple(worlds)
         self._real_time: Final = real_time
         self._ended: Final = asyncio.Event()
@@ -118,7 +119,7 @@ async def run_engine(
     store = await SqliteLog.open(directory, linger=real_time.sleep)
     try:
         worlds = await open_worlds(store, configs, markets, surroundings(listeners))
-        engine = Engine(worlds, real_time)
+        engine = Engine(worlds, real_time, store.notes)
         control = ControlServer(directory, engine.handle)
         await control.start()
         loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ class Rsi(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StochRsi(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Stochastic RSI, fast %K at or under `threshold`."""
+    """Stochastic RSI (%K, smoothed over `fast_d` candles) at or under `threshold`."""
 
     enabled: bool = False
     period: int = 14

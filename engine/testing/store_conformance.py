@@ -62,7 +62,7 @@ def shown(store: Store, stream: str | None = None, after_position: int = 0, afte
 
 
 class StoreConformance:
-    """The promises. Each test is a coroutine run by itself on a medium of its own."""
+    """The promises. Each test has a medium of its own, and closes at its end whatever it opened."""
 
     def test_new_stream_begins_at_its_genesis(self, make_store: MakeStore) -> None:
         """Show that a stream nobody wrote to ends at 0, with a checksum made from its name."""
@@ -126,8 +126,18 @@ class StoreConformance:
 
     @staticmethod
     def _run(make_store: MakeStore, scenario: Callable[[MakeStore], Awaitable[None]]) -> None:
+        opened: list[Store] = []
+
+        async def make(linger: Linger) -> Store:
+            opened.append(await make_store(linger))
+            return opened[-1]
+
         async def main() -> None:
-            await scenario(make_store)
+            try:
+                await scenario(make)
+            finally:
+                for store in opened:
+                    await store.close()
 
         asyncio.run(main())
 
@@ -137,7 +147,6 @@ async def _new_stream(make_store: MakeStore) -> None:
     assert store.head("a") == Head(0, genesis("a"), 0)
     assert (store.streams(), store.pending_rows, store.commits) == ((), 0, 0)
     assert shown(store) == []
-    await store.close()
 
 
 async def _round_trip(make_store: MakeStore) -> None:
@@ -155,7 +164,6 @@ async def _round_trip(make_store: MakeStore) -> None:
     assert await store.append([batch(store, "feed", again)], urgent=True) == 3
     assert store.head("feed") == Head(2, link(first, encode(again)), 1_700)
     assert (store.streams(), store.pending_rows, store.commits) == (("feed", "bot"), 0, 2)
-    await store.close()
 
 
 async def _conflict(make_store: MakeStore) -> None:
@@ -168,7 +176,6 @@ async def _conflict(make_store: MakeStore) -> None:
     assert (store.head("a"), store.head("b").sequence, store.streams(), store.pending_rows) == (before, 0, ("a",), 0)
     assert await store.append([batch(store, "a", price(4))], urgent=True) == 2
     assert shown(store) == ["1 a:1 1", "2 a:2 4"]
-    await store.close()
 
 
 async def _order(make_store: MakeStore) -> None:
@@ -177,7 +184,6 @@ async def _order(make_store: MakeStore) -> None:
     assert await store.append(group, urgent=True) == 4
     assert shown(store) == ["1 b:1 1", "2 b:2 2", "3 a:1 3", "4 b:3 4"]
     assert store.commits == 1
-    await store.close()
 
 
 async def _riding(make_store: MakeStore) -> None:
@@ -190,7 +196,6 @@ async def _riding(make_store: MakeStore) -> None:
     assert await store.append([batch(store, "b", price(2))], urgent=True) == 2
     assert (rider.result(), store.pending_rows, store.commits) == (1, 0, 1)
     assert shown(store) == ["1 a:1 1", "2 b:1 2"]
-    await store.close()
 
 
 async def _lingering(make_store: MakeStore) -> None:
@@ -202,7 +207,6 @@ async def _lingering(make_store: MakeStore) -> None:
     assert not rider.done()
     pauses.over.set()
     assert await rider == 1
-    await store.close()
 
 
 async def _crowd(make_store: MakeStore) -> None:
@@ -210,7 +214,6 @@ async def _crowd(make_store: MakeStore) -> None:
     riders = [store.append([batch(store, "a", price(number))], urgent=False) for number in range(1_000)]
     assert await riders[-1] == 1_000
     assert (store.commits, store.pending_rows) == (1, 0)
-    await store.close()
 
 
 async def _huge_group(make_store: MakeStore) -> None:
@@ -221,7 +224,6 @@ async def _huge_group(make_store: MakeStore) -> None:
     assert [await future for future in futures] == [2_900, 3_300, 3_700]
     assert store.commits == 3
     assert len(shown(store)) == 3_700
-    await store.close()
 
 
 async def _sharing(make_store: MakeStore) -> None:
@@ -238,7 +240,6 @@ async def _sharing(make_store: MakeStore) -> None:
             group.create_task(producer(f"bot-{number}"))
     assert store.commits <= 3 * rounds
     assert len(shown(store)) == tasks * rounds
-    await store.close()
 
 
 async def _cancelled(make_store: MakeStore) -> None:
@@ -253,7 +254,6 @@ async def _cancelled(make_store: MakeStore) -> None:
     assert await store.append([batch(store, "a", price(2))], urgent=True) == 2
     assert waiting.cancelled()
     assert shown(store) == ["1 a:1 1", "2 a:2 2"]
-    await store.close()
 
 
 async def _flushing(make_store: MakeStore) -> None:
@@ -263,7 +263,6 @@ async def _flushing(make_store: MakeStore) -> None:
     riders = [store.append([batch(store, "a", price(number))], urgent=False) for number in range(3)]
     await store.flush()
     assert ([rider.result() for rider in riders], store.pending_rows, store.commits) == ([1, 2, 3], 0, 1)
-    await store.close()
 
 
 async def _reading(make_store: MakeStore) -> None:
@@ -277,7 +276,6 @@ async def _reading(make_store: MakeStore) -> None:
     assert shown(store, after_position=5) == ["6 b:3 12", "7 a:4 3", "8 b:4 13"]
     assert shown(store, "nobody") == []
     assert shown(store, after_position=8) == []
-    await store.close()
 
 
 async def _checkpoints(make_store: MakeStore) -> None:
@@ -297,7 +295,6 @@ async def _checkpoints(make_store: MakeStore) -> None:
     await store.flush()
     assert store.checkpoint("a", "s2") is None
     assert len(shown(store)) == 2
-    await store.close()
 
 
 async def _reopening(make_store: MakeStore) -> None:
@@ -312,7 +309,6 @@ async def _reopening(make_store: MakeStore) -> None:
     assert (store.streams(), store.commits) == (("a", "b"), 0)
     assert await store.append([batch(store, "c", price(4)), batch(store, "a", price(5))], urgent=True) == 5
     assert shown(store) == ["1 a:1 1", "2 b:1 2", "3 a:2 3", "4 c:1 4", "5 a:3 5"]
-    await store.close()
 
 
 async def _closed(make_store: MakeStore) -> None:

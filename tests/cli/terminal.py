@@ -125,10 +125,10 @@ class Running:
         return Result(self.process.returncode, self.out, err.decode())
 
 
-def bot_file(directory: Path, name: str = "bot", **changes: Any) -> Path:
+def bot_file(directory: Path, bot: str = "bot", /, **changes: Any) -> Path:
     """Write the configuration of an eager paper bot, with changes; a change to None leaves the key out."""
     keys: dict[str, Any] = {
-        "bot_id": name,
+        "bot_id": bot,
         "exchange": "simulated",
         "symbol": "BTC/USD",
         "state_dir": str(directory / "state"),
@@ -140,7 +140,7 @@ def bot_file(directory: Path, name: str = "bot", **changes: Any) -> Path:
         "strategy_params": EAGER,
         "market": {"seed": 7, "outages": False},
     } | changes
-    path = directory / f"{name}.yml"
+    path = directory / f"{bot}.yml"
     path.write_text(yaml.safe_dump({key: value for key, value in keys.items() if value is not None}))
     return path
 

@@ -137,7 +137,7 @@ def test_config_against_a_rule_is_refused(
     refused(standing, bot_file(tmp_path, **{"state_dir": str(standing / "state")} | changes), *names)
 
 
-@pytest.mark.spec("a real exchange is refused with one sentence until live trading exists", section="issue: 9")
+@pytest.mark.spec("a real exchange is refused with one sentence until live trading exists", section="issue: Bad input")
 @pytest.mark.parametrize("exchange", ["binance_us", "binanceus", "kraken", "coinbase"])
 @pytest.mark.parametrize("mode", [{}, {"paper_trading": False, "live": True, "budget": 100}], ids=["paper", "live"])
 def test_config_of_a_real_exchange_is_refused_in_one_sentence(

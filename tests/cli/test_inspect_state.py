@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.terminal import LIVELY, Running, bot_file, bytes_below, krypto
+from tests.cli.terminal import Running, bot_file, bytes_below, krypto
 
 
 def inspected(folder: Path, *arguments: object) -> Any:
@@ -185,9 +185,9 @@ def test_looking_verbs_leave_the_log_as_it_is(copied: Path) -> None:
     assert lasting() == before
 
 
-def test_inspect_state_of_a_bot_that_saw_no_price_has_no_figures(tmp_path: Path) -> None:
-    path = bot_file(tmp_path, **LIVELY)
-    assert krypto("run", "-c", path, "--speed", "0.001", "--for", "1s").code == 0
+def test_inspect_state_of_a_bot_that_bought_nothing_has_no_figures(tmp_path: Path) -> None:
+    path = bot_file(tmp_path, strategy_params={"amount_usd": 100})
+    assert krypto("run", "-c", path, "--speed", "max", "--for", "1s").code == 0
     state = inspected(tmp_path)
     assert state["strategy_state"]["purchase_count"] == 0
     assert state["strategy_state"]["pending_sell_order"] is None

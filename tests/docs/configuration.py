@@ -1,11 +1,9 @@
 """The tables of docs/configuration.md, from the structs and ranges that the loader itself uses.
 
-Owns one thing the code does not say: what each key is for. A key without a meaning, or a meaning without a key, stops
-the generator.
+Owns how a key is shown. What it is for, which the code does not say, stands in meanings.yml.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,7 +20,7 @@ from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
 from engine.runtime.config_file import STATE_DIR
 from engine.strategies.catalogue import STRATEGIES
 from engine.strategies.dca import DcaParams
-from tests.docs.meanings import BOT, OUTAGE, PAPER, RECORDED, SIMULATED, STRATEGY
+from tests.docs.meanings import Meaning, meanings
 from tests.docs.pages import table
 from tests.docs.types_in_words import default_words, fields, first_sentence, is_struct, type_words
 
@@ -33,44 +31,46 @@ Row = tuple[str, Any, Any]
 
 def bot_keys() -> str:
     """Write the keys of a bot, `fees` opened up, and `state_dir`, which belongs to the engine."""
-    rows = [row for row in _flat(BotConfig) if row[0] not in SECTIONS]
-    return _table([("state_dir", str, STATE_DIR), *rows], BOT, RANGES)
+    rows = [("state_dir", str, STATE_DIR), *(row for row in _flat(BotConfig) if row[0] not in SECTIONS)]
+    return _table(rows, _meant(rows, "bot"), RANGES)
 
 
 def strategy_keys() -> str:
     """Write the keys of `strategy_params` of dca: first its own, then vote by vote."""
     rows = list(_flat(DcaParams))
-    own = [row for row in rows if not row[0].startswith("indicators.")]
-    parts = [_table(own, STRATEGY, STRATEGY_RANGES, exhaustive=False)]
-    _meant([name for name, _, _ in rows], STRATEGY)
+    meant = _meant(rows, "strategy")
+    parts = [_table([row for row in rows if not row[0].startswith("indicators.")], meant, STRATEGY_RANGES)]
     votes = next(kind for name, kind, _ in fields(DcaParams) if name == "indicators")
     for name, kind, _ in fields(votes):
-        prefix = f"indicators.{name}."
-        of_vote = [row for row in rows if row[0].startswith(prefix)]
-        told = f"### {name}\n\n{first_sentence(kind.__doc__)}"
-        parts.append(f"{told}\n\n{_table(of_vote, STRATEGY, STRATEGY_RANGES, exhaustive=False)}")
+        of_vote = [row for row in rows if row[0].startswith(f"indicators.{name}.")]
+        parts.append(f"### {name}\n\n{first_sentence(kind.__doc__)}\n\n{_table(of_vote, meant, STRATEGY_RANGES)}")
     return "\n\n".join(parts)
 
 
 def simulated_keys() -> str:
     """Write the keys of `market` for `exchange: simulated`."""
-    return _table(_flat(SimulatedSettings), SIMULATED, _market_ranges())
+    rows = list(_flat(SimulatedSettings))
+    return _table(rows, _meant(rows, "rules", "simulated"), _market_ranges())
 
 
 def recorded_keys() -> str:
     """Write the keys of `market` for `exchange: recorded`; its rules have the ranges of the simulated market."""
-    own = {field for field in RecordedSettings.__struct_fields__}
-    return _table(_flat(RecordedSettings), RECORDED, {k: v for k, v in _market_ranges().items() if k in own})
+    rows = list(_flat(RecordedSettings))
+    names = {name for name, _, _ in rows}
+    ranges = {name: allowed for name, allowed in _market_ranges().items() if name in names}
+    return _table(rows, _meant(rows, "rules", "recorded"), ranges)
 
 
 def outage_keys() -> str:
     """Write the keys of one entry of `scripted_outages`."""
-    return _table(_flat(ScriptedOutage), OUTAGE, {"from_s": "0 or more seconds", "length_s": "1 second or more"})
+    rows = list(_flat(ScriptedOutage))
+    return _table(rows, _meant(rows, "outage"), {"from_s": "0 or more seconds", "length_s": "1 second or more"})
 
 
 def paper_keys() -> str:
     """Write the keys of the paper account, which stand in `market` too."""
-    return _table(_flat(PaperSettings), PAPER, {})
+    rows = list(_flat(PaperSettings))
+    return _table(rows, _meant(rows, "paper"), {"fill_fraction": "above 0 and at most 1"})
 
 
 def _flat(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[Row]:
@@ -82,28 +82,21 @@ def _flat(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[Row]:
             yield f"{prefix}{name}", type_, default
 
 
-def _meant(names: list[str], meanings: Mapping[str, str]) -> None:
-    different = set(names) ^ set(meanings)
-    assert not different, f"keys without meaning or meanings without key in tests/docs/meanings.py: {different}"
+def _meant(rows: Sequence[Row], *sections: str) -> Mapping[str, Meaning]:
+    return meanings([name for name, _, _ in rows], *sections)
 
 
-def _table(
-    rows: Iterator[Row] | list[Row],
-    meanings: Mapping[str, str],
-    ranges: Mapping[str, Range | str],
-    *,
-    exhaustive: bool = True,
-) -> str:
-    listed = list(rows)
-    if exhaustive:
-        _meant([name for name, _, _ in listed], meanings)
+def _table(rows: Sequence[Row], meant: Mapping[str, Meaning], ranges: Mapping[str, Range | str]) -> str:
     lines = [
-        (f"`{name}`", _default(default), _allowed(name, kind, ranges), meanings[name]) for name, kind, default in listed
+        (f"`{name}`", _default(name, default), _allowed(name, kind, ranges), meant[name].says)
+        for name, kind, default in rows
     ]
     return table(HEADER, lines)
 
 
-def _default(default: object) -> str:
+def _default(name: str, default: object) -> str:
+    if name == "bot_id":
+        return "derived"
     return "required" if default is msgspec.NODEFAULT else default_words(default)
 
 
@@ -118,17 +111,21 @@ def _allowed(name: str, kind: Any, ranges: Mapping[str, Range | str]) -> str:
 
 
 def _market_ranges() -> dict[str, str]:
-    """Learn the ranges of the simulated market from itself: it says them when it refuses a value."""
-    found: dict[str, str] = {}
-    for name in SimulatedSettings.__struct_fields__:
-        default = getattr(SimulatedSettings(), name)
-        if isinstance(default, bool) or not isinstance(default, int | Decimal):
-            continue
-        settings = msgspec.structs.replace(SimulatedSettings(), **{name: type(default)(-(10**14))})
-        try:
-            SimulatedMarket("BTC/USD", "BTC", "USD", settings)
-        except ConfigError as error:
-            match = re.fullmatch(rf"market\.{name} is \S+, and must be (.+)", str(error))
-            assert match, error
-            found[name] = match[1]
-    return found
+    """Learn the ranges of the simulated market from itself: it tells them when it refuses a value."""
+    usual = SimulatedSettings()
+    numbers = {name: getattr(usual, name) for name in usual.__struct_fields__}
+    return {
+        name: told
+        for name, value in numbers.items()
+        if isinstance(value, int | Decimal) and not isinstance(value, bool)
+        if (told := _refusal(name, type(value)(-(10**14)))) is not None
+    }
+
+
+def _refusal(name: str, value: object) -> str | None:
+    """Give what the market says must be, when a setting has this value; None if it takes it."""
+    try:
+        SimulatedMarket("BTC/USD", "BTC", "USD", msgspec.structs.replace(SimulatedSettings(), **{name: value}))
+    except ConfigError as error:
+        return str(error).partition(", and must be ")[2]
+    return None

@@ -64,17 +64,23 @@ def place(section: str) -> Place | None:
         heading = decisions()[int(number[1])]
         return Place(1000 + int(number[1]), heading, f"{DECISIONS}#{slug(heading)}")
     name = _PREFIX.sub("", name).strip('"')
-    pages = (
-        (0, specification(), lambda _: f"{ARCHITECTURE}#{slug(RULES_TABLE)}"),
-        (2000, headings(DECISIONS), lambda heading: f"{DECISIONS}#{slug(heading)}"),
-        (3000, headings(ARCHITECTURE), lambda heading: f"{ARCHITECTURE}#{slug(heading)}"),
+    known = _known()
+    exact = (each for each in known if each.title.lower() == name)
+    return next(exact, next((each for each in known if _continues(name, each.title.lower())), None))
+
+
+@cache
+def _known() -> tuple[Place, ...]:
+    """List the places without a number: the specification's first, then the decisions' and the architecture's."""
+    rules = f"{ARCHITECTURE}#{slug(RULES_TABLE)}"
+    return (
+        *(Place(rank, title, rules) for rank, title in enumerate(specification())),
+        *(Place(2000 + rank, title, f"{DECISIONS}#{slug(title)}") for rank, title in enumerate(headings(DECISIONS))),
+        *(
+            Place(3000 + rank, title, f"{ARCHITECTURE}#{slug(title)}")
+            for rank, title in enumerate(headings(ARCHITECTURE))
+        ),
     )
-    for begins in (str.__eq__, _continues):
-        for rank, titles, link in pages:
-            for number_of_title, title in enumerate(titles):
-                if begins(name, title.lower()):
-                    return Place(rank + number_of_title, title, link(title))
-    return None
 
 
 def _continues(name: str, title: str) -> bool:

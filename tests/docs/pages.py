@@ -4,7 +4,7 @@ Owns the markers and the list of made sections. Never writes prose: what stands 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ def sections() -> tuple[Section, ...]:
     )
 
 
-def table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     """Write a Markdown table; a bar inside a cell is escaped."""
     rows = [header, tuple("---" for _ in header), *lines]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

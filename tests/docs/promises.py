@@ -14,6 +14,8 @@ from tests.docs.pages import ROOT, table
 
 Mark = tuple[str, str, str]
 
+_COLLECT: Final = ("--collect-only", "-q", "-p", "no:cacheprovider", "-p", "tests.docs.marks")
+
 NOWHERE: Final = 9999
 """The rank of a section that no page tells of."""
 

@@ -120,7 +120,7 @@ def die_at_random(forks: Forks, request: Request, chance: random.Random, tally: 
 def socket_of(directory: Path) -> int | None:
     """Tell the control socket from that of an earlier session, which stays behind when that is killed."""
     try:
-        return (directory / SOCKET_NAME).lstat().st_ino
+        return (directory / SOCKET_NAME).lstat().st_ctime_ns  # its number may be that of the old one
     except FileNotFoundError:
         return None
 

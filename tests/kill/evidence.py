@@ -151,6 +151,8 @@ def _row(recorded: Recorded) -> tuple[int, int, bytes]:
 
 
 def _state_file(directory: Path, bot_id: str) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.json.decode((directory / state_file_name(bot_id)).read_bytes())
-    del shown["log"]
+    """Read a state file without its `log`; nothing where there is none yet."""
+    path = directory / state_file_name(bot_id)
+    shown: dict[str, Any] = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
+    shown.pop("log", None)
     return shown

@@ -31,9 +31,9 @@ assert SHARDS * LEAST_WITH_TRAIL >= 30
 
 def assert_share(tally: Tally, least: int) -> None:
     print(tally)
-    assert tally.counted >= least, tally
-    assert tally.order_open >= LEAST_WITH_ORDER, tally
-    assert tally.trail_active >= LEAST_WITH_TRAIL, tally
+    assert tally.counted >= least, str(tally)
+    assert tally.order_open >= LEAST_WITH_ORDER, str(tally)
+    assert tally.trail_active >= LEAST_WITH_TRAIL, str(tally)
 
 
 @pytest.mark.spec(

@@ -25,10 +25,9 @@ def price(number: int) -> Entry:
 
 
 def fill(number: int) -> Entry:
-    amounts = [Decimal(number) / 8, Decimal(1), Decimal(0)]
-    return Entry(
-        OrderFilled("order", str(number), *amounts, "USD", Decimal(0), "maker"), 1_000 * number, Cause(FEED, 1)
-    )
+    zero = Decimal(0)
+    filled = OrderFilled("order", str(number), Decimal(number) / 8, Decimal(1), zero, "USD", zero, "maker")
+    return Entry(filled, 1_000 * number, Cause(FEED, 1))
 
 
 async def append(log: SqliteLog, stream: str, *entries: Entry, urgent: bool = True) -> int:
@@ -43,11 +42,17 @@ async def fill_log(log: SqliteLog, rounds: int) -> None:
         await log.append(batches, urgent=True)
 
 
-def with_log(directory: Path, work: Callable[[SqliteLog], Awaitable[None]]) -> tuple[str, ...]:
+def with_log(
+    directory: Path,
+    work: Callable[[SqliteLog], Awaitable[None]],
+    *,
+    linger: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    witness: bool = True,
+) -> tuple[str, ...]:
     """Open a log, work on it, close it; give what it noted."""
 
     async def main() -> tuple[str, ...]:
-        log = await SqliteLog.open(directory, linger=asyncio.sleep)
+        log = await SqliteLog.open(directory, linger=linger, witness=witness)
         try:
             await work(log)
         finally:

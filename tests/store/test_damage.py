@@ -98,6 +98,7 @@ def test_read_gap_is_found_without_checksums(tmp_path: Path) -> None:
             list(reader.read(stream))
 
 
+@pytest.mark.spec("a damaged log is found, whatever byte is hit", section="decision 12")
 def test_any_flipped_bit_of_the_file_is_harmless_or_found(tmp_path: Path) -> None:
     written = write_log(tmp_path / "whole", rounds=12)
     found = 0
@@ -178,6 +179,7 @@ def test_crash_image_left_alone_opens_with_everything(tmp_path: Path) -> None:
     assert events(tmp_path / "image") == written
 
 
+@pytest.mark.spec("a log that lost its end is never continued", section="decision 12")
 def test_older_copy_of_the_log_is_told_from_the_newest(tmp_path: Path) -> None:
     write_log(tmp_path / "log", rounds=5)
     old = (tmp_path / "log" / LOG_NAME).read_bytes()

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-@pytest.mark.spec("the state directory is made 0700, its files 0600", section="decision Identity")
+@pytest.mark.spec("the state directory is made 0700, its files 0600", section="Identity")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
 def test_open_new_directory_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     directory = tmp_path / "deep" / "data"
@@ -172,6 +172,9 @@ def of_a_newer_format(path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.spec(
+    "a log from a newer version, or a file that is no log, is refused unchanged", section="issue: Bad input"
+)
 @pytest.mark.parametrize(
     ("make", "fault", "sentence"),
     [
@@ -183,7 +186,7 @@ def of_a_newer_format(path: Path) -> None:
     ],
 )
 def test_open_file_that_is_no_log_of_ours_is_refused_unchanged(
-    tmp_path: Path, make: "pytest.FixtureFunction", fault: type[EngineError], sentence: str
+    tmp_path: Path, make: Callable[[Path], None], fault: type[EngineError], sentence: str
 ) -> None:
     make(tmp_path / LOG_NAME)
     before = contents(tmp_path)
@@ -211,6 +214,7 @@ def stderr_of(script: str) -> str:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr
 
 
+@pytest.mark.spec("a second process on a state directory exits at once, naming the first", section="Identity")
 def test_open_by_a_second_process_names_the_first(tmp_path: Path) -> None:
     async def second(_log: SqliteLog) -> None:
         told = stderr_of(f"from tests.store.helpers import *; reopen(Path({str(tmp_path)!r}))")

@@ -2,19 +2,20 @@
 
 import asyncio
 import gc
-import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.core.errors import ConflictError, StorageError
-from engine.store.port import Checkpoint
+from engine.store.port import Batch, Checkpoint
 from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
-from tests.store.helpers import BOTS, FEED, append, crash_image, events, fill, fill_log, price, with_log, write_log
+from engine.testing.store_conformance import Pauses
+from tests.store.helpers import BOTS, FEED, append, events, fill, fill_log, price, with_log, write_log
 
 
 def query(directory: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -35,8 +36,10 @@ def test_log_view_shows_a_person_what_happened_and_when(tmp_path: Path) -> None:
         ),
         (
             *(6, "bot-b", 2, "1970-01-01T00:00:02.000Z", "order_filled"),
-            '{"at":2000,"cause":["feed:x",1],"e":{"type":"order_filled","client_order_id":"order","trade_id":"2",'
-            '"price":"0.25","quantity":"1","fee":"0","fee_asset":"USD","fee_quote":"0","liquidity":"maker"}}',
+            (
+                '{"at":2000,"cause":["feed:x",1],"e":{"type":"order_filled","client_order_id":"order","trade_id":"2",'
+                '"price":"0.25","quantity":"1","fee":"0","fee_asset":"USD","fee_quote":"0","liquidity":"maker"}}'
+            ),
         ),
     ]
     assert query(tmp_path, "SELECT body ->> '$.e.last' FROM log WHERE tag = 'price_observed'") == [("1",), ("2",)]
@@ -119,46 +122,34 @@ def test_wal_is_folded_in_while_running(tmp_path: Path) -> None:
     assert len(events(tmp_path)) == 10_000
 
 
-def test_witness_covers_on_demand_and_by_itself(tmp_path: Path) -> None:
-    async def main() -> None:
-        lingering: list[float] = []
-        over = asyncio.Event()
+def test_witness_covers_on_demand_and_by_itself_within_a_second(tmp_path: Path) -> None:
+    pauses = Pauses()
 
-        async def linger(seconds: float) -> None:
-            if seconds:
-                lingering.append(seconds)
-                await over.wait()
-            else:
-                await asyncio.sleep(0)
-
-        log = await SqliteLog.open(tmp_path, linger=linger)
+    async def work(log: SqliteLog) -> None:
         await append(log, FEED, price(1))
         await log.cover(1)
         assert log.covered == 1
         await append(log, FEED, price(2))
         await append(log, FEED, price(3))
-        assert log.covered == 1
+        assert (log.covered, pauses.asked) == (1, [1.0])
         await asyncio.gather(log.cover(2), log.cover(3), log.cover(1))
         assert log.covered == 3
         await append(log, FEED, price(4))
-        over.set()
-        while log.covered < 4:
-            await asyncio.sleep(0.001)
-        assert lingering[0] == 1.0
-        await log.close()
+        pauses.over.set()
+        async with asyncio.timeout(5):
+            while log.covered < 4:  # noqa: ASYNC110 - nothing tells, which is the point
+                await asyncio.sleep(0.001)
 
-    asyncio.run(main())
+    with_log(tmp_path, work, linger=pauses)
 
 
 def test_log_without_witness_covers_nothing_and_leaves_no_file(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = await SqliteLog.open(tmp_path, linger=asyncio.sleep, witness=False)
+    async def work(log: SqliteLog) -> None:
         await append(log, FEED, price(1))
         await log.cover(1)
         assert log.covered == 0
-        await log.close()
 
-    asyncio.run(main())
+    with_log(tmp_path, work, witness=False)
     assert not (tmp_path / WITNESS_NAME).exists()
     assert len(events(tmp_path)) == 1
 
@@ -217,15 +208,14 @@ def test_storage_fault_stops_the_log_for_good(
 ) -> None:
     noise: list[dict[str, Any]] = []
 
-    async def main() -> None:
+    async def work(log: SqliteLog) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
-        log = await SqliteLog.open(tmp_path, linger=asyncio.sleep)
         await fill_log(log, 2)
         await spoil(tmp_path)
-        nobody_waits = append_all(log)
+        for bot in BOTS:
+            log.append([Batch(bot, 2, (fill(3),))], urgent=True)  # whose futures nobody keeps
         with pytest.raises(fault, match=sentence) as first:
             await append(log, FEED, price(4))
-        del nobody_waits
         gc.collect()
         with pytest.raises(StorageError) as later:
             log.append([], urgent=True)
@@ -234,12 +224,7 @@ def test_storage_fault_stops_the_log_for_good(
             await log.flush()
         with pytest.raises(StorageError):
             log.save_checkpoint(Checkpoint(FEED, 1, "s", b"", b""))
-        assert len(list(log.read())) >= 6
-        await log.close()
+        assert len(list(islice(log.read(), 6))) == 6
 
-    asyncio.run(main())
+    with_log(tmp_path, work)
     assert noise == []
-
-
-def append_all(log: SqliteLog) -> "list[asyncio.Task[int]]":
-    return [asyncio.get_running_loop().create_task(append(log, bot, fill(3))) for bot in BOTS]

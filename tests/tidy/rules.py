@@ -20,6 +20,7 @@ ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
     ("engine/runtime/config_file.py", frozenset({"files"}), "reads the configuration that the operator wrote"),
     ("engine/runtime/control.py", frozenset({"files"}), "owns the control socket in the state directory"),
     ("engine/runtime/projection_writer.py", frozenset({"files"}), "replaces the state file"),
+    ("cli/replay.py", frozenset({"files"}), "reads the state file to hold it against the log"),
     ("engine/feeds/recorded.py", frozenset({"files"}), "reads recorded markets"),
     ("engine/store/", frozenset({"files"}), "owns the log, its witness and the lock of the state directory"),
 )
