@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt check bench docs lock clean
+.PHONY: help setup run test planted lint fmt check bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(STAMP) ## Run the main job: a paper bot, fast, on the simulated market (C
 
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
+	@$(BIN)/python -m tests.planted
 
 lint: $(STAMP) ## Check style, format, types, the dependency rule and the links in the documents
 	$(BIN)/ruff check

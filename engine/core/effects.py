@@ -55,4 +55,6 @@ def next_probe(state: BotState) -> ProbeEffect:
 
 def due(state: BotState) -> int | None:
     """Say when the bot next wants a `timer_fired`, in milliseconds: the first order deadline."""
+    if not state.orders:
+        return None
     return min((ms for order in state.orders.values() if (ms := deadline_of(order)) is not None), default=None)

@@ -149,7 +149,8 @@ class World:
         if tick is not None:
             await self._price(tick)
         for seat in self.seats:
-            await seat.executor.settle(seat.bot, at_ms)
+            if seat.bot.state.orders:
+                await seat.executor.settle(seat.bot, at_ms)
         await self._writer.save_due(self.bots, self.feed.durable[0], at_ms)
 
     async def _price(self, tick: Tick) -> None:
@@ -197,45 +198,48 @@ class World:
         self.wake.clear()
         while self._commands:
             command = self._commands.pop(0)
-            for seat in self.seats:
-                if seat.bot.state.bot_id in command.bot_ids:
-                    await self._command(seat, command.name, command.by)
+            meant = [seat for seat in self.seats if seat.bot.state.bot_id in command.bot_ids]
+            await self._command(meant, command.name, command.by)
             await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
             if not command.done.done():
                 command.done.set_result(None)
 
-    async def _command(self, seat: Seat, name: str, by: str) -> None:
-        view = self.feed.view
+    async def _command(self, seats: Sequence[Seat], name: str, by: str) -> None:
+        """Record a command for some bots, durable for all at once, and carry out what follows."""
+        view, now_ms = self.feed.view, self.clock.now_ms
         event = CommandReceived(name, by, seen=view.price_sequence, seen_ms=view.price_ms)
-        await self._record(seat.bot, [event])
-        await seat.executor.settle(seat.bot, self.clock.now_ms)
+        await self._journal.commit([(seat.bot, seat.bot.observe([event], now_ms, view)) for seat in seats])
+        for seat in seats:
+            await seat.executor.settle(seat.bot, now_ms)
 
     async def _start(self) -> None:
         """Open the feed, take every bot up, and settle what a crash may have left open."""
         opened = self.feed.open(self.clock.now_ms)
         if opened is not None:
             await self._journal.commit([(self.feed, opened)])
+        view = self.feed.view
+        attached = FeedAttached(view.feed, view.sequence)
+        group: list[tuple[Owner, Batch]] = []
         for seat in self.seats:
-            balances = await seat.gateway.balances(seat.bot.state)
+            balances = BalancesObserved(await seat.gateway.balances(seat.bot.state))
             self.calls["fetch_balance"] += 1
-            view = self.feed.view
-            await self._record(
-                seat.bot,
-                [session_started(seat.bot), FeedAttached(view.feed, view.sequence), BalancesObserved(balances)],
-            )
+            begun = [session_started(seat.bot), attached, balances]
+            group.append((seat.bot, seat.bot.observe(begun, self.clock.now_ms, view)))
+        await self._journal.commit(group)
         for seat in self.seats:
             await seat.executor.settle(seat.bot, self.clock.now_ms)
         await self._writer.save_all(self.bots, self.feed.durable[0])
 
     async def _finish(self, reason: str, by: str) -> None:
         """Lay every bot down in order, and save its state."""
-        for seat in self.seats:
-            await self._command(seat, "stop", by)
-        head = self._journal.store.head(self.feed.view.feed)
-        for seat in self.seats:
-            view = self.feed.view
-            await self._record(seat.bot, [FeedDetached(view.feed, view.sequence)])
-            await self._record(seat.bot, [session_stopped(seat.bot, reason, {view.feed: head})])
+        await self._command(self.seats, "stop", by)
+        view, now_ms = self.feed.view, self.clock.now_ms
+        feeds = {view.feed: self._journal.store.head(view.feed)}
+        group: list[tuple[Owner, Batch]] = []
+        for bot in self.bots:
+            group.append((bot, bot.observe([FeedDetached(view.feed, view.sequence)], now_ms, view)))
+            group.append((bot, bot.observe([session_stopped(bot, reason, feeds)], now_ms, view)))
+        await self._journal.commit(group)
         await self._journal.store.flush()
         save_checkpoints(self._journal.store, self.feed, self.bots)
         await self._writer.save_all(self.bots, self.feed.durable[0])

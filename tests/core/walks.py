@@ -10,6 +10,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engine.core.events import OrderRejected, OrderSent
 from engine.exchanges.paper import PaperSettings
 from tests.kernel import RULES, Kernel
 
@@ -44,23 +45,30 @@ SETTINGS: Final = st.fixed_dictionaries(
 
 PRICES: Final = st.tuples(
     st.just("price"),
-    st.integers(-150, 150),
-    st.sampled_from([60, 20, 1, 301]),
+    st.sampled_from([0, 30, -30, 60, -60, 120, -120, 11, -11, 1, -1, 26, -26]),
+    st.sampled_from([60, 20, 60, 1, 301]),
     st.booleans(),
 )
 """A move in hundredths of a percent, the seconds since the moment before, and whether there is a book."""
 
-EVENTS: Final = st.one_of(
-    PRICES,
-    PRICES,
-    PRICES,
+MISHAPS: Final = st.one_of(
     st.tuples(st.just("votes"), st.booleans()),
+    st.tuples(st.just("command"), st.just("reset-trailing")),
+    st.tuples(st.just("pause"), st.integers(0, 6)),
+    st.tuples(st.just("outage"), st.integers(1, 3)),
+    st.tuples(st.just("command"), st.sampled_from(["resume", "pause"])),
     st.tuples(st.just("check"), st.booleans()),
-    st.tuples(st.just("command"), st.sampled_from(["pause", "resume", "reset-trailing"])),
+    st.tuples(st.just("refusal"), st.sampled_from([60, -60])),
     st.tuples(st.just("restart")),
 )
 
-LIVES: Final[st.SearchStrategy[Life]] = st.tuples(SETTINGS, st.lists(EVENTS, min_size=4, max_size=40))
+STEPS: Final = st.lists(PRICES, min_size=1, max_size=6).flatmap(
+    lambda prices: MISHAPS.map(lambda mishap: [*prices, mishap])
+)
+
+LIVES: Final[st.SearchStrategy[Life]] = st.tuples(
+    SETTINGS, st.lists(STEPS, min_size=3, max_size=12).map(lambda parts: [step for part in parts for step in part])
+)
 
 
 def born(settings: dict[str, Any]) -> Kernel:
@@ -93,6 +101,20 @@ def take(kernel: Kernel, step: Step) -> None:
             last = moved(kernel, hundredths)
             bid, ask = book(last, wanted=has_book)
             kernel.price(last, bid=bid, ask=ask, after_s=after_s)
+        case ("pause", minutes):
+            kernel.command("pause")
+            kernel.prices(*[moved(kernel, 5) for _ in range(minutes)])
+            kernel.command("resume")
+        case ("outage", failures):
+            for _ in range(failures):
+                kernel.check(reachable=False)
+                kernel.price(moved(kernel, -5))
+            kernel.check(reachable=True)
+        case ("refusal", hundredths):
+            kernel.price(moved(kernel, hundredths), settled=False)
+            for name in [order.client_order_id for order in kernel.state.orders.values() if order.status == "requested"]:
+                kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderRejected(name, "FILTER", "it says no"))
+            kernel.settle()
         case ("votes", yes):
             kernel.votes(yes=yes)
         case ("check", reachable):

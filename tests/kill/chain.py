@@ -20,7 +20,7 @@ from tests.kill.points import Point
 from tests.kill.session import Request
 
 LONGEST_S: Final = 0.08
-"""How long a session that is killed from outside may live."""
+"""How long a session that is killed from outside may live at first; longer after one that got nowhere."""
 
 CHOICE: Final = 4
 """Among so many targets that come next, the kind is chosen of which fewest have died."""
@@ -40,8 +40,8 @@ class Tally:
         self.trail_active = 0
         self.kinds: Final[Counter[str]] = Counter()
 
-    def look(self, directory: Path, found: LogEnd, kind: str) -> None:
-        """Count a session that died and had found the log ending so."""
+    def look(self, directory: Path, found: LogEnd, kind: str) -> bool:
+        """Count a session that died and had found the log ending so; tell whether it was under way."""
         self.deaths += 1
         death = read_death(directory, found)
         if death.under_way:
@@ -49,6 +49,7 @@ class Tally:
             self.order_open += death.order_open
             self.trail_active += death.trail_active
             self.kinds[kind] += 1
+        return death.under_way
 
     def __str__(self) -> str:
         """Say the numbers."""
@@ -106,15 +107,16 @@ def die_at_endings(forks: Forks, request: Request, kinds: Iterable[str], tally: 
 
 def die_at_random(forks: Forks, request: Request, chance: random.Random, tally: Tally) -> None:
     """Run bots to their end, killing each session from outside a random time after it has opened its socket."""
-    directory = Path(request.directory)
+    directory, longest_s = Path(request.directory), LONGEST_S
     while True:
         found, socket = log_end(directory), socket_of(directory)
         child = forks.start(request)
         await_socket(directory, socket)
-        time.sleep(chance.uniform(0, LONGEST_S))
+        time.sleep(chance.uniform(0, longest_s))
         if not forks.kill(child, request):
             return
-        tally.look(directory, found, "random")
+        got_on = tally.look(directory, found, "random")
+        longest_s = LONGEST_S if got_on else 2 * longest_s  # lest a quiet hour be begun for ever
 
 
 def socket_of(directory: Path) -> int | None:

@@ -83,19 +83,21 @@ def test_day_without_the_cache_decides_as_with_it(cached: Day, uncached: Day) ->
 
 @pytest.mark.spec("smart_indicator_checks: false turns gate and cache off", section="decision 15")
 def test_day_without_smart_checks_neither_caches_nor_gates(tmp_path: Path) -> None:
-    eager = {"amount_usd": 20, "indicators": {"rsi": {"enabled": False}, "ema": {"enabled": False}}}
-    changes = {"strategy_params": eager, "budget": 1_000_000, "max_open_lots": 1000, "profit_target": 50}
-    days = []
+    rising = {"amount_usd": 20, "indicators": {"rsi": {"enabled": False}, "ema": {"enabled": False}}}
+    seen = []
     for smart in (True, False):
         folder = tmp_path / str(smart)
         folder.mkdir()
-        days.append(Day(folder, smart_indicator_checks=smart, **changes))
-    gated, open_ = days
+        changes = {"strategy_params": rising, "max_open_lots": 1000, "profit_target": 50, "market": MARKET}
+        watched = Watched(bot_file(folder, smart_indicator_checks=smart, **changes))
+        (world,) = watched.run(3 * HOUR_MS).worlds
+        seen.append((watched, world.calls))
+    (gated, gated_calls), (open_, open_calls) = seen
     assert gated.of_type(IndicatorsSkipped)
-    assert gated.calls["fetch_ohlcv"] <= 289
+    assert gated_calls["fetch_ohlcv"] < 36
     assert not open_.of_type(IndicatorsSkipped)
-    assert open_.calls["fetch_ohlcv"] == 1441
-    assert open_.calls["create_order"] > gated.calls["create_order"]
+    assert open_calls["fetch_ohlcv"] == 181
+    assert open_calls["create_order"] > gated_calls["create_order"]
     assert not any("cached OHLCV" in text for _, text in open_.said)
 
 

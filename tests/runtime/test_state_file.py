@@ -217,12 +217,11 @@ def test_replay_verify_with_a_damaged_file_says_so_and_blames_no_log(
     assert "written again at the next start" in result.out
 
 
-def test_state_file_directory_in_its_place_is_refused_and_the_log_is_whole(folder: Path) -> None:
+def test_state_file_that_cannot_be_written_is_told_and_trading_goes_on(folder: Path) -> None:
     path = folder / "state" / "bot_state_bot.json"
     path.unlink()
     path.mkdir()
     result = krypto("run", "-c", folder / "bot.yml", "--speed", "max", "--for", "1s")
-    assert result.code == 1
-    assert len(result.err.splitlines()) == 1
-    assert "bot_state_bot.json" in result.err
+    assert result.code == 0
+    assert f"State could not be saved to {path}" in result.out
     assert krypto("verify", "--state-dir", folder / "state").code == 0

@@ -38,11 +38,11 @@ def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
 def may_enter(state: BotState, price: PriceObserved, at_ms: int) -> bool:
     """Tell whether an entry is up for consideration at all: a new cycle, and nothing under way."""
     return (
-        not is_blind(state)
+        begins_cycle(state, price, at_ms)
+        and not is_blind(state)
         and not state.stopping
         and at_ms >= state.entry_hold_ms
         and ENTRY not in state.trails
-        and begins_cycle(state, price, at_ms)
         and state.open_buy is None
     )
 

@@ -1,0 +1,146 @@
+"""The sample of promises that are broken on purpose, each with the test that must notice."""
+
+from typing import NamedTuple
+
+
+class Plant(NamedTuple):
+    """One deliberate mistake: in `file`, `old` becomes `new`, and `test` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+CORE = "tests/core"
+
+PLANTS = (
+    Plant(
+        "a trail fires a hair early: the percent is compared with a divided, rounded retrace",
+        "engine/core/watch.py",
+        "return trail.watermark * (HUNDRED - trail.percent)",
+        "return trail.watermark * (HUNDRED - trail.percent) + HUNDRED / 100",
+        f"{CORE}/test_trailing.py::test_trail_up_on_a_fall_fires_at_exactly_its_percent",
+    ),
+    Plant(
+        "a trail sells under its floor",
+        "engine/core/decider/trailing.py",
+        "(trail.floor is not None and price.sell_price < trail.floor)",
+        "(trail.floor is not None and price.sell_price < 0)",
+        f"{CORE}/test_floor.py",
+    ),
+    Plant(
+        "a target forgets the sell fee",
+        "engine/core/lots.py",
+        "return ceil_to(unit_cost * (HUNDRED + profit_percent) / (HUNDRED - sell_fee_percent), tick)",
+        "return ceil_to(unit_cost * (HUNDRED + profit_percent) / HUNDRED, tick)",
+        f"{CORE}/test_money.py::test_target_of_the_specifications_example_is_50601_11",
+    ),
+    Plant(
+        "quantities are rounded up",
+        "engine/core/units.py",
+        "return value // step * step",
+        "return -(-value // step) * step + step * (value % step > 0)",
+        f"{CORE}/test_units.py",
+    ),
+    Plant(
+        "a fill that is reported twice is booked twice",
+        "engine/core/reducers/orders.py",
+        "if order is None or event.trade_id in order.trade_ids:",
+        "if order is None:",
+        f"{CORE}/test_properties.py",
+    ),
+    Plant(
+        "the backoff grows without end",
+        "engine/core/backoff.py",
+        "return min(FIRST_S << doublings, MOST_S)",
+        "return FIRST_S << doublings",
+        f"{CORE}/test_connectivity.py",
+    ),
+    Plant(
+        "an outage is declared at every further failure",
+        "engine/core/decider/connectivity.py",
+        "if link.failure_count >= state.config.max_connectivity_failures and not link.outage:",
+        "if link.failure_count >= state.config.max_connectivity_failures:",
+        f"{CORE}/test_connectivity.py::test_outage_is_declared_once_and_again_after_it_is_over",
+    ),
+    Plant(
+        "a stale trail goes on",
+        "engine/core/decider/prices.py",
+        "return unseen_ms(draft, price.gap_ms) > most_ms",
+        "return False",
+        f"{CORE}/test_trailing_resets.py",
+    ),
+    Plant(
+        "a trade that earns nothing counts as won",
+        "engine/core/reducers/trading.py",
+        "won = realised > 0",
+        "won = realised >= 0",
+        f"{CORE}/test_statistics.py::test_trade_that_earns_nothing_is_counted_as_lost",
+    ),
+    Plant(
+        "an order is sent although the bot is paused",
+        "engine/core/decider/commands.py",
+        '        case "pause":\n            _withdraw_unsent(draft)',
+        '        case "pause":\n            pass',
+        f"{CORE}/test_commands.py",
+    ),
+    Plant(
+        "the paper exchange fills an order by the price it was accepted at",
+        "engine/exchanges/paper.py",
+        "order.accepted_ms >= view.price_ms",
+        "order.accepted_ms > view.price_ms",
+        "tests/exchanges",
+    ),
+    Plant(
+        "the price-move gate is ignored",
+        "engine/core/decider/entries.py",
+        "if abs(price.last - base) * HUNDRED >= threshold * base:",
+        "if True:",
+        f"{CORE}/test_limits.py",
+    ),
+    Plant(
+        "a state file appears before the first purchase",
+        "engine/core/projection.py",
+        "return state.stats.purchase_count > 0",
+        "return True",
+        "tests/runtime/test_state_saves.py",
+    ),
+    Plant(
+        "a sale is not saved at once",
+        "engine/runtime/projection_writer.py",
+        '    SaleRecorded: "State saved after sell",\n',
+        "",
+        "tests/runtime/test_state_saves.py",
+    ),
+    Plant(
+        "the candle cache is never too old",
+        "engine/runtime/feed.py",
+        "impatient = [bot for bot in readers if at_ms - fetched_ms >= cache_ttl_ms(bot)]",
+        "impatient: list[Bot] = []",
+        "tests/runtime/test_exchange_calls.py",
+    ),
+    Plant(
+        "a lost tail of the log goes unnoticed",
+        "engine/store/sqlite.py",
+        "    witness, wal = path.with_name(WITNESS_NAME), path.with_name(WAL_NAME)\n    sighting = read_witness(witness)",
+        "    witness, wal = path.with_name(WITNESS_NAME), path.with_name(WAL_NAME)\n"
+        '    sighting = read_witness(witness.with_name("none"))',
+        "tests/cli/test_bad_logs.py::test_log_that_lost_its_tail_is_refused",
+    ),
+    Plant(
+        "a secret in a configuration is printed",
+        "engine/runtime/config_file.py",
+        "looks like a secret: secrets never stand in a configuration, remove it",
+        "looks like a secret: {section[key]}",
+        "tests/cli/test_bad_files.py",
+    ),
+    Plant(
+        "a NaN reaches the indicators",
+        "engine/feeds/candles.py",
+        "if candle is not None and not is_sound_candle(candle):",
+        "if False:",
+        "tests/feeds/test_candles.py",
+    ),
+)
