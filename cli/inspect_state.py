@@ -60,6 +60,8 @@ def inspect_state(
             else:
                 for file in files:
                     _show_state(file)
+            if not files and not as_json:
+                click.echo("this log holds no bot yet: run one first")
 
 
 def _show_state(file: StateFile) -> None:

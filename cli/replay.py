@@ -9,7 +9,7 @@ import msgspec
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import clean, clock_text, dim, echo_json, status
 from cli.telling import coloured
-from engine.core.errors import LogDamagedError, ReplayDivergedError
+from engine.core.errors import LogDamagedError, ReplayDivergedError, UsageError
 from engine.core.narration import line, narrate
 from engine.core.projection import state_file_name
 from engine.runtime.examine import Moment, story
@@ -48,6 +48,8 @@ def replay(
     With --verify or --redecide nothing is told, and the exit code is 6 if the log is damaged or deciding again
     gave something else.
     """
+    if at is not None and (verify_ or redecide_):
+        raise UsageError("--at goes with the story alone: leave --verify and --redecide out")
     until = None if at is None else Moment.parse(at)
     with open_log(state_dir) as reader:
         bot_id = known_bot(reader, bot)

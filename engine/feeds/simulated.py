@@ -3,7 +3,9 @@
 Owns the ticks, candles and outages drawn from a seed. Never walks: any price can be asked without those before it.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -92,6 +94,7 @@ class SimulatedMarket:
         self._scripted = place_outages(settings.scripted_outages, settings.start_ms)
         self._slot_ms = int(settings.outage_every_hours * _HOUR_S) * 1000 if settings.outages else 0
         self._longest_s = settings.outage_max_minutes * 60
+        self._drawn_outage: Callable[[int], Outage] = lru_cache(maxsize=8)(self._draw_outage)
 
     def next_tick(self, after_ms: int) -> Tick:
         """Give the first price later than `after_ms`, at `start_ms` or later, that no outage hides."""
@@ -129,7 +132,7 @@ class SimulatedMarket:
         ends_ms = at_ms - into_ms + drawn.to_ms
         return Outage(begins_ms, ends_ms, drawn.kind) if begins_ms <= at_ms < ends_ms else None
 
-    def _drawn_outage(self, slot: int) -> Outage:
+    def _draw_outage(self, slot: int) -> Outage:
         """Draw the outage of a slot of `outage_every_hours`; its times count from the slot's start."""
         length_s = 60 + int(draw(self._seed, "outage length", slot) * (self._longest_s - 60 + 1))
         room_s = self._slot_ms // 1000 - length_s

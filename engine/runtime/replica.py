@@ -86,7 +86,9 @@ def known_bot(source: Source, bot_id: str | None) -> str:
     known = bot_ids(source)
     if bot_id is None and len(known) == 1:
         return known[0]
-    listed = ", ".join(known) or "none"
+    if not known:
+        raise UsageError("this log holds no bot yet: run one first")
+    listed = ", ".join(known)
     if bot_id is None:
         raise UsageError(f"several bots are in this log: name one of {listed}")
     if bot_id not in known:

@@ -223,7 +223,7 @@ class World:
         for seat in self.seats:
             balances = BalancesObserved(await seat.gateway.balances(seat.bot.state))
             self.calls["fetch_balance"] += 1
-            begun = [session_started(seat.bot), attached, balances]
+            begun: list[BotEvent] = [session_started(seat.bot), attached, balances]
             group.append((seat.bot, seat.bot.observe(begun, self.clock.now_ms, view)))
         await self._journal.commit(group)
         for seat in self.seats:

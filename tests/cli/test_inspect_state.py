@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.tampering import alter
 from tests.cli.terminal import Running, bot_file, bytes_below, krypto
 
 
@@ -193,3 +194,16 @@ def test_inspect_state_of_a_bot_that_bought_nothing_has_no_figures(tmp_path: Pat
     assert state["strategy_state"]["pending_sell_order"] is None
     assert inspected(tmp_path, "--why", "strategy_state.last_purchase_price")["value"] is None
     assert inspected(tmp_path, "--why-no-trade")["now"]
+
+
+@pytest.mark.parametrize("verb", ["inspect-state", "replay"])
+def test_looking_verb_on_a_log_without_a_bot_says_so(copied: Path, verb: str) -> None:
+    alter(copied, "DELETE FROM event", "DELETE FROM stream", chained=True)
+    state = ("--state-dir", copied / "state")
+    result = krypto(verb, *state)
+    assert "this log holds no bot yet" in result.out + result.err
+    named = krypto(verb, "bot", *state)
+    assert named.code == 2
+    assert "this log holds no bot yet" in named.err
+    assert krypto("inspect-state", *state, "--json").json == []
+    assert krypto("verify", *state).code == 0

@@ -92,6 +92,13 @@ def test_replay_at_no_moment_is_a_usage_error(lived: Path, moment: str) -> None:
     assert result.out == ""
 
 
+@pytest.mark.parametrize("flag", ["--verify", "--redecide"])
+def test_replay_at_a_moment_that_is_to_check_the_whole_log_is_a_usage_error(lived: Path, flag: str) -> None:
+    result = krypto("replay", "--state-dir", lived / "state", "--at", "50", flag)
+    assert result.code == 2
+    assert "--at" in result.err
+
+
 def test_replay_events_shows_every_event_of_bot_and_feed(lived: Path) -> None:
     total = krypto("verify", "--state-dir", lived / "state", "--json").json["rows"]
     lines = replayed(lived, "--events")

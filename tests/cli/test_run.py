@@ -85,7 +85,7 @@ def test_run_at_a_speed_takes_its_time(tmp_path: Path, speed: str, span: str, ta
     market = {"seed": 7, "outages": False, "cadence_s": 1}
     began = time.monotonic()
     assert krypto("run", "-c", bot_file(tmp_path, market=market), "--speed", speed, "--for", span).code == 0
-    assert takes_s * 0.9 < time.monotonic() - began < takes_s + 5
+    assert takes_s * 0.9 < time.monotonic() - began < takes_s + 15
     times = [at_ms for at_ms, _ in prices(tmp_path)]
     assert times == list(range(START_MS, times[-1] + 1, 1000))
 

@@ -4,6 +4,7 @@ Owns the Hypothesis strategies and the one way to carry a step out. Every step i
 reads as a short list of what happened.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -96,35 +97,47 @@ def book(last: Decimal, *, wanted: bool) -> tuple[Decimal | None, Decimal | None
 
 def take(kernel: Kernel, step: Step) -> None:
     """Let one thing happen."""
-    match step:
-        case ("price", hundredths, after_s, has_book):
-            last = moved(kernel, hundredths)
-            bid, ask = book(last, wanted=has_book)
-            kernel.price(last, bid=bid, ask=ask, after_s=after_s)
-        case ("pause", minutes):
-            kernel.command("pause")
-            kernel.prices(*[moved(kernel, 5) for _ in range(minutes)])
-            kernel.command("resume")
-        case ("outage", failures):
-            for _ in range(failures):
-                kernel.check(reachable=False)
-                kernel.price(moved(kernel, -5))
-            kernel.check(reachable=True)
-        case ("refusal", hundredths):
-            kernel.price(moved(kernel, hundredths), settled=False)
-            for name in [order.client_order_id for order in kernel.state.orders.values() if order.status == "requested"]:
-                kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderRejected(name, "FILTER", "it says no"))
-            kernel.settle()
-        case ("votes", yes):
-            kernel.votes(yes=yes)
-        case ("check", reachable):
-            kernel.check(reachable=reachable)
-        case ("command", name):
-            kernel.command(name)
-        case ("restart",):
-            kernel.restart()
-        case unknown:
-            raise AssertionError(unknown)
+    _STEPS[step[0]](kernel, *step[1:])
+
+
+def _price(kernel: Kernel, hundredths: int, after_s: int, has_book: bool) -> None:
+    last = moved(kernel, hundredths)
+    bid, ask = book(last, wanted=has_book)
+    kernel.price(last, bid=bid, ask=ask, after_s=after_s)
+
+
+def _pause(kernel: Kernel, minutes: int) -> None:
+    kernel.command("pause")
+    kernel.prices(*[moved(kernel, 5) for _ in range(minutes)])
+    kernel.command("resume")
+
+
+def _outage(kernel: Kernel, failures: int) -> None:
+    for _ in range(failures):
+        kernel.check(reachable=False)
+        kernel.price(moved(kernel, -5))
+    kernel.check(reachable=True)
+
+
+def _refusal(kernel: Kernel, hundredths: int) -> None:
+    """Show a price, and let the exchange refuse every order that it leads to."""
+    kernel.price(moved(kernel, hundredths), settled=False)
+    for name, order in list(kernel.state.orders.items()):
+        if order.status == "requested":
+            kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderRejected(name, "FILTER", "it says no"))
+    kernel.settle()
+
+
+_STEPS: Final[dict[str, Callable[..., object]]] = {
+    "price": _price,
+    "pause": _pause,
+    "outage": _outage,
+    "refusal": _refusal,
+    "votes": lambda kernel, yes: kernel.votes(yes=yes),
+    "check": lambda kernel, reachable: kernel.check(reachable=reachable),
+    "command": Kernel.command,
+    "restart": Kernel.restart,
+}
 
 
 def lived(life: Life) -> Kernel:

@@ -6,7 +6,7 @@ connections.py carry the faults out.
 
 import hashlib
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -125,7 +125,7 @@ def chance(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
 
 
-def reordered[T](rows: list[T], key: str) -> list[T]:
+def reordered(rows: list[Any], key: str) -> list[Any]:
     """Give the rows in an order that depends on the key alone, and is never the one they came in if it can differ."""
     mixed = [row for _, row in sorted(enumerate(rows), key=lambda pair: chance(f"{key}/{pair[0]}"))]
     return mixed[::-1] if mixed == rows else mixed

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from engine.core.config import BotConfig
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
-from engine.runtime.config_file import parse_config
 
 START_MS: Final = 1_700_001_000_000
 """An hour and a half before a UTC midnight, at which the window of candles moves."""
@@ -108,11 +106,6 @@ def write_recordings(folder: Path, candles: int) -> dict[str, Path]:
 def bot_texts(recordings: Mapping[str, Path]) -> dict[str, str]:
     """Give the YAML text of every bot, by its id."""
     return {bot_id: text % recordings for bot_id, text in BOTS.items()}
-
-
-def bot_configs(recordings: Mapping[str, Path]) -> list[BotConfig]:
-    """Give the checked configuration of every bot."""
-    return [parse_config(text, bot_id).config for bot_id, text in bot_texts(recordings).items()]
 
 
 def _recording(chance: random.Random, start: int, candles: int, holes: range) -> str:

@@ -19,8 +19,7 @@ import msgspec
 import engine.feeds.recorded
 import engine.runtime.supervisor  # noqa: F401 - loaded before forking
 from tests.kill.forks import SHOUT
-from tests.kill.session import Request, run_session
-
+from tests.kill.session import Request, configs_of, run_session
 
 
 def serve() -> None:
@@ -28,9 +27,11 @@ def serve() -> None:
     child = 0
     for line in sys.stdin.buffer:
         if line.strip():
+            request = msgspec.json.decode(line, type=Request)
+            configs_of(request.bots)
             child = os.fork()
             if child == 0:
-                _run(msgspec.json.decode(line, type=Request))
+                _run(request)
             print(child, flush=True)
         else:
             print(os.waitpid(child, 0)[1], flush=True)

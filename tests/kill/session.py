@@ -9,10 +9,12 @@ chosen here are the ids of new logs, so that two runs can be compared, and where
 import asyncio
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from engine.core.config import BotConfig
 from engine.core.errors import UsageError
 from engine.runtime.bootstrap import Surroundings, paper_gateway
 from engine.runtime.clock import SystemTime
@@ -38,6 +40,12 @@ class Request(msgspec.Struct, frozen=True):
     trace: str | None = None
 
 
+@cache
+def configs_of(bots: tuple[str, ...]) -> tuple[BotConfig, ...]:
+    """Check the YAML of bots, once in a process and its forks."""
+    return tuple(parse_config(text, "a bot").config for text in bots)
+
+
 def run_session(request: Request) -> None:
     """Run a session to its end, unless it dies."""
     directory = Path(request.directory)
@@ -47,12 +55,11 @@ def run_session(request: Request) -> None:
         points = Points(target=request.target, number=request.number)
         points.install()
         gateway_for = points.gateway
-    configs = [parse_config(text, "a bot").config for text in request.bots]
     draw = _draw_log_ids(directory)
     asyncio.run(
         run_engine(
             directory,
-            configs,
+            configs_of(request.bots),
             RunPlan(request.speed),
             real_time=SystemTime(),
             surroundings=lambda listeners: Surroundings(directory, listeners, _say_nothing, draw, gateway_for),
