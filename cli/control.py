@@ -1,6 +1,7 @@
 """`pause`, `resume`, `reset-trailing`, `stop`: commands to the engine that runs in a state directory."""
 
 import getpass
+import os
 from pathlib import Path
 
 import click
@@ -11,11 +12,19 @@ from engine.runtime.control import Request, send_command
 
 
 def _send(command: str, bot: str | None, state_dir: Path, done: str, *, as_json: bool) -> None:
-    reply = send_command(state_dir, Request(command, bot, by=getpass.getuser()))
+    reply = send_command(state_dir, Request(command, bot, by=_operator()))
     if as_json:
         echo_json({"command": command, "bots": reply.bots})
     else:
         click.echo(f"{done}: {', '.join(reply.bots)}")
+
+
+def _operator() -> str:
+    """Name who asks, even where the user has no name, as in a bare container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @click.command(epilog="Example:  krypto-engine pause btc-dca")

@@ -78,6 +78,7 @@ def _show_state(file: StateFile) -> None:
     profit = stats.total_profit.quantize(Decimal("0.01"))
     rows(
         [
+            *([("paused", attention("yes: it decides nothing until it is resumed"))] if file.paused else []),
             ("trades", f"{stats.total_trades} opened, {stats.winning_trades} won, {stats.losing_trades} lost"),
             ("profit", signed(profit, f"{profit:+}") + " realised, after fees"),
             ("position", f"{plain(stats.current_position)} at last price {last}"),
@@ -142,9 +143,11 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
             {
                 "key": key,
                 "value": setting.value,
-                "event": None
-                if setting.event is None
-                else {"sequence": setting.event.sequence, "stream": setting.event.stream, "event": setting.event.event},
+                "event": {
+                    "sequence": setting.event.sequence,
+                    "stream": setting.event.stream,
+                    "event": setting.event.event,
+                },
                 "causes": [
                     {"sequence": each.sequence, "stream": each.stream, "event": each.event} for each in setting.chain
                 ],
@@ -153,9 +156,6 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
         return
     shown = msgspec.json.Encoder(decimal_format="number").encode(setting.value).decode()
     click.echo(f"{heading(key)} is {clean(shown)}")
-    if setting.event is None:
-        click.echo("  no event has set it")
-        return
     click.echo(f"  set by     {dim(clock_text(setting.event.at_ms))}  {describe(setting.event)}")
     for cause in setting.chain:
         click.echo(f"  caused by  {dim(clock_text(cause.at_ms))}  {describe(cause)}")

@@ -6,6 +6,7 @@ library or a data frame.
 
 import gc
 import importlib
+import io
 import sys
 from typing import Any, Final, NoReturn
 
@@ -40,7 +41,10 @@ class LazyGroup(click.Group):
         module = VERBS.get(cmd_name)
         if module is None:
             return None
+        gc.disable()  # loading makes no garbage, and what is loaded stays: looking through it takes longer than a look
         command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        gc.freeze()
+        gc.enable()
         return command
 
     def resolve_command(
@@ -81,15 +85,24 @@ def cli(ctx: click.Context, verbose: bool) -> None:
     ctx.obj = verbose
 
 
+def _help_hint(error: click.ClickException) -> str:
+    """Say where to read on about a command that was typed wrong."""
+    context = getattr(error, "ctx", None)
+    return "" if context is None else f" (see {context.command_path} --help)"
+
+
 def main() -> NoReturn:
     """Run the command line; faults become one sentence on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     verbose = bool({"-v", "--verbose"} & set(sys.argv[1:2]))
     try:
         result: Any = cli.main(prog_name="krypto-engine", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"Error: {error.format_message()}{_help_hint(error)}", err=True)
         sys.exit(error.exit_code)
     except EngineError as error:
         if verbose:
@@ -104,6 +117,4 @@ def main() -> NoReturn:
             raise
         click.echo(f"Error: unexpected {type(error).__name__}: {error} (run with -v for the traceback)", err=True)
         sys.exit(1)
-    finally:
-        gc.freeze()  # what a process holds at its end need not be searched for garbage, which takes longer than a look
     sys.exit(result if isinstance(result, int) else 0)

@@ -14,9 +14,14 @@ import msgspec
 from engine.core.instants import iso_utc
 
 
+def as_json(value: Any) -> str:
+    """Write a value as one line of JSON; decimals are numbers."""
+    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+
+
 def echo_json(value: Any) -> None:
-    """Print a value as one line of JSON; decimals are numbers."""
-    click.echo(msgspec.json.Encoder(decimal_format="number").encode(value).decode())
+    """Print a value as one line of JSON."""
+    click.echo(as_json(value))
 
 
 def dim(text: str) -> str:

@@ -86,7 +86,7 @@ def run(
     directory = one_directory(loaded)
     if routine is None:
         routine = speed is not None and speed <= ROUTINE_SPEED
-    teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, as_json=as_json)
+    teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, json_lines=as_json)
     outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller))
     show_summary(directory, outcome, as_json=as_json)
     sys.stdout.flush()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.render import attention, clean, clock_text, dim, echo_json, signed
+from cli.render import as_json, attention, clean, clock_text, dim, signed
 from engine.core.config import BotConfig
 from engine.core.events import (
     BackoffStarted,
@@ -62,13 +62,14 @@ class Teller:
     Routine lines (checks that passed, cache use, periodic saves) are left out unless `routine`.
     """
 
-    def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, routine: bool, as_json: bool) -> None:
+    def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, routine: bool, json_lines: bool) -> None:
         """Take the bots and how much to print."""
         self._configs: Final = {bot_stream(config.bot_id): config for config in configs}
         self._quiet: Final = quiet
-        self._as_json: Final = as_json
+        self._json_lines: Final = json_lines
         self._routine: Final = routine
         self._held: list[str] | None = []
+        self._engine: Engine | None = None
 
     def listen(self, published: "Published") -> None:
         """Tell a durable event."""
@@ -80,8 +81,10 @@ class Teller:
             self._configs[published.stream] = event.config
         if self._quiet:
             return
-        if self._as_json:
-            echo_json({"bot": config.bot_id, "sequence": published.sequence, "at": published.at_ms, "event": event})
+        if self._json_lines:
+            self._echo(
+                as_json({"bot": config.bot_id, "sequence": published.sequence, "at": published.at_ms, "event": event})
+            )
             return
         if not self._routine and isinstance(event, ConnectivityChecked) and event.reachable:
             return
@@ -91,13 +94,13 @@ class Teller:
 
     def say(self, at_ms: int, bot_id: str, text: str, routine: bool) -> None:
         """Tell a line about the program."""
-        if not self._quiet and not self._as_json and (self._routine or not routine):
+        if not self._quiet and not self._json_lines and (self._routine or not routine):
             self._print(at_ms, dim(line(bot_id, text)))
 
     def announce(self, directory: Path, engine: "Engine") -> None:
         """Say what runs, and what was recovered from the log."""
-        held, self._held = self._held or [], None
-        if self._as_json or self._quiet:
+        held, self._held, self._engine = self._held or [], None, engine
+        if self._json_lines or self._quiet:
             return
         bots = [bot for world in engine.worlds for bot in world.bots]
         click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
@@ -110,7 +113,7 @@ class Teller:
         for bot in bots:
             lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
             if bot.state.stats.purchase_count or orders:
-                what = f"{lots} lots, {orders} open orders, {trails} trails"
+                what = f"{lots} lots, {orders} open orders, {trails} trails{', paused' if bot.state.paused else ''}"
                 click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")))
         for told in held:
             click.echo(told)
@@ -119,6 +122,14 @@ class Teller:
         """Print a line; before the announcement, keep it for behind it."""
         told = f"{dim(clock_text(at_ms))}  {text}"
         if self._held is None:
-            click.echo(told)
+            self._echo(told)
         else:
             self._held.append(told)
+
+    def _echo(self, text: str) -> None:
+        """Print; when nobody reads any more, as behind `| head`, ask the engine for an orderly end."""
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            if self._engine is not None:
+                self._engine.stop("output closed", "engine")

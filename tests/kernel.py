@@ -180,12 +180,32 @@ class Kernel:
         self.settle()
         return self.told(start)
 
-    def restart(self) -> None:
-        """Lay the bot down and take it up again from its encoded state; no time passes."""
+    def restart(self, *unseen: Number) -> None:
+        """Lay the bot down and take it up again from its encoded state.
+
+        No time passes but that of the `unseen` prices, a minute apart, which the feed saw for others meanwhile.
+        """
         self.command("stop")
-        self.observe(FeedDetached(FEED, self.view.sequence), SessionStopped("stop", "", ""))
+        self.observe(self._detached(), SessionStopped("stop", "", ""))
+        for last in unseen:
+            self.now_ms += 60_000
+            self.feed(PriceObserved(Decimal(last), gap_ms=60_000))
+        self._take_up()
+
+    def crash(self) -> None:
+        """Die without a word and be taken up as the next start does: laid down at the time of the last event."""
+        died_ms = self.now_ms
+        self.now_ms = next(each.observation.at_ms for each in reversed(self.history) if any(events_of(each)))
+        self.observe(self._detached())
+        self.now_ms = died_ms
+        self._take_up()
+
+    def _detached(self) -> FeedDetached:
+        return FeedDetached(FEED, self.view.sequence, self.view.price_ms)
+
+    def _take_up(self) -> None:
         self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=BotState)
-        self.observe(SessionStarted("0", "dca", 1), FeedAttached(FEED, self.view.sequence))
+        self.observe(SessionStarted("0", "dca", 1), FeedAttached(FEED, self.view.sequence, self.view.price_ms))
         self.settle()
 
     # --- what the paper exchange answers -------------------------------------------------------------------------

@@ -78,7 +78,10 @@ STRATEGY_RANGES: Final = {
 }
 
 FIXED_UNDER_LOTS: Final = ("exchange", "symbol", "market", "strategy")
-"""What may not change while the bot holds lots or has orders out: they belong to that market and those rules."""
+"""What may not change while the bot holds anything or has orders out: it belongs to that market and those rules."""
+
+FIXED_AFTER_TRADING: Final = ("exchange", "symbol")
+"""What may not change once the bot has bought: its sums are in that quote asset."""
 
 
 def problems(config: BotConfig) -> Iterator[str]:
@@ -114,10 +117,20 @@ def forbidden_change(state: BotState, config: BotConfig) -> str | None:
     changed = changed_keys(old, config)
     if "paper_trading" in changed or "live" in changed:
         return "a log that traded on paper is never continued live, nor the reverse: give the new bot another bot_id"
-    fixed = [key for key in changed if key in FIXED_UNDER_LOTS]
-    if fixed and (state.lots or state.orders):
+    holds = bool(state.lots or state.orders or state.trails or state.dust.quantity)
+    fixed = [
+        key
+        for key in changed
+        if (key in FIXED_UNDER_LOTS and holds) or (key in FIXED_AFTER_TRADING and state.stats.purchase_count)
+    ]
+    if fixed:
         key = fixed[0]
-        held = f"{len(state.lots)} lots and {len(state.orders)} open orders"
+        if not holds:
+            return (
+                f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r}, but the bot's profit and "
+                "budget were made under the old value: put it back, or give the new bot another bot_id"
+            )
+        held = f"{len(state.lots)} lots, {len(state.orders)} open orders and {len(state.trails)} trails"
         return (
             f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r} while the bot holds {held} under "
             "the old value: put it back until they are sold, or give the new bot another bot_id"

@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 
 from engine.core.decider.settlement import deadline_of
-from engine.core.reducers.blindness import is_blind
 from engine.core.state import BotState
 
 
@@ -21,26 +20,23 @@ class OrderEffect(msgspec.Struct, frozen=True):
     not_before_ms: int
 
 
-class ProbeEffect(msgspec.Struct, frozen=True):
-    """A connectivity check owed at `not_before_ms`."""
-
-    not_before_ms: int
-
-
 def outstanding(state: BotState) -> tuple[OrderEffect, ...]:
     """Say which exchange calls are owed for orders, the oldest order first.
 
-    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused.
+    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused, and nothing is asked
+    while connectivity checks fail.
     Source: design, "Effects are a projection of state".
     """
     return tuple(_effects(state))
 
 
 def _effects(state: BotState) -> Iterable[OrderEffect]:
+    if state.connectivity.failure_count:
+        return
     not_before_ms = state.rate_limited_until_ms
     for order in state.orders.values():
         if order.status == "requested":
-            if not is_blind(state):
+            if not state.paused:
                 yield OrderEffect("send", order.client_order_id, not_before_ms)
         elif order.status in {"sent", "unknown", "canceled", "expired"}:
             yield OrderEffect("query", order.client_order_id, not_before_ms)
@@ -48,9 +44,9 @@ def _effects(state: BotState) -> Iterable[OrderEffect]:
             yield OrderEffect("cancel", order.client_order_id, not_before_ms)
 
 
-def next_probe(state: BotState) -> ProbeEffect:
-    """Say when the next connectivity check is owed."""
-    return ProbeEffect(state.connectivity.next_check_ms)
+def next_probe_ms(state: BotState) -> int:
+    """Say when the next connectivity check is owed, in milliseconds."""
+    return state.connectivity.next_check_ms
 
 
 def due(state: BotState) -> int | None:

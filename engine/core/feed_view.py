@@ -14,7 +14,7 @@ class FeedView(msgspec.Struct, frozen=True):
     """The latest of everything a feed said.
 
     `sequence` is the feed's, `price_sequence` and `price_ms` those of the last price; `fetched_ms` says by timeframe
-    when candles were last fetched, which is the age of the candle cache; `last_candle_ms` names the newest of them.
+    when candles were last fetched, which is the age of the candle cache.
     """
 
     feed: str
@@ -26,7 +26,6 @@ class FeedView(msgspec.Struct, frozen=True):
     price_sequence: int = 0
     indicators: dict[str, IndicatorsObserved] = {}
     fetched_ms: dict[str, int] = {}
-    last_candle_ms: dict[str, int] = {}
 
 
 def apply_feed(view: FeedView, event: FeedEvent, sequence: int, at_ms: int) -> FeedView:
@@ -36,11 +35,8 @@ def apply_feed(view: FeedView, event: FeedEvent, sequence: int, at_ms: int) -> F
         case PriceObserved():
             return replace(view, sequence=sequence, at_ms=at_ms, price=event, price_ms=at_ms, price_sequence=sequence)
         case CandlesClosed():
-            last = dict(view.last_candle_ms)
-            if event.candles:
-                last[event.timeframe] = event.candles[-1].open_ms
             fetched = {**view.fetched_ms, event.timeframe: at_ms}
-            return replace(view, sequence=sequence, at_ms=at_ms, fetched_ms=fetched, last_candle_ms=last)
+            return replace(view, sequence=sequence, at_ms=at_ms, fetched_ms=fetched)
         case IndicatorsObserved():
             indicators = {**view.indicators, event.timeframe: event}
             return replace(view, sequence=sequence, at_ms=at_ms, indicators=indicators)

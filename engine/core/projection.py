@@ -104,6 +104,7 @@ class StateFile(msgspec.Struct, frozen=True):
     exchange: str
     strategy: str
     last_update: str
+    paused: bool
     stats: StatsFile
     strategy_state: StrategyStateFile
     connectivity: ConnectivityFile
@@ -130,6 +131,7 @@ def project(state: BotState, last_price: Decimal | None, log: LogFile, at_ms: in
         exchange=config.exchange,
         strategy=config.strategy,
         last_update=iso_utc(at_ms),
+        paused=state.paused,
         stats=StatsFile(
             total_trades=stats.total_trades,
             winning_trades=stats.winning_trades,

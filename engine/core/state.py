@@ -171,15 +171,15 @@ class Dust(msgspec.Struct, frozen=True):
 class Watch(msgspec.Struct, frozen=True, gc=False):
     """The thresholds that matter, over all trails and lots; `None` where nothing waits.
 
-    `trigger_up` and `trigger_down` are hundredfold (watermark × (100 ∓ percent)), so that nothing is divided.
+    Triggers are hundredfold (watermark × (100 ∓ percent)), so that nothing is divided. `fire_up` pairs the floors of
+    active up-trails with them, as far as they matter.
     """
 
     activate_up: Decimal | None = None
     activate_down: Decimal | None = None
     watermark_up: Decimal | None = None
     watermark_down: Decimal | None = None
-    trigger_up: Decimal | None = None
-    floor_up: Decimal | None = None
+    fire_up: tuple[tuple[Decimal, Decimal], ...] = ()
     trigger_down: Decimal | None = None
     market_target: Decimal | None = None
     exitless: bool = False
@@ -189,14 +189,14 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one bot, folded from its stream.
 
     `skip` names the last recorded reason not to enter, so that each is recorded once; `entry_hold_ms` is when an
-    entry may be tried again after a rejection; `attached` is the feed it listens to. `cash_flow` is all cash received
+    entry may be tried again after a rejection; `feed` is the one it listened to last, and
+    does still while `attached`. `cash_flow` is all cash received
     less all cash paid.
     """
 
     bot_id: str
     log_id: str
     config: BotConfig
-    created_ms: int
     order_number: int = 0
     orders: dict[str, Order] = {}
     done_orders: dict[str, Order] = {}
@@ -209,7 +209,8 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     balances: dict[str, Balance] = {}
     dust: Dust = Dust()
     cash_flow: Decimal = ZERO
-    attached: str | None = None
+    feed: str | None = None
+    attached: bool = False
     paused: bool = False
     stopping: bool = False
     blind: Blind | None = None

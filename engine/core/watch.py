@@ -38,28 +38,35 @@ def with_watch(state: BotState) -> BotState:
     up = [t for t in state.trails.values() if t.direction == "up"]
     down = [t for t in state.trails.values() if t.direction == "down"]
     idle = [lot for lot in state.lots.values() if lot.status == "open" and lot.sell_order is None]
+    untrailed = [lot for lot in idle if lot.number not in state.trails]
     by_market = state.config.sell_order_type == "market"
     watch = Watch(
         activate_up=_lowest([t.activation for t in up if t.status == "waiting"]),
         activate_down=_highest([t.activation for t in down if t.status == "waiting"]),
-        floor_up=_lowest([t.floor or ZERO for t in up if t.status == "active"]),
-        market_target=_lowest([lot.target for lot in idle if lot.target is not None]) if by_market else None,
-        exitless=not by_market and any(lot.number not in state.trails for lot in idle),
+        market_target=_lowest([lot.target for lot in untrailed if lot.target is not None]) if by_market else None,
+        exitless=bool(untrailed) and not by_market,
     )
     return replace(state, watch=with_watermarks(with_watermarks(watch, up, "up"), down, "down"))
 
 
 def with_watermarks(watch: Watch, trails: Iterable[Trail], direction: Direction) -> Watch:
     """Give the thresholds with those that follow from the watermarks of one direction derived afresh."""
-    trigger = trigger_up if direction == "up" else trigger_down
-    watermarks: list[Decimal] = []
-    triggers: list[Decimal] = []
-    for trail in trails:
-        if trail.status == "active" and trail.direction == direction and trail.watermark is not None:
-            watermarks.append(trail.watermark)
-            triggers.append(trigger(trail))
+    active = [trail for trail in trails if trail.status == "active" and trail.direction == direction]
+    watermarks = [trail.watermark for trail in active if trail.watermark is not None]
     if not watermarks:
         return watch
     if direction == "up":
-        return replace(watch, watermark_up=min(watermarks), trigger_up=max(triggers))
-    return replace(watch, watermark_down=max(watermarks), trigger_down=min(triggers))
+        return replace(watch, watermark_up=min(watermarks), fire_up=_frontier(active))
+    return replace(watch, watermark_down=max(watermarks), trigger_down=min(map(trigger_down, active)))
+
+
+def _frontier(active: Iterable[Trail]) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Give floor and trigger of the up-trails that can be the first to fire.
+
+    In order of floors; a trail with a higher floor counts only if it fires at a higher price, too.
+    """
+    frontier: list[tuple[Decimal, Decimal]] = []
+    for floor, trigger in sorted((trail.floor or ZERO, trigger_up(trail)) for trail in active):
+        if not frontier or trigger > frontier[-1][1]:
+            frontier.append((floor, trigger))
+    return tuple(frontier)

@@ -4,13 +4,16 @@ Owns what the simulated and the recorded market have in common. Never makes a pr
 """
 
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from engine.core.errors import ConfigError
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.units import is_sound
+
+FINEST: Final = Decimal("1e-12")
+"""No tick or step is finer, so that every amount is a whole number of them in 28 digits."""
 
 OutageKind = Literal["exchange", "internet"]
 
@@ -106,9 +109,9 @@ def demand_rules(
     Raises:
         ConfigError: names the key, the value and what is allowed.
     """
-    if price_tick is not None:
-        demand(is_sound(price_tick) and price_tick > 0, "price_tick", price_tick, "above 0")
-    demand(is_sound(quantity_step) and quantity_step > 0, "quantity_step", quantity_step, "above 0")
+    for key, step in (("price_tick", price_tick), ("quantity_step", quantity_step)):
+        if step is not None:
+            demand(is_sound(step) and step >= FINEST, key, step, f"{FINEST} or more")
     for key, least in (("min_quantity", min_quantity), ("min_notional", min_notional)):
         demand(is_sound(least) and least >= 0, key, least, "0 or more")
     for key, fee in (("maker_percent", maker_percent), ("taker_percent", taker_percent)):

@@ -29,6 +29,9 @@ QUIET_MS: Final = 60 * MINUTE_MS
 
 _HOUR_S: Final = 3600
 
+LATEST_MS: Final = 4_102_444_800_000
+"""The latest first price: 2100-01-01."""
+
 
 class SimulatedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the `market` section of a simulated exchange may hold.
@@ -173,7 +176,7 @@ class SimulatedMarket:
 
 def _check(settings: SimulatedSettings) -> None:
     """Refuse settings out of their range."""
-    demand(settings.start_ms >= 0, "start_ms", settings.start_ms, "0 or more milliseconds since 1970")
+    demand(0 <= settings.start_ms <= LATEST_MS, "start_ms", settings.start_ms, f"from 0 to {LATEST_MS} (the year 2100)")
     demand(is_sound(settings.price) and settings.price > 0, "price", settings.price, "above 0")
     demand_rules(
         settings.price_tick,

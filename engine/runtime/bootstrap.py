@@ -20,7 +20,7 @@ from engine.core.state import BotState
 from engine.exchanges.paper import PaperGateway
 from engine.exchanges.port import Gateway
 from engine.feeds.market import WaitingMarket
-from engine.indicators.spec import parse_spec
+from engine.indicators.spec import IndicatorSpec, parse_spec
 from engine.runtime.bot import Bot
 from engine.runtime.clock import MarketClock
 from engine.runtime.feed import Feed
@@ -74,12 +74,19 @@ def check_configs(configs: Sequence[BotConfig]) -> dict[str, WaitingMarket]:
 
 def _check_market(config: BotConfig, market: WaitingMarket) -> None:
     for spec in strategy_for(config).indicators():
-        if parse_spec(spec).needs_volume and not market.has_volume:
+        if _parsed(spec, config).needs_volume and not market.has_volume:
             raise ConfigError(
                 f"{config.bot_id}: the vote over {spec} needs volumes, and this market has prices only: switch it off "
                 "or record candles"
             )
     market.candles(TIMEFRAMES_MS[config.timeframe], market.start_ms, market.start_ms)
+
+
+def _parsed(spec: str, config: BotConfig) -> IndicatorSpec:
+    try:
+        return parse_spec(spec)
+    except ConfigError as error:
+        raise ConfigError(f"{config.bot_id}: strategy_params.indicators: {error}") from error
 
 
 async def open_worlds(
@@ -110,9 +117,10 @@ async def _detach_the_dead(store: Store, known: dict[str, tuple[BotState, Head]]
     while it was not running.
     """
     for bot_id, (state, head) in known.items():
-        if state.attached is None:
+        if not state.attached or state.feed is None:
             continue
-        event = FeedDetached(state.attached, store.head(state.attached).sequence)
+        view = restore_view(store, state.feed)
+        event = FeedDetached(state.feed, view.sequence, view.price_ms)
         batch = Batch(bot_stream(bot_id), head.sequence, (Entry(event, head.at_ms),))
         await store.append([batch], urgent=True)
         known[bot_id] = restore_bot(store, bot_id)
@@ -139,9 +147,9 @@ async def _world(
         journal.afterwards(lambda: around.say(at_ms, bot_id, text, routine))
 
     feed = Feed(view, market, calls, lambda bot, text: say(bot.state.bot_id, text, True))  # noqa: FBT003
-    saves = [config.save_interval * 1000 for config in members if config.auto_save]
-    writer = ProjectionWriter(around.directory, say, saves)
-    journal.listeners.append(writer.listen)
+    intervals_ms = {bot_stream(config.bot_id): config.save_interval * 1000 for config in members if config.auto_save}
+    writer = ProjectionWriter(around.directory, say, intervals_ms, clock.now_ms)
+    journal.listeners.insert(0, writer.listen)  # what is owed to the disk comes before what is told
     world = World(feed, clock, journal, writer, calls)
     for config in members:
         bot = await _take_up(config, known.get(config.bot_id), clock.now_ms, journal, around)

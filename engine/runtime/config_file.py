@@ -19,6 +19,7 @@ from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
 from engine.core.errors import ConfigError
 from engine.core.identity import derived_bot_id
 from engine.core.units import MAX_AMOUNT, MAX_DECIMALS, is_sound
+from engine.runtime.conversion import explain
 from engine.runtime.markets import SETTINGS, market_keys, market_settings, paper_settings
 from engine.strategies.catalogue import PARAMS, STRATEGIES, strategy_for
 
@@ -209,15 +210,12 @@ def _refuse_exchange(exchange: object) -> None:
 def _converted(value: Any, kind: Any, key: str) -> Any:
     if isinstance(value, Decimal) and kind is int and value == value.to_integral_value():
         value = int(value)
-    if isinstance(value, bool) and kind in {int, Decimal, str}:
+    if isinstance(value, bool) and kind in _WORDS:
         raise ConfigError(f"{key} is {str(value).lower()}: a {_WORDS[kind]} is expected")
     try:
         return msgspec.convert(value, kind, strict=kind in {int, bool, str})
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
-        where = key + place.rstrip("`")
-        shown = value if not place else "not right"
-        raise ConfigError(f"{where} is {shown!r}: {reason[0].lower()}{reason[1:]}") from error
+        raise ConfigError(explain(error, value, key, kind)) from error
 
 
 _WORDS: Final[dict[Any, str]] = {int: "whole number", Decimal: "number", str: "text"}

@@ -53,11 +53,11 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Why a value is what it is: the event that set it, and what caused that; None if it never changed."""
+    """Why a value is what it is: the event that set it, and what caused that."""
 
     key: str
     value: Any
-    event: Recorded | None
+    event: Recorded
     chain: tuple[Recorded, ...]
 
 
@@ -84,32 +84,17 @@ def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
     Raises:
         UsageError: the bot did not exist yet.
     """
-    if until is None:
-        state, head = restore_bot(source, bot_id)
-        view = None if state.attached is None else restore_view(source, state.attached)
-        replica = Replica()
-        replica.state, replica.head = state, head
-        if view is not None:
-            replica.views[view.feed] = view
-        elif (feed := _last_feed(source, bot_id)) is not None:
-            replica.views[feed] = restore_view(source, feed)
-        return _shown(replica)
     replica = Replica()
+    if until is None:
+        replica.state, replica.head = restore_bot(source, bot_id)
+        if replica.state.feed is not None:
+            replica.views[replica.state.feed] = restore_view(source, replica.state.feed)
+        return _shown(replica)
     for _ in story(source, bot_id, until, replica):
         pass
     if replica.state is None:
         raise UsageError(f"{bot_id} did not exist yet at that moment")
     return _shown(replica)
-
-
-def _last_feed(source: Source, bot_id: str) -> str | None:
-    """Find the feed that a stopped bot listened to: its last session names it."""
-    stream = bot_stream(bot_id)
-    head = source.head(stream)
-    for recorded in source.read(stream, after_sequence=max(0, head.sequence - 1)):
-        if isinstance(recorded.event, SessionStopped):
-            return next(iter(recorded.event.feeds), None)
-    return None
 
 
 def _shown(replica: Replica) -> StateFile:
@@ -137,6 +122,7 @@ def why(source: Source, bot_id: str, key: str) -> Setting:
         now = look_up(_shown(replica), key)
         if setter is None or now != value:
             value, setter = now, recorded
+    assert setter is not None, "a bot in the log has a first event"
     return Setting(key, value, setter, tuple(_causes(setter, seen)))
 
 
@@ -163,7 +149,8 @@ def look_up(file: StateFile, key: str) -> Any:
     node: Any = msgspec.to_builtins(file, builtin_types=(Decimal,))
     walked: list[str] = []
     for part in key.split("."):
-        if isinstance(node, list | tuple) and part.lstrip("-").isdigit():
+        digits = part.removeprefix("-")
+        if isinstance(node, list | tuple) and digits.isascii() and digits.isdigit():
             node = node[int(part)] if -len(node) <= int(part) < len(node) else None
         elif isinstance(node, dict) and part in node:
             node = node[part]
@@ -231,18 +218,18 @@ def check_digests(source: Source, bot_id: str) -> DigestCheck:
 def file_difference(source: Source, bot_id: str, written: bytes) -> str | None:
     """Say how a state file differs from what the log gives at the event the file names, or None if it does not."""
     try:
-        content = msgspec.json.decode(written)
+        content = msgspec.json.decode(written, type=dict[str, Any])
         sequence = int(content["log"]["sequence"])
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        content["stats"].pop("last_price", None)
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         return f"it is unreadable ({error}): it is written again at the next start"
     head = source.head(f"{BOT_PREFIX}{bot_id}")
-    if sequence > head.sequence:
+    if not 0 < sequence <= head.sequence:
         return f"it reflects event {sequence}, the log ends at {head.sequence}: it is written again at the next start"
     shown: dict[str, Any] = msgspec.json.decode(
         msgspec.json.Encoder(decimal_format="number").encode(state_at(source, bot_id, Moment(sequence=sequence)))
     )
-    for part in (shown, content):
-        part.get("stats", {}).pop("last_price", None)
+    shown["stats"].pop("last_price")
     if shown != content:
         keys = ", ".join(key for key in shown if shown[key] != content.get(key)) or "keys that do not exist"
         return f"it differs from the log in {keys}: it was edited by hand, and is written again at the next start"

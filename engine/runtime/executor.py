@@ -39,13 +39,18 @@ class Executor:
         self._calls: Final = calls
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
-        """Carry out everything owed now, and what follows from it, until nothing is owed and nothing new traded."""
+        """Carry out everything owed now, and what follows from it, until nothing is owed and nothing new traded.
+
+        A call that settled nothing is not repeated at once; the same state owes it again the next time.
+        """
+        tried: set[tuple[str, str]] = set()
         for _ in range(MOST_CALLS):
             if not bot.state.orders:
                 return
-            ready = [effect for effect in outstanding(bot.state) if effect.not_before_ms <= now_ms]
-            if ready:
-                await self._run(bot, ready[0], now_ms)
+            effect = next((e for e in outstanding(bot.state) if _is_ready(e, now_ms, tried)), None)
+            if effect is not None:
+                tried.add((effect.action, effect.client_order_id))
+                await self._run(bot, effect, now_ms)
             elif not await self._collect(bot):
                 return
         raise AssertionError(f"{bot.stream} never comes to rest")
@@ -77,6 +82,10 @@ class Executor:
             assert order is not None, report
             await self._record(bot, _answer(order, report))
         return bool(reports)
+
+
+def _is_ready(effect: OrderEffect, now_ms: int, tried: set[tuple[str, str]]) -> bool:
+    return effect.not_before_ms <= now_ms and (effect.action, effect.client_order_id) not in tried
 
 
 def _outcome(order: Order, outcome: Outcome) -> list[BotEvent]:

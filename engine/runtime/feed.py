@@ -87,7 +87,7 @@ class Feed:
             if not impatient:
                 for bot in readers:
                     self._on_cache(bot, f"Using cached OHLCV data (age: {(at_ms - fetched_ms) // 1000}s)")
-                return []
+                return self._completed(timeframe, readers, fetched_ms)
         window = self._window(timeframe, fetched_ms)
         ask_anyway = any(cache_ttl_ms(bot) == 0 for bot in readers)
         refreshed = window.refresh(at_ms, ask_anyway=ask_anyway)
@@ -98,6 +98,13 @@ class Feed:
             for start in range(0, len(refreshed.new), CANDLES_IN_AN_EVENT)
         ] or [CandlesClosed(timeframe, unconfirmed_ms=refreshed.unconfirmed)]
         return events + self._computed(timeframe, readers, window.candles, refreshed)
+
+    def _completed(self, timeframe: str, readers: list[Bot], fetched_ms: int) -> list[FeedEvent]:
+        """Compute what these readers need over the cached candles and nobody has computed yet; usually nothing."""
+        known = self.view.indicators.get(timeframe)
+        if known is None or known.refused is not None or _specs(readers) <= set(known.values):
+            return []
+        return self._computed(timeframe, readers, self._window(timeframe, fetched_ms).candles, Refreshed())
 
     def _window(self, timeframe: str, fetched_ms: int | None) -> CandleWindow:
         window = self._windows.get(timeframe)
@@ -116,7 +123,7 @@ class Feed:
     def _computed(
         self, timeframe: str, readers: list[Bot], candles: tuple[Candle, ...], refreshed: Refreshed
     ) -> list[FeedEvent]:
-        specs = sorted({spec for bot in readers for spec in bot.strategy.indicators()})
+        specs = sorted(_specs(readers))
         known = self.view.indicators.get(timeframe)
         if known is not None and not refreshed.new and known.refused == refreshed.refusal:
             if known.refused is not None or set(specs) <= set(known.values):
@@ -130,6 +137,11 @@ class Feed:
         if isinstance(computed, Refused):
             return [IndicatorsObserved(timeframe, candle_ms, refused=computed.reason)]
         return [IndicatorsObserved(timeframe, candle_ms, computed, window=len(candles), digest=indicators.digest)]
+
+
+def _specs(readers: list[Bot]) -> set[str]:
+    """Name the indicators that these bots read."""
+    return {spec for bot in readers for spec in bot.strategy.indicators()}
 
 
 def cache_ttl_ms(bot: Bot) -> int:

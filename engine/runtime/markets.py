@@ -3,6 +3,7 @@
 The section holds the market's own keys and those of the paper account; bots whose market keys are equal share a feed.
 """
 
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from engine.exchanges.paper import PaperSettings
 from engine.feeds.market import WaitingMarket
 from engine.feeds.recording import RecordedSettings
 from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
+from engine.runtime.conversion import explain
 
 SIMULATED: Final = "simulated"
 RECORDED: Final = "recorded"
@@ -36,7 +38,7 @@ def _part(kind: type[T], config: BotConfig) -> T:
     try:
         return msgspec.convert(section, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"market: {error}") from error
+        raise ConfigError(explain(error, section, "market")) from error
 
 
 def paper_settings(config: BotConfig) -> PaperSettings:
@@ -61,8 +63,21 @@ def market_settings(config: BotConfig) -> SimulatedSettings | RecordedSettings:
 
 
 def feed_of(config: BotConfig) -> str:
-    """Name the feed stream of this bot."""
-    return feed_stream(config.exchange, config.symbol, market_settings(config))
+    """Name the feed stream of this bot, by the market settings that differ from their defaults.
+
+    So a setting that a later version adds does not make every market another one.
+    """
+    settings = market_settings(config)
+    given = {
+        field.name: _plain(value)
+        for field in msgspec.structs.fields(settings)
+        if (value := getattr(settings, field.name)) != field.default
+    }
+    return feed_stream(config.exchange, config.symbol, given)
+
+
+def _plain(value: object) -> object:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
 def build_market(config: BotConfig) -> WaitingMarket:

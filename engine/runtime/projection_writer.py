@@ -7,9 +7,11 @@ Source: specification, "When State is Saved"; decisions 11 and 12.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from engine.core.events import OutageDeclared, PurchaseRecorded, SaleRecorded
 from engine.core.feed_view import FeedView
@@ -39,18 +41,24 @@ def state_file_bytes(state: BotState, view: FeedView | None, head: Head) -> byte
 class ProjectionWriter:
     """Keeps the state files of one world up to date."""
 
-    def __init__(self, directory: Path, say: Say, save_intervals_ms: Iterable[int]) -> None:
-        """Take the directory, the way to tell, and the intervals of the bots that auto-save."""
+    def __init__(self, directory: Path, say: Say, intervals_ms: Mapping[str, int], now_ms: int) -> None:
+        """Take the directory, the way to tell, and the interval of each stream that is saved from time to time."""
         self._directory: Final = directory
         self._say: Final = say
-        self._interval_ms: Final = min(save_intervals_ms, default=0)
+        self._intervals_ms: Final = intervals_ms
         self._due: Final[dict[str, str]] = {}
-        self._last_ms: int | None = None
+        self._next_ms: Final = {stream: now_ms + interval_ms for stream, interval_ms in intervals_ms.items()}
+        self.next_save_ms = min(self._next_ms.values(), default=None)
+        """When the next periodic save is owed, if any is."""
 
-    @property
-    def saves(self) -> bool:
-        """Tell whether any bot is saved from time to time."""
-        return self._interval_ms > 0
+    def notice(self, bots: Iterable[Bot], view: FeedView) -> None:
+        """Tell of state files that are not what the log gives, before they are written again."""
+        for bot in bots:
+            state, head = bot.durable
+            path = self._directory / state_file_name(state.bot_id)
+            found = read_file(path) if has_state_file(state) else None
+            if found is not None and not _could_be(found, state_file_bytes(state, view, head)):
+                self._say(state.bot_id, f"{path} is not what the log gives; it is written again from the log", False)  # noqa: FBT003
 
     def listen(self, published: Published) -> None:
         """Note that an event asks for a save."""
@@ -58,25 +66,18 @@ class ProjectionWriter:
         if text is not None:
             self._due[published.stream] = text
 
-    def next_save_ms(self, now_ms: int) -> int:
-        """Say when the next periodic save is owed."""
-        return now_ms + self._interval_ms if self._last_ms is None else self._last_ms + self._interval_ms
-
     async def save_due(self, bots: Iterable[Bot], view: FeedView, now_ms: int) -> None:
-        """Save the bots whose events asked for it, and all of them when the interval is over."""
-        if self._last_ms is None:
-            self._last_ms = now_ms
-        periodic = self.saves and now_ms >= self._last_ms + self._interval_ms
-        if not periodic and not self._due:
+        """Save the bots whose events asked for it, and those whose interval is over."""
+        if not self._due and (self.next_save_ms is None or now_ms < self.next_save_ms):
             return
-        if periodic:
-            self._last_ms = now_ms
         for bot in bots:
             text = self._due.pop(bot.stream, None)
-            if text is not None:
-                await self._save(bot, view, text, synced=True)
-            elif periodic and bot.state.config.auto_save:
-                await self._save(bot, view, None, synced=False)
+            is_over = bot.stream in self._next_ms and now_ms >= self._next_ms[bot.stream]
+            if is_over:
+                self._next_ms[bot.stream] = now_ms + self._intervals_ms[bot.stream]
+            if text is not None or is_over:
+                await self._save(bot, view, text, synced=text is not None)
+        self.next_save_ms = min(self._next_ms.values(), default=None)
 
     async def save_all(self, bots: Iterable[Bot], view: FeedView) -> None:
         """Save every bot, durably: at start, to mend a damaged file, and on stop."""
@@ -96,6 +97,25 @@ class ProjectionWriter:
             self._say(state.bot_id, f"State could not be saved to {path} ({error.strerror}); the log holds it", False)  # noqa: FBT003
         else:
             self._say(state.bot_id, text or f"State saved to {path}", not synced)
+
+
+def read_file(path: Path) -> bytes | None:
+    """Give the content of a file, or None if there is none to be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _could_be(found: bytes, expected: bytes) -> bool:
+    """Tell whether a state file may be an earlier one or the one expected; the last price is the feed's affair."""
+    try:
+        old, new = (msgspec.json.decode(content, type=dict[str, Any]) for content in (found, expected))
+        for content in (old, new):
+            del content["stats"]["last_price"]
+        return bool(old == new if old["log"] == new["log"] else old["log"]["sequence"] < new["log"]["sequence"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return False
 
 
 def replace_file(path: Path, content: bytes, *, synced: bool) -> None:

@@ -77,7 +77,8 @@ class _Redecision:
                 self._expect_nothing(recorded)
             self.replica.fold(recorded)
             state = self.replica.state
-            if isinstance(event, PriceObserved) and state is not None and state.attached == recorded.stream:
+            listens = state is not None and state.attached and state.feed == recorded.stream
+            if isinstance(event, PriceObserved) and listens:
                 self._decide(recorded)
         elif event.role is Role.OBSERVATION:
             self._expect_nothing(recorded)

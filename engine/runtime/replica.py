@@ -67,9 +67,7 @@ class Replica:
     @property
     def view(self) -> FeedView | None:
         """Give the view of the feed that the bot listened to last."""
-        if self.state is not None and self.state.attached in self.views:
-            return self.views[self.state.attached]
-        return next(reversed(self.views.values()), None)
+        return None if self.state is None else self.views.get(self.state.feed or "")
 
 
 def bot_ids(source: Source) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from engine.core.effects import due, next_probe
+from engine.core.effects import due, next_probe_ms
 from engine.core.errors import UsageError
 from engine.core.events import (
     BalancesObserved,
@@ -122,12 +122,13 @@ class World:
 
     def _after_ms(self) -> int:
         """Say after which time the next price is wanted: the last one in the log, or just before the clock."""
-        return self.clock.now_ms - 1 if self.feed.view.price_ms is None else self.feed.view.price_ms
+        before_ms = self.clock.now_ms - 1
+        return before_ms if self.feed.view.price_ms is None else max(self.feed.view.price_ms, before_ms)
 
     def _next_ms(self, tick: Tick | None) -> int:
-        moments = [self._writer.next_save_ms(self.clock.now_ms)] if self._writer.saves else []
+        moments = [] if self._writer.next_save_ms is None else [self._writer.next_save_ms]
         for bot in self.bots:
-            moments.append(next_probe(bot.state).not_before_ms)
+            moments.append(next_probe_ms(bot.state))
             deadline_ms = due(bot.state)
             if deadline_ms is not None:
                 moments.append(deadline_ms)
@@ -139,7 +140,7 @@ class World:
         """Do all that is due at this time: probes, deadlines, the price, what is owed, the saves."""
         self.clock.advance(at_ms)
         for seat in self.seats:
-            if next_probe(seat.bot.state).not_before_ms <= at_ms:
+            if next_probe_ms(seat.bot.state) <= at_ms:
                 await self._probe(seat.bot)
         for seat in self.seats:
             deadline_ms = due(seat.bot.state)
@@ -217,8 +218,9 @@ class World:
         opened = self.feed.open(self.clock.now_ms)
         if opened is not None:
             await self._journal.commit([(self.feed, opened)])
+        self._writer.notice(self.bots, self.feed.view)
         view = self.feed.view
-        attached = FeedAttached(view.feed, view.sequence)
+        attached = FeedAttached(view.feed, view.sequence, view.price_ms)
         group: list[tuple[Owner, Batch]] = []
         for seat in self.seats:
             balances = BalancesObserved(await seat.gateway.balances(seat.bot.state))
@@ -237,7 +239,7 @@ class World:
         feeds = {view.feed: self._journal.store.head(view.feed)}
         group: list[tuple[Owner, Batch]] = []
         for bot in self.bots:
-            group.append((bot, bot.observe([FeedDetached(view.feed, view.sequence)], now_ms, view)))
+            group.append((bot, bot.observe([FeedDetached(view.feed, view.sequence, view.price_ms)], now_ms, view)))
             group.append((bot, bot.observe([session_stopped(bot, reason, feeds)], now_ms, view)))
         await self._journal.commit(group)
         await self._journal.store.flush()

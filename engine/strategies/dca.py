@@ -149,6 +149,10 @@ class Dca:
         if not self._votes:
             msg = "strategy_params.indicators enables no vote, so the bot would never buy: enable at least one"
             raise ConfigError(msg)
+        low, high = params.min_price, params.max_price
+        if low is not None and high is not None and low > high:
+            msg = f"strategy_params.min_price is {low}, above max_price {high}, so the bot would never buy: swap them"
+            raise ConfigError(msg)
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> "Dca":

@@ -75,8 +75,24 @@ def test_change_of_the_market_under_open_lots_is_refused(key: str, value: Any) -
     refusal = forbidden_change(kernel.state, changed)
     assert refusal is not None
     assert refusal.startswith(f"{key} changed from ")
-    assert "1 lots and 1 open orders" in refusal
-    assert forbidden_change(Kernel().state, changed) is None, "without lots and orders it is allowed"
+    assert "1 lots, 1 open orders and 0 trails" in refusal
+    assert forbidden_change(Kernel().state, changed) is None, "before anything is held it is allowed"
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), [("symbol", "ETH/USD", False), ("market", {"seed": 2}, True)])
+def test_change_of_what_sums_are_in_is_refused_once_the_bot_has_bought(key: str, value: Any, allowed: bool) -> None:
+    kernel = bought(50_000, sell_order_type="market")
+    kernel.price(51_000)
+    assert not kernel.state.lots
+    refusal = forbidden_change(kernel.state, replace(kernel.config, **{key: value}))
+    assert (refusal is None) is allowed
+    assert allowed or "give the new bot another bot_id" in str(refusal)
+
+
+def test_change_of_the_market_under_a_buy_trail_is_refused() -> None:
+    kernel = Kernel(buy_order_type="trailing_market")
+    kernel.price(50_000)
+    assert "1 trails" in str(forbidden_change(kernel.state, replace(kernel.config, market={"seed": 2})))
 
 
 @SPEC("a log that traded on paper is never continued live", section="Identity")

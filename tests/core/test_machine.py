@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.core.backoff import backoff_s
-from engine.core.effects import due, next_probe, outstanding
+from engine.core.effects import due, next_probe_ms, outstanding
 from engine.core.events import OrderFilled, OrderRequested, OutageDeclared, TrailingReset
 from engine.core.projection import has_state_file
 from tests.core.books import audit
@@ -75,7 +75,7 @@ class BotMachine(RuleBasedStateMachine):
         link = self.kernel.state.connectivity
         assert (link.backoff_until_ms is None) is (link.failure_count == 0)
         if link.backoff_until_ms is not None:
-            assert next_probe(self.kernel.state).not_before_ms == link.backoff_until_ms
+            assert next_probe_ms(self.kernel.state) == link.backoff_until_ms
             assert link.backoff_until_ms <= self.kernel.now_ms + backoff_s(link.failure_count) * 1000
 
     @invariant()

@@ -17,6 +17,7 @@ from engine.core.events import (
     PurchaseRecorded,
     SaleRecorded,
     SellTargetSet,
+    TrailingReset,
 )
 from engine.core.lots import net_percent, target_price
 from engine.exchanges.paper import PaperSettings
@@ -197,7 +198,8 @@ def test_purchase_too_small_to_sell_is_dust_and_neither_won_nor_lost() -> None:
     dust = one(events, DustRecorded)
     stats = kernel.state.stats
     assert (dust.quantity, dust.cost) == (D("0.00009"), D("4.5"))
-    assert (stats.total_trades, stats.winning_trades, stats.losing_trades) == (1, 0, 0)
+    assert (stats.total_trades, stats.winning_trades, stats.losing_trades) == (0, 0, 0)
+    assert stats.purchase_count == 1, "a purchase it was"
     assert kernel.state.lots == {}
     assert [purchase.status for purchase in kernel.file().strategy_state.purchases] == ["cancelled"]
 
@@ -227,3 +229,34 @@ def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
     assert kernel.state.reserved == 0
     assert kernel.state.exposure == D("100.1") == -kernel.state.cash_flow
     assert one(kernel.told(), OrderFilled).fee_quote == D("0.1")
+
+
+def purchase(kernel: Kernel, price: int, filled: str) -> None:
+    """Let a limit buy at a price be cancelled with so much of it filled, without fees."""
+    kernel.votes(yes=True)
+    kernel.price(price, settled=False)
+    kernel.votes(yes=False)
+    (name,) = [order.client_order_id for order in kernel.state.orders.values() if order.side == "buy"]
+    kernel.observe(trade(name, "t", price, filled), OrderCanceled(name, D(filled)))
+
+
+@SPEC("dust joins the next sale that makes it sellable", section="Money")
+def test_lot_that_needed_dust_which_another_sale_took_becomes_dust_and_ends_its_trail() -> None:
+    rules = replace(RULES, quantity_step=D("0.001"), min_quantity=D("0.001"))
+    kernel = Kernel(
+        rules=rules, buy_order_type="limit", sell_order_type="trailing_market", smart_indicator_checks=False
+    )
+    purchase(kernel, 50_000, "0.001002")
+    kernel.prices(51_000, 50_850)
+    assert kernel.state.dust.quantity == D("0.000002")
+    purchase(kernel, 52_000, "0.000999")
+    purchase(kernel, 50_000, "0.001998")
+    assert [trail.status for trail in kernel.state.trails.values()] == ["waiting", "waiting"]
+    events = kernel.prices(51_000, 50_850)
+    sale = one(events, SaleRecorded)
+    assert (sale.quantity, sale.dust_quantity) == (D("0.002"), D("0.000002"))
+    assert [reset.reason for reset in of(events, TrailingReset)] == ["filled", "dust"]
+    assert one(events, DustRecorded).quantity == D("0.000999") == kernel.state.dust.quantity
+    assert (kernel.state.stats.total_trades, kernel.state.stats.winning_trades) == (2, 2)
+    assert not kernel.state.lots
+    assert not kernel.state.trails

@@ -145,7 +145,7 @@ EXAMPLES: list[tuple[Any, str]] = [
     ),
     *(
         (ev.TrailingReset(1, "up", reason), f"Trailing reset: {reason}")
-        for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled")
+        for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled", "dust")
     ),
 ]
 GATE = ev.IndicatorsSkipped("price_move", D(50_150), D(50_000), D("0.3"), D("0.50"))

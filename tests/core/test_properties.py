@@ -61,7 +61,7 @@ def test_fold_of_any_log_gives_the_state_in_one_go_or_from_any_prefix(life: Life
     assert folded(kernel.history[cut:], round_trip(prefix)) == kernel.state
 
 
-@SPEC("deciding again over the recorded observations gives the same decisions", section="Replay")
+@SPEC("deciding again over the recorded observations gives the same decisions", section="What was seen is logged too")
 @given(LIVES)
 def test_log_of_any_life_decided_again_gives_the_same_decisions(life: Life) -> None:
     kernel = lived(life)

@@ -151,6 +151,15 @@ def test_report_about_a_partial_sale_leaves_the_next_order_of_the_lot_alone() ->
     assert kernel.lot.sell_order is not None
 
 
+def test_report_about_an_unfilled_sale_leaves_the_next_order_of_the_lot_alone() -> None:
+    kernel = bought(50_000, sell_order_type="trailing_limit")
+    kernel.prices(50_900, 50_650)
+    again = one(kernel.wait(60), OrderCanceled)
+    assert tags(kernel.price(50_640), only="trailing") == ["trailing_triggered"]
+    assert kernel.observe(again) == [again]
+    assert kernel.trail.status == "triggered"
+
+
 def test_report_of_an_order_nobody_knows_changes_nothing() -> None:
     kernel = bought(50_000)
     before = kernel.state
@@ -175,6 +184,23 @@ def test_order_reconciled_as_open_is_open_and_asked_about_no_more() -> None:
     kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderOutcomeUnknown(name, "timeout"))
     kernel.observe(OrderReconciled(name, "unknown", "open"))
     assert kernel.order(name).status == "open"
+
+
+def test_buy_that_trades_once_more_after_its_purchase_was_recorded_is_one_purchase_of_all() -> None:
+    kernel = Kernel(buy_order_type="limit")
+    kernel.price(50_000)
+    (name,) = kernel.state.orders
+    kernel.observe(trade(name, "t1", 50_000, "0.001"), OrderCanceled(name, D("0.001")))
+    assert kernel.lot.sell_order is not None
+    kernel.observe(trade(name, "late", 49_000, "0.0005"))
+    kernel.votes(yes=False)
+    stats = kernel.state.stats
+    assert (stats.total_trades, stats.purchase_count) == (1, 1)
+    assert (stats.total_purchased, stats.total_spent) == (D("0.0015"), D("74.5"))
+    kernel.settle()
+    kernel.prices(52_000, 52_000)
+    assert not kernel.state.lots, "what came late is sold with the rest"
+    assert kernel.state.stats.total_profit == kernel.state.cash_flow
 
 
 def test_buy_cancelled_with_nothing_filled_that_traded_after_all_is_a_lot() -> None:

@@ -120,6 +120,26 @@ def test_trail_across_a_restart_is_judged_by_the_gap_alone(gap_s: int, stale: bo
     assert bool(of(kernel.price(50_850, after_s=gap_s), TrailingReset)) is stale
 
 
+@SPEC("trails are preserved across restarts", section="Trailing State Management")
+def test_trail_after_a_quiet_time_and_a_crash_goes_on_where_it_was() -> None:
+    """Quiet prices write nothing, so the bot's own last event is old; its last price is not."""
+    kernel = active_up()
+    assert kernel.prices(*[50_850] * 10) == []
+    before = kernel.trail
+    kernel.crash()
+    assert of(kernel.price(50_860), TrailingReset) == []
+    assert kernel.trail == before
+
+
+@SPEC("a gap in what the bot saw is judged, though others watched the feed", section="decision 7")
+@pytest.mark.parametrize(("minutes", "stale"), [(4, False), (5, True)])
+def test_trail_of_a_bot_that_was_away_is_judged_by_the_prices_it_missed(minutes: int, stale: bool) -> None:
+    kernel = active_up()
+    kernel.restart(*[50_850] * minutes)
+    assert [reset.reason for reset in of(kernel.price(50_860), TrailingReset)] == (["stale"] if stale else [])
+    assert of(kernel.price(50_870), TrailingReset) == []
+
+
 @SPEC("a gap made by a pause is judged like any other", section="decision 7")
 @pytest.mark.parametrize(("minutes", "stale"), [(4, False), (5, True)])
 def test_trail_after_a_pause_is_judged_by_the_time_unseen(minutes: int, stale: bool) -> None:
@@ -181,11 +201,14 @@ def test_trails_on_command_are_reset_and_sell_trails_arm_again() -> None:
     assert len(of(kernel.price(50_590), TrailingStarted)) == 1
 
 
-def test_trails_on_command_leave_a_triggered_one_to_its_order() -> None:
+def test_trail_on_command_is_reset_though_its_order_is_out_and_the_order_goes_on() -> None:
     kernel = active_up()
     kernel.price(50_650, settled=False)
     assert kernel.trail.status == "triggered"
-    assert of(kernel.command("reset-trailing"), TrailingReset) == [TrailingReset(1, "up", "filled")]
+    events = kernel.command("reset-trailing")
+    assert of(events, TrailingReset) == [TrailingReset(1, "up", "manual")]
+    assert tags(events)[-1] == "sale_recorded"
+    assert kernel.state.trails == {}
 
 
 @SPEC("a buy trail asks the gate again when it triggers", section="Orders")

@@ -39,6 +39,7 @@ SETTINGS: Final = st.fixed_dictionaries(
         "on_stop": st.sampled_from(["leave", "cancel_buys", "cancel_all"]),
         "fee_asset": st.sampled_from(["quote", "base"]),
         "fill_fraction": st.sampled_from(["1", "0.5", "0.3"]),
+        "min_notional": st.sampled_from(["5", "45"]),
         "quantity_step": st.sampled_from(["0.00001", "0.0001"]),
         "price_tick": st.sampled_from(["0.01", "0.5"]),
     }
@@ -47,7 +48,7 @@ SETTINGS: Final = st.fixed_dictionaries(
 PRICES: Final = st.tuples(
     st.just("price"),
     st.sampled_from([0, 30, -30, 60, -60, 120, -120, 11, -11, 1, -1, 26, -26]),
-    st.sampled_from([60, 20, 60, 1, 301]),
+    st.sampled_from([60, 20, 60, 1, 60, 20, 301]),
     st.booleans(),
 )
 """A move in hundredths of a percent, the seconds since the moment before, and whether there is a book."""
@@ -61,6 +62,7 @@ MISHAPS: Final = st.one_of(
     st.tuples(st.just("check"), st.booleans()),
     st.tuples(st.just("refusal"), st.sampled_from([60, -60])),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("crash")),
 )
 
 STEPS: Final = st.lists(PRICES, min_size=1, max_size=6).flatmap(
@@ -76,10 +78,15 @@ def born(settings: dict[str, Any]) -> Kernel:
     """Give a bot of these settings at its first price, 50,000."""
     changes = dict(settings)
     paper = PaperSettings(changes.pop("fee_asset"), Decimal(changes.pop("fill_fraction")))
-    step, tick = Decimal(changes.pop("quantity_step")), Decimal(changes.pop("price_tick"))
-    kernel = Kernel(
-        rules=replace(RULES, quantity_step=step, min_quantity=step, price_tick=tick), paper=paper, **changes
+    step = Decimal(changes.pop("quantity_step"))
+    rules = replace(
+        RULES,
+        quantity_step=step,
+        min_quantity=step,
+        price_tick=Decimal(changes.pop("price_tick")),
+        min_notional=Decimal(changes.pop("min_notional")),
     )
+    kernel = Kernel(rules=rules, paper=paper, **changes)
     kernel.price(50_000)
     return kernel
 
@@ -137,6 +144,7 @@ _STEPS: Final[dict[str, Callable[..., object]]] = {
     "check": lambda kernel, reachable: kernel.check(reachable=reachable),
     "command": Kernel.command,
     "restart": Kernel.restart,
+    "crash": Kernel.crash,
 }
 
 

@@ -1,6 +1,6 @@
 """The order book of a market: prices around the scripted one, with so much to be had at each until the next step.
 
-Owns what was taken in this step. Never holds the resting orders of accounts: those meet the price alone, not each other.
+Owns what was taken in this step. Never holds the resting orders of accounts: those meet the price, not each other.
 """
 
 from collections.abc import Iterator

@@ -17,7 +17,9 @@ _MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday
 INTERVALS = {
     **{f"{count}m": count * MINUTE_MS for count in (1, 3, 5, 15, 30)},
     **{f"{count}h": count * 60 * MINUTE_MS for count in (1, 2, 4, 6, 8, 12)},
-    **{"1d": DAY_MS, "3d": 3 * DAY_MS, "1w": 7 * DAY_MS},
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    "1w": 7 * DAY_MS,
 }
 
 
@@ -75,7 +77,9 @@ class Candles:
             self._minutes[minute_ms].add(trade)
         else:
             before = self._minutes.get(minute_ms - MINUTE_MS)
-            if before is not None:  # the last of the minute before and the first of this one, as neighbours share a price
+            if (
+                before is not None
+            ):  # the last of the minute before and the first of this one, as neighbours share a price
                 trade.open = before.close
                 trade.high, trade.low = max(price, before.close), min(price, before.close)
             self._minutes[minute_ms] = trade
@@ -124,7 +128,7 @@ class Candles:
 
     def _past(self, minute_ms: int) -> Candle:
         offset_ms = minute_ms - self._start_ms
-        first, last = self._curve.at(offset_ms - MINUTE_MS), self._curve.at(offset_ms)
+        first, last = self._curve.at(offset_ms), self._curve.at(offset_ms + MINUTE_MS)
         share = Decimal(int(self._curve.unit(offset_ms) * 1000)) / 1000
         volume = 1 + share
         cost = (volume * (first + last) / 2).quantize(Decimal("1e-8"))

@@ -27,7 +27,7 @@ class Exchange:
     def __init__(self, script: Script) -> None:
         """Open it."""
         self.script = script = with_defaults(script)
-        assert 0 < script.step_ms <= 60_000, "every minute needs a price"  # noqa: PLR2004
+        assert 0 < script.step_ms <= 60_000, "every minute needs a price"
         self.clock = Clock(script.start_ms, script.speed, manual=script.manual_clock, skew_ms=script.skew_ms)
         start_ms = self.clock.start_ms
         self.markets = {rules.symbol: Market(rules, script.seed, start_ms) for rules in script.markets}
@@ -106,14 +106,14 @@ class Exchange:
             {
                 "true_ms": self.true_ms,
                 "now_ms": self.now_ms,
-                "requests": self.ledger.requests,
+                "requests": list(self.ledger.requests),
                 "orders": [record.states for record in self.matching.records.values()],
                 "trades": self.matching.trades,
                 "balances": {
                     name: {asset: (free, locked) for asset, free, locked in account.rows(account.assets())}
                     for name, account in self.accounts.items()
                 },
-                "events": self.ledger.events,
+                "events": list(self.ledger.events),
                 "calls": self.ledger.calls,
                 "faults_struck": self.faults.struck(),
             }

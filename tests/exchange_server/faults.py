@@ -38,8 +38,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late: only the delays. drop: the connection closes unanswered. hang: no answer, the connection stays. cut: half of
     the body, then the connection closes. empty, html: status 200 with nothing, or a web page. status: the HTTP `status`
     with a web page. error: the error `code` and `message` with the HTTP `status`. rate_limit, ban: 429 or 418 with
-    `retry_after_s`, always before; a ban holds for all requests until then. repeat_rows, shuffle_rows, lose_rows: a list
-    comes with every row twice, in another order, or without every third.
+    `retry_after_s`, always before; a ban holds for all requests until then. repeat_rows, shuffle_rows, lose_rows: a
+    list comes with every row twice, in another order, or without every third.
     """
 
     kind: Kind
@@ -66,8 +66,9 @@ class StreamFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One fault of websocket connections, struck `after_messages` of a connection, on the first `times` of them.
 
     close: a proper close with `code`. abort: the socket goes away. silence: nothing more is sent, pings are answered.
-    freeze: half-open, nothing is sent or read. terminate: a user stream says that it ends and goes silent. repeat: every
-    message comes twice. swap: neighbours change places. lose: every second message is lost. resume: all is well again.
+    freeze: half-open, nothing is sent or read. terminate: a user stream says that it ends and goes silent. repeat:
+    every message comes twice. swap: neighbours change places. lose: every second message is lost. resume: all is well
+    again.
     """
 
     action: Action

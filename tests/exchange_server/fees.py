@@ -47,7 +47,7 @@ def commission(
     *,
     is_maker: bool,
 ) -> tuple[str, Decimal]:
-    """Give asset and amount of a trade's commission; an asset that the account lacks is replaced by the received one."""
+    """Give asset and amount of a trade's commission; instead of an asset that the account lacks, the received one."""
     rate = account.script.maker_rate if is_maker else account.script.taker_rate
     asset = named_fee_asset(account, market, side)
     in_quote = price * quantity * rate

@@ -36,6 +36,7 @@ class Matching:
         self._accounts = accounts
         self._emit = emit
         self._open: dict[str, dict[int, OrderRecord]] = defaultdict(dict)
+        self._by_market: dict[tuple[str, str], list[OrderRecord]] = defaultdict(list)
         self._by_client_id: dict[tuple[str, str, str], list[OrderRecord]] = defaultdict(list)
 
     def open_of(self, account: Account, symbol: str | None = None) -> list[OrderRecord]:
@@ -45,11 +46,7 @@ class Matching:
 
     def of(self, account: Account, symbol: str) -> list[OrderRecord]:
         """List all orders of an account on a market, the oldest first."""
-        return [
-            record
-            for record in self.records.values()
-            if record.now.account == account.name and record.now.wish.symbol == symbol
-        ]
+        return self._by_market[account.name, symbol]
 
     def find(
         self, account: Account, symbol: str, order_id: int | None, client_order_id: str | None
@@ -154,6 +151,7 @@ class Matching:
         record = self.records[order.order_id] = OrderRecord(order)
         wish = order.wish
         self._open[wish.symbol][order.order_id] = record
+        self._by_market[order.account, wish.symbol].append(record)
         self._by_client_id[order.account, wish.symbol, wish.client_order_id].append(record)
         return record
 

@@ -1,7 +1,7 @@
 """The script of a local exchange: its markets and prices, accounts, limits, clock and faults, as values.
 
-Owns what can be said and the defaults. Everything that the server does by itself follows from a script and its seed; the
-rest is asked of it by requests. Never holds what changes while the server runs.
+Owns what can be said and the defaults. Everything that the server does by itself follows from a script and its seed;
+the rest is asked of it by requests. Never holds what changes while the server runs.
 """
 
 from decimal import Decimal

@@ -22,6 +22,9 @@ from tests.kill.session import Request
 LONGEST_S: Final = 0.08
 """How long a session that is killed from outside may live at first; longer after one that got nowhere."""
 
+STRIDE: Final = 4
+"""A session gets at least so many events of the feed further, so that it has something new to lose."""
+
 CHOICE: Final = 4
 """Among so many targets that come next, the kind is chosen of which fewest have died."""
 
@@ -87,7 +90,7 @@ def die_at_points(forks: Forks, request: Request, targets: Iterable[Point], tall
     waiting = sorted(targets, key=lambda point: (point.sequence, point.ordinal))
     while waiting:
         found = log_end(directory)
-        waiting = [point for point in waiting if point.sequence > found.sequences.get(point.feed, 0)]
+        waiting = [point for point in waiting if point.sequence > found.sequences.get(point.feed, 0) + STRIDE]
         if not waiting:
             break
         target = min(waiting[:CHOICE], key=lambda point: tally.kinds[point.kind])

@@ -84,7 +84,7 @@ class Points:
         class Log(_Log):
             crossed = points
 
-        supervisor.SqliteLog = Log  # type: ignore[misc,attr-defined]
+        supervisor.SqliteLog = Log  # type: ignore[attr-defined]
         _around(journal.Journal, "_publish", self, "publish")
         _around(Follower, "_write", self, "witness")
         _around(projection_writer, "replace_file", self, "state file")
@@ -126,7 +126,7 @@ class _Log(SqliteLog):
 
             return await execute(between)
 
-        connection._execute = on_thread  # type: ignore[method-assign]
+        connection._execute = on_thread  # type: ignore[method-assign,assignment]
         return log
 
     def append(self, batches: Sequence[Batch], *, urgent: bool) -> Any:

@@ -96,7 +96,9 @@ async def _single(directory: Path, entries: list[Entry], rounds: int) -> list[Fi
         Figure(name="one event, without witness", measured=plain_pairs.ratio, at_most=2.5, note=floor),
         Figure(name="one event, with witness", measured=with_witness.ratio, at_most=2.5, note=with_witness.span),
         Figure(name="one event, without witness, strict", measured=of_page, note="of one page overwritten and synced"),
-        Figure(name="one event, covered by the witness", measured=pairs["covered"].ratio, note="two syncs, as live orders"),
+        Figure(
+            name="one event, covered by the witness", measured=pairs["covered"].ratio, note="two syncs, as live orders"
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Exact counts behind the speeds: modules loaded, rows and commits, indicator computations. They never vary.
+"""Exact counts behind the speeds: modules that a look loads, commits that producers share. They never vary.
 
 Shared by the benchmarks, which state them, and by the tests, which hold them. Never measures time.
 """
@@ -7,34 +7,28 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from engine.core.config import BotConfig
-from engine.core.events import CandlesClosed, TimerFired
+from engine.core.events import CommandReceived
 from engine.runtime.clock import SystemTime
 from engine.store.port import Batch, Entry
-from engine.store.reader import LogReader
 from engine.store.sqlite import SqliteLog
-from tests.perf.engines import world_of
 
 HEAVY: Final = frozenset(
     ["aiosqlite", "asyncio", "ccxt", "hashlib", "heapq", "multiprocessing", "numpy", "polars", "ssl", "talib", "yaml"]
 )
-"""Modules that a look has no use for; each takes longer to load than the look takes."""
+"""Modules that a look has no use for; most take longer to load than the look takes."""
 
 _LIST_MODULES: Final = """
 import sys
-sys.argv = ["krypto-engine", *sys.argv[1:]]
 from cli.main import main
 try:
     main()
 finally:
-    import json
-    print(json.dumps(list(sys.modules)), file=sys.stderr)
+    print(*sys.modules, file=sys.stderr)
 """
 
 
@@ -56,14 +50,14 @@ class Loaded(msgspec.Struct, frozen=True):
     @property
     def note(self) -> str:
         """Say it in a line."""
-        return f"{len(self.own)} of them ours; " + (", ".join(sorted(self.heavy)) or "none heavy")
+        return f"{len(self.own)} of them ours; heavy ones: {', '.join(sorted(self.heavy)) or 'none'}"
 
 
 def modules_of(*arguments: str) -> Loaded:
     """Run a verb in a process of its own and give the modules it loaded."""
     command = [sys.executable, "-c", _LIST_MODULES, *arguments]
     found = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, text=True)
-    return Loaded(frozenset(json.loads(found.stderr.splitlines()[-1])) - {"json", "json.decoder", "json.scanner", "json.encoder"})
+    return Loaded(frozenset(found.stderr.splitlines()[-1].split()))
 
 
 def modules_of_a_look(directory: Path) -> Loaded:
@@ -71,16 +65,23 @@ def modules_of_a_look(directory: Path) -> Loaded:
     return modules_of("inspect-state", "--state-dir", str(directory))
 
 
-class Traded(msgspec.Struct, frozen=True):
-    """What a run recorded, time by time: rows by tag, and computations of indicators so far."""
+def commits_of_producers(directory: Path, producers: int, events_each: int) -> int:
+    """Let tasks append events, each waiting for its own before the next; give the commits it took."""
 
-    prices: int
-    rows_at: dict[int, Counter[str]]
-    computed_at: dict[int, int]
-    candles_at: dict[int, int]
-    commits: int
+    async def count() -> int:
+        log = await SqliteLog.open(directory, linger=SystemTime().sleep)
 
-    @property
-    def quiet(self) -> list[int]:
-        """Give the times at which nothing happened but a price."""
-        return [at_ms for at_ms, rows in self.rows_at.items() if set(rows) == {"price_observed"}]
+        async def produce(stream: str) -> None:
+            for number in range(events_each):
+                event = CommandReceived("pause", "test")
+                await log.append([Batch(stream, number, (Entry(event, number),))], urgent=True)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(producers):
+                    group.create_task(produce(f"bot:{number}"))
+            return log.commits
+        finally:
+            await log.close()
+
+    return asyncio.run(count())

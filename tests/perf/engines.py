@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from engine.core.config import BotConfig
 from engine.feeds.market import WaitingMarket
 from engine.runtime.bootstrap import Surroundings, check_configs, open_worlds
@@ -76,20 +74,15 @@ async def world_of(
     return world
 
 
-class Crowd(msgspec.Struct, frozen=True):
-    """Many bots on one symbol that differ in what they pay and want."""
-
-    size: int
-
-    def configs(self) -> list[BotConfig]:
-        """Give a configuration to each."""
-        return [
-            config(
-                f"bot-{number:04d}",
-                profit_target=Decimal("0.5") + Decimal(number % 50) / 100,
-                trailing_buy_percent=Decimal("0.10") + Decimal(number % 7) / 100,
-                strategy_params={"amount_usd": 50 + number % 100},
-                auto_save=False,
-            )
-            for number in range(self.size)
-        ]
+def crowd(size: int) -> list[BotConfig]:
+    """Give many bots on one symbol that differ in what they pay and want."""
+    return [
+        config(
+            f"bot-{number:04d}",
+            profit_target=Decimal("0.5") + Decimal(number % 50) / 100,
+            trailing_buy_percent=Decimal("0.10") + Decimal(number % 7) / 100,
+            strategy_params={"amount_usd": 50 + number % 100},
+            auto_save=False,
+        )
+        for number in range(size)
+    ]

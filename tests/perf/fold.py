@@ -78,7 +78,9 @@ def bench(directory: Path, scale: int) -> list[Figure]:
         Figure(name="fold of a bot and its feed", measured=life["fold"].ratio, at_most=1.8, note="of scan + decode"),
         Figure(name="the same, verified", measured=life["verified"].ratio, at_most=3.0, note=life["verified"].span),
         Figure(name="fold, strict", measured=strict, note="of scan + bare msgspec, amounts unchecked"),
-        Figure(name="fold of the bot's stream alone", measured=measured["bot"]["fold"].ratio, note=f"{rows['bot']} rows"),
+        Figure(
+            name="fold of the bot's stream alone", measured=measured["bot"]["fold"].ratio, note=f"{rows['bot']} rows"
+        ),
         Figure(name="fold of the feed's alone", measured=measured["feed"]["fold"].ratio, note=f"{rows['feed']} rows"),
         Figure(name="fold, an event", measured=each, unit="µs", note=f"CPU, {rows['life']} events"),
     ]

@@ -53,7 +53,12 @@ def _recorded_month(directory: Path, scale: int) -> list[Figure]:
         tags = Counter(tag for (tag,) in reader.rows("SELECT tag FROM event"))
     prices, events = tags[b"price_observed"], sum(tags.values())
     return [
-        Figure(name="a whole run over a month of minutes", measured=took, unit="s", note=f"{prices:,} prices, {events:,} events, {tags[b'sale_recorded']} sales"),
+        Figure(
+            name="a whole run over a month of minutes",
+            measured=took,
+            unit="s",
+            note=f"{prices:,} prices, {events:,} events, {tags[b'sale_recorded']} sales",
+        ),
         Figure(name="recorded ticks a second, whole process", measured=prices / took, unit="ticks/s"),
     ]
 

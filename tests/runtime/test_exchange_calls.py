@@ -59,12 +59,12 @@ def test_day_with_the_cache_saves_four_fifths_of_the_fetches(cached: Day, uncach
     assert 1 - with_cache / without == 0.8
 
 
-@pytest.mark.spec("a longer cache means fewer fetches", section="Too Many API Calls")
+@pytest.mark.spec("a longer cache means fewer fetches", section="Troubleshooting: Too Many API Calls")
 def test_day_with_a_ttl_of_ten_minutes_fetches_half_as_often(tmp_path: Path) -> None:
     assert Day(tmp_path, indicator_cache_ttl=600).calls["fetch_ohlcv"] - 1 == 144
 
 
-@pytest.mark.spec("no indicator is computed on a tick that closes no candle", section="issue: Speed")
+@pytest.mark.spec("no indicator is computed on a tick that closes no candle", section="decision 15")
 def test_day_computes_indicators_once_per_closed_candle(cached: Day, uncached: Day) -> None:
     computations = 289
     for day in (cached, uncached):

@@ -69,7 +69,7 @@ def check_sums(state: dict[str, Any], events: list[Any], budget: int) -> None:
     assert paid - sold_part <= budget
 
 
-@pytest.mark.spec("ordinary simulated markets of any seed trade and end clean", section="issue: What a newcomer gets")
+@pytest.mark.spec("ordinary simulated markets of any seed trade and end clean", section="Markets without a network")
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_day_of_a_simulated_market_trades_and_ends_clean(tmp_path: Path, seed: int) -> None:
     changes = {

@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.events import OutageDeclared, PurchaseRecorded, SaleRecorded, TrailingReset
 from engine.core.instants import iso_utc
-from tests.cli.terminal import bot_file, krypto, umask
+from tests.cli.terminal import LIVELY, bot_file, krypto, umask
 from tests.runtime.watched import HOUR_MS, MINUTE_MS, Watched
 
 OUTAGE = {"seed": 7, "outages": False, "scripted_outages": [{"from_s": 4000, "length_s": 400}]}
@@ -114,6 +114,18 @@ def test_state_file_with_auto_save_is_written_every_interval(saving_run: Watched
     kinds = (PurchaseRecorded, SaleRecorded, OutageDeclared)
     happened = {each.at_ms for kind in kinds for each in saving_run.of_type(kind)}
     assert sorted({*periodic, *happened}) == sorted({*expected, *happened, end})
+
+
+def test_state_files_of_bots_on_one_market_keep_their_own_intervals(tmp_path: Path) -> None:
+    intervals_s = {"often": 120, "seldom": 1800}
+    watched = Watched(*[bot_file(tmp_path, bot, save_interval=each, **LIVELY) for bot, each in intervals_s.items()])
+    watched.run(2 * HOUR_MS)
+    for bot, interval_s in intervals_s.items():
+        times = [at_ms for at_ms, said in watched.said if said.startswith("State saved to ") and f"_{bot}." in said]
+        start = watched.published[0].at_ms
+        assert {(at_ms - start) % (interval_s * 1000) for at_ms in times} == {0}
+        assert len(times) >= 2 * 3600 // interval_s // 2
+    assert watched.of_type(PurchaseRecorded)
 
 
 @pytest.mark.spec("the state is saved a last time when the bot stops", section="When State is Saved")

@@ -77,6 +77,14 @@ def test_verify_last_events_of_one_stream_gone_is_found_by_position(tmp_path: Pa
     ]
 
 
+def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
+    write_log(tmp_path, rounds=3)
+    with LogReader.open(tmp_path) as reader:
+        ((page,),) = reader.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_event_1'")
+    flip(tmp_path / LOG_NAME, 4096 * page - 1, 3)
+    assert ["SQLite says of" in damage.what for damage in verified(tmp_path).damages] == [True]
+
+
 def test_read_damaged_log_stops_at_the_damage(tmp_path: Path) -> None:
     written = write_log(tmp_path)
     edit(tmp_path, "UPDATE event SET body = replace(body, '0.625', '0.626') WHERE row_id = 14")

@@ -22,7 +22,7 @@ from engine.core.errors import (
     StorageError,
     UsageError,
 )
-from engine.store.directory import StateDirectory
+from engine.store.directory import StateDirectory, _same_file
 from engine.store.reader import LogReader
 from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
@@ -251,6 +251,15 @@ def test_lock_file_that_was_removed_does_not_let_two_in(tmp_path: Path) -> None:
         StateDirectory.take(tmp_path)
     first.release()
     second.release()
+
+
+def test_lock_on_a_file_that_lost_its_name_is_known(tmp_path: Path) -> None:
+    with (tmp_path / LOCK_NAME).open("w") as held:
+        assert _same_file(held.fileno(), tmp_path / LOCK_NAME)
+        (tmp_path / LOCK_NAME).unlink()
+        assert not _same_file(held.fileno(), tmp_path / LOCK_NAME)
+        (tmp_path / LOCK_NAME).touch()
+        assert not _same_file(held.fileno(), tmp_path / LOCK_NAME)
 
 
 def test_application_id_is_ours_for_ever() -> None:

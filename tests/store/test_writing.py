@@ -12,6 +12,7 @@ import pytest
 
 from engine.core.errors import ConflictError, StorageError
 from engine.store.port import Batch, Checkpoint
+from engine.store.reader import LogReader
 from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from engine.testing.store_conformance import Pauses
@@ -96,6 +97,14 @@ def test_close_leaves_one_file_that_holds_everything(tmp_path: Path) -> None:
         if path.name != LOG_NAME:
             path.unlink()
     assert events(tmp_path) == written
+
+
+def test_close_folds_the_wal_in_even_while_somebody_has_the_log_open(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    with LogReader.open(tmp_path) as reader:
+        write_log(tmp_path)
+        assert (tmp_path / WAL_NAME).stat().st_size == 0
+        assert len(list(reader.read())) == 60
 
 
 def test_reading_while_the_engine_writes_sees_whole_commits(tmp_path: Path) -> None:

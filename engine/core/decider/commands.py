@@ -1,6 +1,6 @@
 """What follows from an operator's command. Each is judged against the very state it is appended to."""
 
-from engine.core.decider.draft import FOLLOWING, Draft, command_of
+from engine.core.decider.draft import Draft, command_of
 from engine.core.decider.settlement import settle
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.events import OrderCancelRequested
@@ -14,7 +14,7 @@ def on_command(draft: Draft) -> None:
         case "resume":
             record_skipped_prices(draft)
         case "reset-trailing":
-            draft.reset_trails("manual", statuses=FOLLOWING)
+            draft.reset_trails("manual")
         case "stop":
             _cancel_on_stop(draft)
         case unknown:

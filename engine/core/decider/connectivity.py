@@ -1,7 +1,7 @@
 """What follows from a connectivity check. Source: specification, "Connectivity Monitoring"; decisions 3 to 6."""
 
 from engine.core.backoff import backoff_s
-from engine.core.decider.draft import FOLLOWING, Draft
+from engine.core.decider.draft import Draft
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.events import BackoffStarted, ConnectivityChecked, ConnectivityRestored, OutageDeclared
 
@@ -20,7 +20,7 @@ def on_checked(draft: Draft) -> None:
         return
     if link.failure_count >= state.config.max_connectivity_failures and not link.outage:
         draft.emit(OutageDeclared(failure_count=link.failure_count))
-        draft.reset_trails("outage", statuses=FOLLOWING, failure_count=link.failure_count)
+        draft.reset_trails("outage", failure_count=link.failure_count)
     wait_s = backoff_s(link.failure_count)
     draft.emit(
         BackoffStarted(

@@ -36,15 +36,11 @@ class Draft:
         self.events.append(event)
         self.state = apply(self.state, event, self.at_ms)
 
-    def reset_trails(self, reason: str, *, statuses: frozenset[str], failure_count: int = 0) -> None:
-        """Reset every trail in one of the statuses, the oldest lot first."""
+    def reset_trails(self, reason: str, *, but_triggered: bool = False, failure_count: int = 0) -> None:
+        """Reset every trail, the oldest lot first; with `but_triggered`, leave those whose order is out."""
         for trail in sorted(self.state.trails.values(), key=lambda trail: trail.lot):
-            if trail.status in statuses:
+            if not (but_triggered and trail.status == "triggered"):
                 self.emit(TrailingReset(trail.lot, trail.direction, reason, failure_count))
-
-
-FOLLOWING: Final = frozenset({"waiting", "active"})
-"""Trails that follow prices; a triggered one has its order out and ends with it."""
 
 
 def command_of(draft: Draft) -> CommandReceived:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.requests import request_order
+from engine.core.decider.skips import unseen_ms
 from engine.core.events import (
     EntrySkipped,
     IndicatorsSkipped,
@@ -22,17 +23,20 @@ from engine.core.reducers.blindness import is_blind
 from engine.core.reducers.trading import skip_key
 from engine.core.state import ENTRY, BotState
 from engine.core.strategy import Buy, Hold, Strategy
-from engine.core.units import HUNDRED, ceil_to, change_percent, floor_to
+from engine.core.units import HUNDRED, MAX_AMOUNT, ceil_to, change_percent, floor_to
 
 RESERVE_STEP = Decimal("1e-8")
 
 
 def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
-    """Tell whether this is the first price of a new `check_interval`: entries are considered once in each."""
+    """Tell whether this is the first price of a new `check_interval` that the bot follows.
+
+    Entries are considered once in each (docs/adr/0009).
+    """
     if price.gap_ms is None:
         return True
     interval_ms = state.config.check_interval * 1000
-    return at_ms // interval_ms != (at_ms - price.gap_ms) // interval_ms
+    return at_ms // interval_ms != (at_ms - unseen_ms(state, price.gap_ms, at_ms)) // interval_ms
 
 
 def may_enter(state: BotState, price: PriceObserved, at_ms: int) -> bool:
@@ -53,7 +57,7 @@ def wants_indicators(
     """Tell whether a decision at this price would read indicators."""
     if rules is None or not may_enter(state, price, at_ms):
         return False
-    return _screened(strategy, state, price, at_ms, rules) is None
+    return _screened(strategy, state, price, at_ms, rules, strategy.amount(state)) is None
 
 
 def consider_entry(draft: Draft, price: PriceObserved) -> None:
@@ -62,43 +66,40 @@ def consider_entry(draft: Draft, price: PriceObserved) -> None:
     assert draft.market.rules is not None
     if not may_enter(state, price, at_ms):
         return
-    skip = _screened(strategy, state, price, at_ms, draft.market.rules)
-    if skip is not None:
-        record_skip(draft, skip)
-        return
-    indicators = draft.market.indicators.get(state.config.timeframe)
-    if indicators is None or indicators.refused is not None:
-        reason = "none were observed yet" if indicators is None else indicators.refused
-        record_skip(draft, Hold("indicators", f"no indicators: {reason}"))
-        return
-    intent = strategy.vote(state, price, indicators)
-    if isinstance(intent, Hold):
-        record_skip(draft, intent)
-    else:
+    intent = _judge(strategy, state, draft.market)
+    if isinstance(intent, Buy):
         _enter(draft, price, strategy.amount(state), intent.reason)
+    else:
+        record_skip(draft, intent)
 
 
-def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold:
-    """Say whether the last price would lead to a purchase, and if not why; for an operator who asks."""
+def _judge(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold | IndicatorsSkipped:
+    """Judge the last price as an entry: what needs no indicators, then the strategy's votes."""
     price, at_ms, rules = market.price, market.price_ms, market.rules
     assert price is not None
     assert at_ms is not None
-    if rules is None:
-        return Hold("rules", "the market has not told its rules yet")
-    held = _standing_reason(state, at_ms)
-    if held is not None:
-        return held
-    skip = _screened(strategy, state, price, at_ms, rules)
-    if isinstance(skip, IndicatorsSkipped):
-        numbers = {"change_percent": f"{skip.change_percent:.4f}", "from_price": str(skip.from_price)}
-        text = f"price moved {skip.change_percent:.2f}% from the last purchase, {skip.threshold_percent}% is needed"
-        return Hold(skip.rule, text, numbers)
+    assert rules is not None
+    skip = _screened(strategy, state, price, at_ms, rules, strategy.amount(state))
     if skip is not None:
         return skip
     indicators = market.indicators.get(state.config.timeframe)
     if indicators is None or indicators.refused is not None:
-        return Hold("indicators", "no indicators" if indicators is None else f"no indicators: {indicators.refused}")
+        reason = "none were observed yet" if indicators is None else str(indicators.refused)
+        return Hold("indicators", f"no indicators: {reason}", {"reason": reason})
     return strategy.vote(state, price, indicators)
+
+
+def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold:
+    """Say whether the last price would lead to a purchase, and if not why; for an operator who asks."""
+    assert market.price_ms is not None
+    if market.rules is None:
+        return Hold("rules", "the market has not told its rules yet")
+    judged = _standing_reason(state, market.price_ms) or _judge(strategy, state, market)
+    if not isinstance(judged, IndicatorsSkipped):
+        return judged
+    numbers = {"change_percent": f"{judged.change_percent:.4f}", "from_price": str(judged.from_price)}
+    text = f"price moved {judged.change_percent:.2f}% from the last purchase, {judged.threshold_percent}% is needed"
+    return Hold(judged.rule, text, numbers)
 
 
 def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
@@ -118,24 +119,16 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
 
 
 def _screened(
-    strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules
+    strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules, amount: Decimal
 ) -> Hold | IndicatorsSkipped | None:
-    """Ask everything that needs no indicators: limits and money, then the price-move gate (decision 13)."""
-    return (
-        strategy.screen(state, price, at_ms)
-        or _money_hold(state, price, strategy.amount(state), rules)
-        or _price_gate(state, price)
-    )
+    """Ask everything that needs no indicators: the price-move gate first (decision 13), then limits and money."""
+    return _price_gate(state, price) or strategy.screen(state, price, at_ms) or _money_hold(state, price, amount, rules)
 
 
 def entry_hold(draft: Draft, price: PriceObserved, amount: Decimal) -> Hold | IndicatorsSkipped | None:
-    """Ask the gate again, as a buy trail does when it fires: move, limits and money, no votes."""
+    """Ask the gate again, as a buy trail does when it fires: all but the votes."""
     assert draft.market.rules is not None
-    return (
-        draft.strategy.screen(draft.state, price, draft.at_ms)
-        or _money_hold(draft.state, price, amount, draft.market.rules)
-        or _price_gate(draft.state, price)
-    )
+    return _screened(draft.strategy, draft.state, price, draft.at_ms, draft.market.rules, amount)
 
 
 def record_skip(draft: Draft, skip: Hold | IndicatorsSkipped) -> None:
@@ -208,7 +201,7 @@ def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: Market
     limit_price = wanted if by_market else floor_to(wanted, rules.price_tick)
     if limit_price <= 0:
         return rules.price_tick, Decimal(0)
-    return limit_price, floor_to(amount / limit_price, rules.quantity_step)
+    return limit_price, floor_to(min(amount / limit_price, MAX_AMOUNT), rules.quantity_step)
 
 
 def _reserve(state: BotState, quantity: Decimal, price: Decimal) -> Decimal:

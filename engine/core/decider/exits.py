@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.requests import request_order
-from engine.core.events import DustRecorded, TrailingStarted
+from engine.core.events import DustRecorded, TrailingReset, TrailingStarted
 from engine.core.lots import sellable_quantity
 from engine.core.state import Lot
 from engine.core.units import ceil_to
@@ -37,6 +37,19 @@ def arm_exits(draft: Draft) -> None:
     for lot in list(draft.state.lots.values()):
         if lot.status == "open" and lot.sell_order is None and lot.number not in draft.state.trails:
             arm_exit(draft, lot)
+
+
+def set_unsellable_aside(draft: Draft) -> None:
+    """Move lots to the dust that were sellable only with dust that another sale has taken, and end their trails."""
+    rules = draft.market.rules
+    assert rules is not None, "nothing is sold before the market's rules are known"
+    for lot in list(draft.state.lots.values()):
+        if lot.status != "open" or lot.sell_order is not None or lot.target is None:
+            continue
+        if not sellable_quantity(draft.state, lot, lot.target, rules):
+            if lot.number in draft.state.trails:
+                draft.emit(TrailingReset(lot.number, "up", "dust"))
+            draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
 
 
 def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal | None, purpose: str) -> bool:

@@ -3,7 +3,7 @@
 An uneventful price costs the same however many lots are open: it is compared with the thresholds in `Watch` only.
 """
 
-from engine.core.decider.draft import FOLLOWING, Draft
+from engine.core.decider.draft import Draft
 from engine.core.decider.entries import consider_entry
 from engine.core.decider.exits import arm_exits, request_sell
 from engine.core.decider.skips import unseen_ms
@@ -21,7 +21,7 @@ def on_price(draft: Draft) -> None:
         return
     followed_entry = ENTRY in draft.state.trails
     if draft.state.trails and _is_stale(draft, price):
-        draft.reset_trails("stale", statuses=FOLLOWING)
+        draft.reset_trails("stale", but_triggered=True)
     step_trails(draft, price)
     if draft.state.watch.exitless:
         arm_exits(draft)
@@ -34,7 +34,7 @@ def _is_stale(draft: Draft, price: PriceObserved) -> bool:
     """Tell whether too much time passed unseen for a trail to be trusted (decision 7)."""
     assert draft.market.rules is not None
     most_ms = max(draft.state.config.trailing_max_gap * 1000, 2 * draft.market.rules.cadence_ms)
-    return unseen_ms(draft, price.gap_ms) > most_ms
+    return unseen_ms(draft.state, price.gap_ms, draft.at_ms) > most_ms
 
 
 def _sell_at_market(draft: Draft, price: PriceObserved) -> None:
@@ -43,6 +43,8 @@ def _sell_at_market(draft: Draft, price: PriceObserved) -> None:
     if lowest is None or price.sell_price < lowest:
         return
     for lot in list(draft.state.lots.values()):
+        if lot.number in draft.state.trails:
+            continue
         idle = lot.status == "open" and lot.sell_order is None and draft.at_ms >= lot.hold_ms
         if idle and lot.target is not None and lot.target <= price.sell_price:
             request_sell(draft, lot, price=price.sell_price, limit_price=None, purpose="target")

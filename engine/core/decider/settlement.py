@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from engine.core.decider.draft import Draft
-from engine.core.decider.exits import arm_exit
+from engine.core.decider.exits import arm_exit, set_unsellable_aside
 from engine.core.events import (
     DustRecorded,
     OrderCanceled,
@@ -112,20 +112,28 @@ def _settle_sell(draft: Draft, order: Order) -> None:
     closed = False
     if order.filled and lot.status == "open":
         closed = _record_sale(draft, order, lot)
-    trail = draft.state.trails.get(lot.number)
-    if trail is not None and trail.status == "triggered":
-        if closed or order.status == "filled":
-            draft.emit(TrailingReset(lot.number, "up", "filled"))
-        elif order.status == "rejected":
-            draft.emit(TrailingReset(lot.number, "up", "rejected"))
-        else:
-            assert trail.watermark is not None, trail
-            draft.emit(TrailingActivated(lot.number, "up", order.seen_price, trail.watermark))
+    _settle_trail(draft, order, lot, closed=closed)
+    if closed:
+        set_unsellable_aside(draft)
     remaining = draft.state.lots.get(lot.number)
     resting_sell_is_gone = remaining is not None and lot.number not in draft.state.trails
     if resting_sell_is_gone and order.filled and not is_blind(draft.state) and not draft.state.stopping:
         assert remaining is not None, lot
         arm_exit(draft, remaining)
+
+
+def _settle_trail(draft: Draft, order: Order, lot: Lot, *, closed: bool) -> None:
+    """End the trail of a sold lot; let one whose order came to nothing go on."""
+    trail = draft.state.trails.get(lot.number)
+    if trail is None:
+        return
+    if closed:
+        draft.emit(TrailingReset(lot.number, "up", "filled"))
+    elif trail.status == "triggered" and order.status in {"filled", "rejected"}:
+        draft.emit(TrailingReset(lot.number, "up", order.status))
+    elif trail.status == "triggered":
+        assert trail.watermark is not None, trail
+        draft.emit(TrailingActivated(lot.number, "up", order.seen_price, trail.watermark))
 
 
 def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
@@ -135,7 +143,7 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
     assert lot.target is not None, lot
     proceeds = order.cash - order.fee_quote
     profit = proceeds - order.cost_sold
-    closed = not sellable_quantity(draft.state, lot, lot.target, rules)
+    closed = not lot.quantity or not sellable_quantity(draft.state, lot, lot.target, rules)
     shortfall = (lot.target - order.average_price) * order.filled
     draft.emit(
         SaleRecorded(

@@ -2,6 +2,7 @@
 
 from engine.core.decider.draft import Draft
 from engine.core.events import PricesSkipped
+from engine.core.state import BotState
 
 
 def record_skipped_prices(draft: Draft) -> None:
@@ -11,15 +12,15 @@ def record_skipped_prices(draft: Draft) -> None:
         draft.emit(PricesSkipped(draft.market.feed, blind.seen + 1, last, blind.reason))
 
 
-def unseen_ms(draft: Draft, gap_ms: int | None) -> int:
-    """Give the time between this price and the last one the bot followed, in milliseconds.
+def unseen_ms(state: BotState, gap_ms: int | None, at_ms: int) -> int:
+    """Give the time between the price at `at_ms` and the last one the bot followed, in milliseconds.
 
     Usually the feed's own gap; for the first price after blindness, back to the last price before it.
     """
     if gap_ms is None:
         return 0
-    previous_ms = draft.at_ms - gap_ms
-    blind = draft.state.blind
+    previous_ms = at_ms - gap_ms
+    blind = state.blind
     if blind is not None and blind.until_ms is not None and previous_ms <= blind.until_ms:
         previous_ms = min(previous_ms, blind.since_ms)
-    return draft.at_ms - previous_ms
+    return at_ms - previous_ms

@@ -30,7 +30,7 @@ def step_trails(draft: Draft, price: PriceObserved) -> None:
         _activate(draft, price, "up")
     if watch.activate_down is not None and last <= watch.activate_down:
         _activate(draft, price, "down")
-    if watch.trigger_up is not None and last * HUNDRED <= watch.trigger_up and _floor_is_met(draft, price):
+    if any(floor <= price.sell_price and last * HUNDRED <= trigger for floor, trigger in watch.fire_up):
         _fire_up(draft, price)
     if watch.trigger_down is not None and last * HUNDRED >= watch.trigger_down:
         _fire_down(draft, price)
@@ -43,11 +43,6 @@ def _activate(draft: Draft, price: PriceObserved, direction: str) -> None:
         reached = price.last >= trail.activation if direction == "up" else price.last <= trail.activation
         if reached:
             draft.emit(TrailingActivated(trail.lot, trail.direction, price.last, price.last))
-
-
-def _floor_is_met(draft: Draft, price: PriceObserved) -> bool:
-    floor = draft.state.watch.floor_up
-    return floor is None or price.sell_price >= floor
 
 
 def _fire_up(draft: Draft, price: PriceObserved) -> None:

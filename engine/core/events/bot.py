@@ -57,15 +57,19 @@ class SessionStopped(Event, frozen=True, tag="session_stopped"):
 
 
 class FeedAttached(Event, frozen=True, tag="feed_attached"):
-    """The bot listens to a feed from the price after `after`."""
+    """The bot listens to a feed from the event after `after`; the last price before it is of `seen_ms`."""
 
     role: ClassVar[Role] = Role.OBSERVATION
     feed: str
     after: int
+    seen_ms: int | None = None
 
 
 class PricesSkipped(Event, frozen=True, tag="prices_skipped"):
-    """Prices of the feed, `first` to `last`, that the bot let pass, and why: `paused` or `backoff`."""
+    """Prices of the feed, `first` to `last`, that the bot let pass, and why.
+
+    `reason` is `paused`, `backoff` or `detached` (it was not running).
+    """
 
     feed: str
     first: int
@@ -74,11 +78,12 @@ class PricesSkipped(Event, frozen=True, tag="prices_skipped"):
 
 
 class FeedDetached(Event, frozen=True, tag="feed_detached"):
-    """The bot stopped listening after the feed's event `at`."""
+    """The bot stopped listening after the feed's event `at`; the last price until then is of `seen_ms`."""
 
     role: ClassVar[Role] = Role.OBSERVATION
     feed: str
     at: int
+    seen_ms: int | None = None
 
 
 class BalancesObserved(Event, frozen=True, tag="balances_observed"):

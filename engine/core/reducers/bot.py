@@ -29,7 +29,6 @@ def created(event: BotCreated, at_ms: int) -> BotState:
         bot_id=event.config.bot_id,
         log_id=event.log_id,
         config=event.config,
-        created_ms=at_ms,
         connectivity=Connectivity(next_check_ms=at_ms),
     )
 
@@ -64,12 +63,15 @@ def _command_received(state: BotState, event: CommandReceived, at_ms: int) -> Bo
             return state
 
 
-def _feed_attached(state: BotState, event: FeedAttached, _at_ms: int) -> BotState:
-    return replace(state, attached=event.feed)
+def _feed_attached(state: BotState, event: FeedAttached, at_ms: int) -> BotState:
+    state = replace(state, feed=event.feed, attached=True)
+    return leave_blindness(state, at_ms if event.seen_ms is None else event.seen_ms)
 
 
-def _feed_detached(state: BotState, _event: FeedDetached, _at_ms: int) -> BotState:
-    return replace(state, attached=None)
+def _feed_detached(state: BotState, event: FeedDetached, at_ms: int) -> BotState:
+    """Stop listening: if others take the feed on meanwhile, the prices between are unseen."""
+    since_ms = event.seen_ms if event.seen_ms is not None else at_ms
+    return start_blindness(replace(state, attached=False), since_ms, event.at, "detached")
 
 
 def _prices_skipped(state: BotState, event: PricesSkipped, _at_ms: int) -> BotState:

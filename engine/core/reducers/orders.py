@@ -130,7 +130,9 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     cash_fee = event.fee if event.fee_asset == state.config.quote else ZERO
     value_fee = ZERO if base_fee else event.fee_quote
     if order.side == "buy":
-        state = buy_into_lot(state, order, event, base_fee=base_fee, value_fee=value_fee, at_ms=at_ms)
+        state = buy_into_lot(
+            _taken_back(state, order), order, event, base_fee=base_fee, value_fee=value_fee, at_ms=at_ms
+        )
         cost_sold, cash_flow = ZERO, -cash - cash_fee
     else:
         state, cost_sold = sell_from_lot(state, order, event.quantity + base_fee)
@@ -149,6 +151,21 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
     return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order))
+
+
+def _taken_back(state: BotState, order: Order) -> BotState:
+    """Take a recorded purchase out of the sums, since a late trade will have it recorded anew, and whole."""
+    lot = state.lots.get(order.number)
+    if lot is None or lot.status != "open":
+        return state
+    stats = replace(
+        state.stats,
+        total_trades=state.stats.total_trades - 1,
+        purchase_count=state.stats.purchase_count - 1,
+        total_purchased=state.stats.total_purchased - lot.bought,
+        total_spent=state.stats.total_spent - lot.spent,
+    )
+    return replace(state, stats=stats)
 
 
 def _still_reserved(order: Order, filled: Decimal) -> Decimal:

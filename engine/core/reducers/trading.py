@@ -14,7 +14,7 @@ from engine.core.events import (
 )
 from engine.core.lots import set_aside
 from engine.core.reducers.table import Table
-from engine.core.state import BotState, Lot, LotStatus
+from engine.core.state import BotState, Lot, LotStatus, Statistics
 from engine.core.units import change_percent
 from engine.core.watch import with_watch
 
@@ -23,8 +23,8 @@ CLOSED_LOTS_KEPT: Final = 100
 
 def skip_key(event: IndicatorsSkipped | EntrySkipped) -> str:
     """Name the cause of a skip: another cause is recorded again, the same is not."""
-    yes = event.numbers.get("yes", "") if type(event) is EntrySkipped else ""
-    return f"{event.rule}:{yes}"
+    numbers = event.numbers if type(event) is EntrySkipped else {}
+    return f"{event.rule}:{numbers.get('yes', '')}:{numbers.get('reason', '')}"
 
 
 def _skipped(state: BotState, event: IndicatorsSkipped | EntrySkipped, _at_ms: int) -> BotState:
@@ -74,13 +74,22 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
     state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done)
     if not event.closed:
         return with_watch(state)
-    won = realised > 0
-    stats = replace(stats, winning_trades=stats.winning_trades + won, losing_trades=stats.losing_trades + (not won))
-    return _close(replace(set_aside(state, event.lot), stats=stats), event.lot, "closed", at_ms)
+    return _close(replace(set_aside(state, event.lot), stats=_judged(stats, lot)), event.lot, "closed", at_ms)
 
 
 def _dust_recorded(state: BotState, event: DustRecorded, at_ms: int) -> BotState:
-    return _close(set_aside(state, event.lot), event.lot, "dust", at_ms)
+    """Move a lot to the dust: no trade was opened by it, unless part of it was sold; then that part is the trade."""
+    lot = state.lots[event.lot]
+    if lot.proceeds:
+        return _close(replace(set_aside(state, event.lot), stats=_judged(state.stats, lot)), event.lot, "closed", at_ms)
+    stats = replace(state.stats, total_trades=state.stats.total_trades - 1)
+    return _close(replace(set_aside(state, event.lot), stats=stats), event.lot, "dust", at_ms)
+
+
+def _judged(stats: Statistics, lot: Lot) -> Statistics:
+    """Count a closed trade as won if its realised net profit is above zero, else as lost (decision 9)."""
+    won = lot.realised > 0
+    return replace(stats, winning_trades=stats.winning_trades + won, losing_trades=stats.losing_trades + (not won))
 
 
 def _close(state: BotState, number: int, status: LotStatus, at_ms: int) -> BotState:
