@@ -17,8 +17,19 @@ Narrator = Callable[[Any, BotConfig], str | None]
 
 
 def money(value: Decimal, config: BotConfig) -> str:
-    """Write an amount of quote: `$50,000.00`, or `0.01234 EUR`; prices under 1 keep their digits."""
-    digits = f"{value:,.2f}" if abs(value) >= 1 or value == round(value, 2) else f"{value.normalize():f}"
+    """Write an amount of quote to two decimals: `$1,234.50`; under 1 of what is no dollar to eight: `0.0321 BTC`."""
+    if abs(value) >= 1 or config.quote in DOLLARS:
+        return _in_quote(f"{value:,.2f}", config)
+    return _in_quote(plain(round(value, 8)), config)
+
+
+def price(value: Decimal, config: BotConfig) -> str:
+    """Write a price: to two decimals, but under 1 with every digit: `$50,000.00`, `$0.0001234`."""
+    in_cents = abs(value) >= 1 or value == round(value, 2)
+    return _in_quote(f"{value:,.2f}" if in_cents else f"{value.normalize():f}", config)
+
+
+def _in_quote(digits: str, config: BotConfig) -> str:
     return f"${digits}" if config.quote in DOLLARS else f"{digits} {config.quote}"
 
 
@@ -68,14 +79,14 @@ def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
 
 
 def _requested(event: ev.OrderRequested, config: BotConfig) -> str:
-    price = "at market" if event.limit_price is None else f"at {money(event.limit_price, config)}"
+    at = "at market" if event.limit_price is None else f"at {price(event.limit_price, config)}"
     reason = f": {event.reason}" if event.reason else ""
-    return f"{event.side.title()} order {event.number}: {plain(event.quantity)} {config.base} {price}{reason}"
+    return f"{event.side.title()} order {event.number}: {plain(event.quantity)} {config.base} {at}{reason}"
 
 
 def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
     fee = f"{plain(event.fee)} {event.fee_asset}"
-    return f"Filled: {plain(event.quantity)} {config.base} at {money(event.price, config)}, fee {fee}"
+    return f"Filled: {plain(event.quantity)} {config.base} at {price(event.price, config)}, fee {fee}"
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
@@ -86,33 +97,33 @@ def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> s
 def _purchase(event: ev.PurchaseRecorded, config: BotConfig) -> str:
     return (
         f"Bought lot {event.lot}: {plain(event.held)} {config.base} for {money(event.cost, config)} "
-        f"({money(event.unit_cost, config)} each with fees)"
+        f"({price(event.unit_cost, config)} each with fees)"
     )
 
 
 def _target(event: ev.SellTargetSet, config: BotConfig) -> str:
-    return f"Sell target of lot {event.lot}: {money(event.target, config)} (+{event.net_percent:.2f}% after fees)"
+    return f"Sell target of lot {event.lot}: {price(event.target, config)} (+{event.net_percent:.2f}% after fees)"
 
 
 def _sale(event: ev.SaleRecorded, config: BotConfig) -> str:
     sign = "+" if event.profit >= 0 else "-"
     slip = f", {money(event.slippage, config)} under its target" if event.slippage else ""
     return (
-        f"Sold {plain(event.quantity)} {config.base} of lot {event.lot} at {money(event.price, config)}: "
+        f"Sold {plain(event.quantity)} {config.base} of lot {event.lot} at {price(event.price, config)}: "
         f"profit {sign}{money(abs(event.profit), config)} ({event.profit_percent:+.2f}%){slip}"
     )
 
 
 def _trail_started(event: ev.TrailingStarted, config: BotConfig) -> str:
     percent = plain(event.percent)
-    return f"Trailing started: {event.direction} from {money(event.activation, config)} with {percent}% trail"
+    return f"Trailing started: {event.direction} from {price(event.activation, config)} with {percent}% trail"
 
 
 def _trail_triggered(event: ev.TrailingTriggered, config: BotConfig) -> str:
     what, moved = ("sell", "dropped") if event.direction == "up" else ("buy", "rose")
     return (
         f"Trailing {what} triggered! Price {moved} {event.retrace_percent:.2f}% "
-        f"from {money(event.watermark, config)} to {money(event.price, config)}"
+        f"from {price(event.watermark, config)} to {price(event.price, config)}"
     )
 
 
@@ -149,8 +160,8 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.SaleRecorded: _sale,
     ev.DustRecorded: lambda e, c: f"Lot {e.lot} is too small to sell: {plain(e.quantity)} {c.base} joins the dust",
     ev.TrailingStarted: _trail_started,
-    ev.TrailingActivated: lambda e, c: f"Trailing activated at {money(e.price, c)}",
-    ev.TrailingWatermarkMoved: lambda e, c: f"Trailing watermark updated: {money(e.watermark, c)}",
+    ev.TrailingActivated: lambda e, c: f"Trailing activated at {price(e.price, c)}",
+    ev.TrailingWatermarkMoved: lambda e, c: f"Trailing watermark updated: {price(e.watermark, c)}",
     ev.TrailingTriggered: _trail_triggered,
     ev.TrailingReset: _trail_reset,
 }

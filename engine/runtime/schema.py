@@ -3,7 +3,7 @@
 A checkpoint of another shape is ignored; two states of one shape and one digest hold the same.
 """
 
-from typing import TYPE_CHECKING, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Final, get_args
 from zlib import crc32
 
 import msgspec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _shape(kind: type[msgspec.Struct]) -> str:
     """Give a digest of a struct's fields, all the way down: the schema id of an encoded state.
 
-    Every looking verb needs it, so it is made without what takes long to load: `msgspec.inspect` and hashlib.
+    Every looking verb needs it, so it is made without what takes long: `msgspec.inspect`, type hints, hashlib.
     """
     seen: dict[str, tuple[str, ...]] = {}
 
@@ -27,9 +27,10 @@ def _shape(kind: type[msgspec.Struct]) -> str:
             visit(part)
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and hint.__name__ not in seen:
             seen[hint.__name__] = hint.__struct_encode_fields__
-            hints = get_type_hints(hint)
-            for field in hint.__struct_fields__:
-                visit(hints[field])
+            for each in hint.__mro__:
+                for inner in getattr(each, "__annotations__", {}).values():
+                    assert not isinstance(inner, str), f"{hint} hides what {inner} is"
+                    visit(inner)
 
     visit(kind)
     return f"{crc32(msgspec.json.encode(seen, order='deterministic')):08x}"

@@ -34,7 +34,7 @@ from engine.runtime.projection_writer import ProjectionWriter
 from engine.runtime.sessions import session_started, session_stopped
 from engine.store.port import Batch
 
-CHECKPOINT_PRICES: Final = 1_000
+CHECKPOINT_PRICES: Final = 500
 """So many prices at most are folded again after a crash."""
 
 

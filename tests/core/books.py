@@ -82,7 +82,7 @@ def _cash_adds_up(
     profit = sum((sale.profit for sale in sales), ZERO)
     assert state.stats.total_profit == profit, "decision 9: total_profit is realised and net"
     cost = sum((lot.cost for lot in state.lots.values()), state.dust.cost)
-    assert abs(profit + under_way - cost - elsewhere - cash) <= HAIR, "Money: cost never vanishes"
+    assert abs(profit + under_way - cost + elsewhere - cash) <= HAIR, "Money: cost never vanishes"
     for sale in sales:
         assert sale.profit == sale.proceeds - sale.cost
 

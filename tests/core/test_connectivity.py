@@ -10,6 +10,8 @@ from engine.core.events import (
     BackoffStarted,
     ConnectivityChecked,
     ConnectivityRestored,
+    OrderOutcomeUnknown,
+    OrderSent,
     OutageDeclared,
     PricesSkipped,
 )
@@ -93,7 +95,22 @@ def test_commands_while_waiting_act_at_once() -> None:
 def test_order_intended_before_a_failure_is_not_sent_before_the_connection_is_back() -> None:
     kernel = Kernel()
     kernel.price(50_000, settled=False)
-    kernel.check(reachable=False)
+    assert tags(kernel.check(reachable=False), only="order") == []
+    assert outstanding(kernel.state) == ()
+    assert tags(kernel.check(reachable=True), only="order") == ["order_sent", "order_accepted", "order_filled"] + [
+        "order_requested",
+        "order_sent",
+        "order_accepted",
+    ]
+
+
+@SPEC("while waiting no trading cycle runs", section="decision 4")
+def test_order_whose_answer_is_missing_is_asked_about_when_the_connection_is_back() -> None:
+    kernel = Kernel()
+    kernel.price(50_000, settled=False)
+    (name,) = kernel.state.orders
+    kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderOutcomeUnknown(name, "timeout"))
+    assert tags(kernel.check(reachable=False), only="order") == []
     assert outstanding(kernel.state) == ()
     kernel.check(reachable=True)
     assert kernel.lot.status == "open"

@@ -9,14 +9,15 @@ from engine.core.events import OrderRequested, SaleRecorded, TrailingTriggered
 from tests.kernel import Kernel, bought, of, one
 
 SPEC = pytest.mark.spec
-TARGET: Final = Decimal("50601.11")
+D = Decimal
+TARGET: Final = D("50601.11")
 
 
 def followed(watermark: str, **changes: Any) -> Kernel:
     """Give a bot with a lot of target 50,601.11 and an active trail of 0.25 % at a watermark."""
     kernel = bought(50_000, **{"sell_order_type": "trailing_market", **changes})
     kernel.price(watermark)
-    assert kernel.trail.watermark == Decimal(watermark)
+    assert kernel.trail.watermark == D(watermark)
     return kernel
 
 
@@ -31,7 +32,7 @@ def followed(watermark: str, **changes: Any) -> Kernel:
 def test_exact_retrace_fires_only_from_the_lowest_watermark_that_clears_the_floor(
     watermark: str, price: str, fires: bool
 ) -> None:
-    trigger = Decimal(watermark) * Decimal("0.9975")
+    trigger = D(watermark) * D("0.9975")
     assert (trigger >= TARGET) is fires
     assert bool(of(followed(watermark).price(price), TrailingTriggered)) is fires
 
@@ -71,7 +72,7 @@ def test_trail_without_a_floor_sells_under_the_target_and_says_by_how_much() -> 
     kernel = followed("50700", trailing_sell_floor="none")
     sale = one(kernel.price("50570"), SaleRecorded)
     assert sale.price == 50_570
-    assert sale.slippage == (TARGET - 50_570) * Decimal("0.002")
+    assert sale.slippage == (TARGET - 50_570) * D("0.002")
 
 
 @SPEC("a market order can slip under the target, and the sale shows by how much", section="decision 18")
@@ -80,7 +81,7 @@ def test_market_sale_that_slips_tells_how_far_under_the_target() -> None:
     kernel.price("50640", settled=False)
     events = kernel.price("50591.11", after_s=1)
     sale = one(events, SaleRecorded)
-    assert sale.slippage == Decimal("0.02")
+    assert sale.slippage == D("0.02")
     assert any(line.endswith("$0.02 under its target") for line in kernel.lines())
 
 
@@ -99,7 +100,13 @@ def test_market_sale_over_the_target_tells_no_slippage() -> None:
 def test_trailing_limit_sell_keeps_the_promised_profit(last: str, bid: str | None, limit: str) -> None:
     kernel = followed("50800", sell_order_type="trailing_limit")
     order = one(kernel.price(last, bid=bid, settled=False), OrderRequested)
-    assert (order.kind, order.limit_price, order.timeout_ms) == ("limit", Decimal(limit), 60_000)
+    assert (order.kind, order.limit_price, order.timeout_ms) == ("limit", D(limit), 60_000)
+
+
+def test_trailing_limit_sell_without_a_floor_goes_in_at_the_price_it_fired_at() -> None:
+    kernel = followed("50700", sell_order_type="trailing_limit", trailing_sell_floor="none")
+    order = one(kernel.price("50570", settled=False), OrderRequested)
+    assert (order.kind, order.limit_price) == ("limit", D("50570"))
 
 
 def test_floors_of_several_trails_are_judged_each_for_itself() -> None:

@@ -53,6 +53,14 @@ def test_target_of_the_specifications_own_number_would_earn_less_than_promised()
     assert net_percent(D("50601.11"), D(50_050), D("0.1")) == D("1.000017")
 
 
+@SPEC("the sell fee in the target is the taker fee, the buy fee what was charged", section="Money")
+def test_target_reckons_with_the_fee_charged_and_the_taker_fee_to_come() -> None:
+    kernel = bought(50_000, fees={"taker": "0.2", "maker": "0.05"})
+    target = one(kernel.told(), SellTargetSet)
+    assert (target.unit_cost, target.sell_fee_percent) == (D(50_100), D("0.2"))
+    assert target.target == D("50702.41"), "50,100 × 1.01 ÷ 0.998, up to the cent"
+
+
 @SPEC("unit cost is cash paid with quote fees over what is held after base fees", section="Money")
 @pytest.mark.parametrize(
     ("fills", "paid", "held", "unit_cost"),
@@ -170,6 +178,7 @@ def test_remainder_under_the_step_becomes_dust_with_its_share_of_the_cost() -> N
     assert sale.cost + dust.cost == 100
     assert sale.cost == D(100) * D("0.00199") / D("0.001998")
     assert kernel.file().strategy_state.dust.cost == dust.cost
+    assert kernel.state.exposure == dust.cost, "what it cost still counts against the budget"
 
 
 @SPEC("dust joins the next sale that makes it sellable", section="Money")
@@ -240,11 +249,32 @@ def purchase(kernel: Kernel, price: int, filled: str) -> None:
     kernel.observe(trade(name, "t", price, filled), OrderCanceled(name, D(filled)))
 
 
+def test_dust_that_one_sale_has_claimed_is_not_claimed_by_another() -> None:
+    rules = replace(RULES, quantity_step=D("0.001"), min_quantity=D("0.001"))
+    params = {"amount_usd": "250"}
+    kernel = Kernel(rules=rules, buy_order_type="limit", smart_indicator_checks=False, strategy_params=params)
+    purchase(kernel, 50_000, "0.001002")
+    kernel.settle()
+    kernel.prices(51_000)
+    assert kernel.state.dust.quantity == D("0.000002")
+    told = len(kernel.history)
+    for _ in range(3):
+        purchase(kernel, 50_000, "0.000999")
+    events = kernel.told(told)
+    claims = [order.dust_quantity for order in of(events, OrderRequested) if order.side == "sell"]
+    assert claims == [D("0.000001"), D("0.000001")]
+    assert one(events, DustRecorded).quantity == D("0.000999"), "nothing was left to make the third one sellable"
+
+
 @SPEC("dust joins the next sale that makes it sellable", section="Money")
 def test_lot_that_needed_dust_which_another_sale_took_becomes_dust_and_ends_its_trail() -> None:
     rules = replace(RULES, quantity_step=D("0.001"), min_quantity=D("0.001"))
     kernel = Kernel(
-        rules=rules, buy_order_type="limit", sell_order_type="trailing_market", smart_indicator_checks=False
+        rules=rules,
+        buy_order_type="limit",
+        sell_order_type="trailing_market",
+        smart_indicator_checks=False,
+        strategy_params={"amount_usd": "250"},
     )
     purchase(kernel, 50_000, "0.001002")
     kernel.prices(51_000, 50_850)

@@ -8,7 +8,7 @@ import pytest
 from engine.core import events as ev
 from engine.core import narration
 from engine.core.config import config_digest
-from engine.core.narration import line, money, narrate, plain
+from engine.core.narration import line, money, narrate, plain, price
 from tests.kernel import bought, config_of
 
 SPEC = pytest.mark.spec
@@ -224,7 +224,20 @@ def test_story_depends_on_events_and_configuration_alone() -> None:
         ("0.0321", "ETH/BTC", "0.0321 BTC"),
     ],
 )
-def test_money_is_written_in_its_currency_with_digits_that_matter(value: str, symbol: str, text: str) -> None:
+def test_price_is_written_in_its_currency_with_digits_that_matter(value: str, symbol: str, text: str) -> None:
+    assert price(D(value), config_of(symbol=symbol)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "symbol", "text"),
+    [
+        ("1234.567", "BTC/USD", "$1,234.57"),
+        ("0.3912696638", "BTC/USD", "$0.39"),
+        ("0.39", "BTC/EUR", "0.39 EUR"),
+        ("0.0321123456789", "ETH/BTC", "0.03211235 BTC"),
+    ],
+)
+def test_amount_is_written_in_its_currency_to_cents_or_eight_decimals(value: str, symbol: str, text: str) -> None:
     assert money(D(value), config_of(symbol=symbol)) == text
 
 

@@ -38,10 +38,10 @@ class LocalResolver(AbstractResolver):
         """Have nothing to close."""
 
 
-def local_session(tls_port: int, ca_file: Path) -> aiohttp.ClientSession:
+def local_session(resolver: LocalResolver, ca_file: Path) -> aiohttp.ClientSession:
     """Make a session for which the local exchange is the whole world. Whoever gets it closes it."""
     context = ssl.create_default_context(cafile=str(ca_file))
-    connector = aiohttp.TCPConnector(resolver=LocalResolver(tls_port), ssl=context, use_dns_cache=False)
+    connector = aiohttp.TCPConnector(resolver=resolver, ssl=context, use_dns_cache=False)
     return aiohttp.ClientSession(connector=connector)
 
 

@@ -22,7 +22,7 @@ from tests.kill.session import Request
 LONGEST_S: Final = 0.08
 """How long a session that is killed from outside may live at first; longer after one that got nowhere."""
 
-STRIDE: Final = 4
+STRIDE: Final = 2
 """A session gets at least so many events of the feed further, so that it has something new to lose."""
 
 CHOICE: Final = 4

@@ -17,9 +17,9 @@ from tests.kill.conftest import Reference
 from tests.kill.evidence import assert_same, log_end, read_death, read_ending
 from tests.kill.forks import Forks
 
-BOUNDARY_SHARDS = 8
+BOUNDARY_SHARDS = 10
 RANDOM_SHARDS = 2
-LEAST_AT_BOUNDARIES = 33
+LEAST_AT_BOUNDARIES = 26
 LEAST_AT_RANDOM = 20
 LEAST_WITH_ORDER = 12
 LEAST_WITH_TRAIL = 8
@@ -50,7 +50,7 @@ def test_bots_killed_at_every_boundary_end_as_if_never_killed(
     endings = sorted({point.kind for point in reference.trace if is_ending(point)})[shard::BOUNDARY_SHARDS]
     tally = Tally()
 
-    for life, most in enumerate((24, 31, 43)):
+    for life, most in enumerate((30, 37, 49)):
         directory = tmp_path / f"life-{life}" / "data"
         directory.parent.mkdir()
         targets = sample(passed, most)[shard // 2 :: BOUNDARY_SHARDS // 2]

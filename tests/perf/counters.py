@@ -4,7 +4,6 @@ Shared by the benchmarks, which state them, and by the tests, which hold them. N
 """
 
 import asyncio
-import json
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Benchmark: how fast the engine trades when nothing paces it, and how large its log grows. Stated, without bars."""
 
 import subprocess
-import sys
 import time
 from collections import Counter
 from functools import cache

@@ -6,9 +6,15 @@ from engine.core.state import Blind, BotState
 
 
 def start_blindness(state: BotState, since_ms: int, seen: int, reason: str) -> BotState:
-    """Note the last price the bot followed, unless it already follows none."""
-    if state.blind is not None and state.blind.until_ms is None:
+    """Note the last price the bot followed, unless it already follows none.
+
+    Where none was followed since the last blindness, that goes on: a restart in between makes nothing newer.
+    """
+    blind = state.blind
+    if blind is not None and blind.until_ms is None:
         return state
+    if blind is not None and blind.until_ms == since_ms:
+        return replace(state, blind=replace(blind, reason=reason, until_ms=None))
     return replace(state, blind=Blind(since_ms, seen, reason))
 
 
