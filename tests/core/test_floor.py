@@ -103,6 +103,21 @@ def test_trailing_limit_sell_keeps_the_promised_profit(last: str, bid: str | Non
     assert (order.kind, order.limit_price, order.timeout_ms) == ("limit", D(limit), 60_000)
 
 
+def test_trail_with_the_higher_floor_fires_on_the_way_up_before_the_one_with_the_lower() -> None:
+    kernel = Kernel(smart_indicator_checks=False, sell_order_type="trailing_market")
+    kernel.price(50_000)
+    kernel.votes(yes=False)
+    kernel.prices(51_000, 49_000)
+    kernel.votes(yes=True)
+    kernel.price(49_000)
+    kernel.votes(yes=False)
+    kernel.price(49_700)
+    assert [trail.watermark for trail in kernel.state.trails.values()] == [51_000, 49_700]
+    fired = of(kernel.price(50_650), TrailingTriggered)
+    assert [trigger.lot for trigger in fired] == [1]
+    assert kernel.trail.watermark == 50_650
+
+
 def test_trailing_limit_sell_without_a_floor_goes_in_at_the_price_it_fired_at() -> None:
     kernel = followed("50700", sell_order_type="trailing_limit", trailing_sell_floor="none")
     order = one(kernel.price("50570", settled=False), OrderRequested)

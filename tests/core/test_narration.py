@@ -133,7 +133,7 @@ EXAMPLES: list[tuple[Any, str]] = [
         ev.SaleRecorded(
             1, D(49_900), D("0.002"), D("99.7002"), D("100.1"), D("-0.3998"), D("-0.3994"), True, slippage=D("1.4")
         ),
-        "Sold 0.002 BTC of lot 1 at $49,900.00: profit -$0.3998 (-0.40%), $1.40 under its target",
+        "Sold 0.002 BTC of lot 1 at $49,900.00: profit -$0.40 (-0.40%), $1.40 under its target",
     ),
     (ev.DustRecorded(1, D("0.00001"), D("0.5")), "Lot 1 is too small to sell: 0.00001 BTC joins the dust"),
     (ev.TrailingStarted(0, "down", D(50_000), D("0.5")), "Trailing started: down from $50,000.00 with 0.5% trail"),

@@ -1,5 +1,6 @@
 """Orders meet the market as they would on the real exchange: fills, rests, expiries, fees, locks and ids."""
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_limit_order_larger_than_the_book_takes_rests_and_fills_at_the_next_step
     assert (record.now.status, record.now.executed) == ("PARTIALLY_FILLED", Decimal("0.5"))
     assert trader(exchange).locked["USD"] == Decimal("0.2") * 50_010
     pass_time(exchange, 1_000)
-    assert (record.now.status, record.now.remaining) == ("FILLED", 0)
+    assert (record.now.status, record.now.executed) == ("FILLED", Decimal("0.7"))
     assert [(trade.price, trade.is_maker) for trade in record.trades] == [
         (Decimal("50000.01"), False),
         (Decimal(50_010), True),
@@ -225,16 +226,13 @@ def test_balances_after_any_orders_are_what_the_trades_left(actions: list[Any], 
     for side, kind, amount, offset in actions:
         pass_time(exchange, amount if kind == "wait" else 100)
         resting = exchange.matching.open_of(trader(exchange))
-        try:
-            if kind == "cancel" and resting:
-                exchange.matching.cancel(resting[amount % len(resting)], "cancel")
-            elif kind in {"MARKET", "LIMIT", "IOC"}:
-                limit = None if kind == "MARKET" else str(exchange.markets["BTCUSD"].price + offset)
-                tif = {"time_in_force": "IOC"} if kind == "IOC" else {}
-                kind_on_wire = "MARKET" if kind == "MARKET" else "LIMIT"
-                place(exchange, side, kind_on_wire, str(Decimal(amount) / 100_000), limit, **tif)
-        except ApiError as refusal:
-            assert refusal.code in {-2010, -1013}
+        if kind == "cancel" and resting:
+            exchange.matching.cancel(resting[amount % len(resting)], "cancel")
+        elif kind in {"MARKET", "LIMIT", "IOC"}:
+            limit = None if kind == "MARKET" else str(exchange.markets["BTCUSD"].price + offset)
+            tif = {"time_in_force": "IOC"} if kind == "IOC" else {}
+            with suppress(ApiError):  # too small, or more than there is
+                place(exchange, side, kind.replace("IOC", "LIMIT"), str(Decimal(amount) / 100_000), limit, **tif)
     expected = dict(start)
     for trade in exchange.matching.trades:
         sign = 1 if trade.side == "BUY" else -1

@@ -35,7 +35,9 @@ def run_apart(request: Request, folder: Path, hash_seed: str) -> None:
     )
 
 
-@pytest.mark.spec("The same recording run twice gives the same log, byte for byte", section="What was seen is logged too")
+@pytest.mark.spec(
+    "The same recording run twice gives the same log, byte for byte", section="What was seen is logged too"
+)
 @pytest.mark.parametrize("speed", [None, 20_000], ids=["as-fast-as-it-goes", "paced"])
 def test_recording_run_again_gives_the_same_log(
     forks: Forks, reference: Reference, tmp_path: Path, speed: float | None

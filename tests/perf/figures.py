@@ -41,8 +41,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     def bar(self) -> str:
         """Write the bar."""
         if self.at_most is not None:
-            return f"≤ {_number(self.at_most)} {self.unit}"
-        return "" if self.at_least is None else f"≥ {_number(self.at_least)} {self.unit}"
+            return f"≤ {_number(self.at_most)} {self.unit}".rstrip()
+        return "" if self.at_least is None else f"≥ {_number(self.at_least)} {self.unit}".rstrip()
 
     def as_json(self, bench: str) -> dict[str, Any]:
         """Give the figure for machines."""
@@ -52,7 +52,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 def lines(figures: Iterable[Figure]) -> list[str]:
     """Write figures as the rows of a table."""
     return [
-        f"  {each.name:<50} {_number(each.measured) + ' ' + each.unit:>18}  {each.bar:<14} {each.verdict:<7}{each.note}"
+        f"  {each.name:<42} {f'{_number(each.measured)} {each.unit}':>16}  {each.bar:<11} {each.verdict:<7} {each.note}"
         for each in figures
     ]
 

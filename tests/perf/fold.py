@@ -5,82 +5,89 @@ without a checkpoint does with the same rows. A bot's life is its own stream and
 """
 
 import statistics
+from collections.abc import Sequence
 from operator import truediv
 from pathlib import Path
 
 import msgspec
 
-from engine.core.identity import bot_stream
-from engine.runtime.replica import bot_ids, restore_bot, restore_view
+from engine.runtime.replica import BOT_PREFIX, restore_bot, restore_view
 from engine.store.codec import Body, decode
 from engine.store.port import Checkpoint
 from engine.store.reader import LogReader
 from tests.perf.engines import day_log
 from tests.perf.figures import Figure
-from tests.perf.pairing import FLOOR, LEAST_PAIRS, in_pairs
+from tests.perf.pairing import FLOOR, LEAST_PAIRS, Paired, in_pairs
 
 
-class _Unhelped(LogReader):
-    """A log without checkpoints: everything is folded from its beginning."""
+class _Log(LogReader):
+    """A log without checkpoints, of one bot and its feed: everything is folded from its beginning."""
 
     def checkpoint(self, stream: str, schema: str) -> Checkpoint | None:
         """Give none."""
         del stream, schema
+        return None
+
+    def scan(self, streams: Sequence[str]) -> None:
+        """Read and decode as the log does."""
+        for stream in streams:
+            for page in self.pages(stream):
+                for _, _, sequence, body, _, _ in page:
+                    decode(body, stream, sequence)
+
+    def scan_barely(self, streams: Sequence[str]) -> None:
+        """Read and decode as little as can be: no amount is checked, no version looked at."""
+        for stream in streams:
+            for page in self.pages(stream):
+                for row in page:
+                    _bare_decode(row[3])
+
+    def fold(self, streams: Sequence[str], *, verified: bool = False) -> list[object]:
+        """Fold as a start does."""
+        return [
+            restore_bot(self, stream.removeprefix(BOT_PREFIX), verified=verified)
+            if stream.startswith(BOT_PREFIX)
+            else restore_view(self, stream, verified=verified)
+            for stream in streams
+        ]
+
+
+_bare_decode = msgspec.json.Decoder(Body).decode
 
 
 def bench(directory: Path, scale: int) -> list[Figure]:
     """Measure reading, folding, and folding with checksums."""
-    with _Unhelped.open(day_log(directory)) as reader:
-        (bot_id,) = bot_ids(reader)
-        feed = next(name for name in reader.streams() if name != bot_stream(bot_id))
-        parts = {"bot": (bot_stream(bot_id),), "feed": (feed,), "life": (bot_stream(bot_id), feed)}
-        bare_decode = msgspec.json.Decoder(Body).decode
-
-        def scan(*streams: str) -> None:
-            for stream in streams:
-                for page in reader.pages(stream):
-                    for _, _, sequence, body, _, _ in page:
-                        decode(body, stream, sequence)
-
-        def scan_bare(*streams: str) -> None:
-            for stream in streams:
-                for page in reader.pages(stream):
-                    for row in page:
-                        bare_decode(row[3])
-
-        def fold(*streams: str, verified: bool = False) -> list[object]:
-            return [
-                restore_view(reader, stream, verified=verified)
-                if stream == feed
-                else restore_bot(reader, bot_id, verified=verified)
-                for stream in streams
-            ]
-
-        assert fold(*parts["life"]) == fold(*parts["life"], verified=True)
-        rounds = LEAST_PAIRS * scale
-        measured = {
-            name: in_pairs(
-                {
-                    FLOOR: lambda streams=streams: scan(*streams),
-                    "bare": lambda streams=streams: scan_bare(*streams),
-                    "fold": lambda streams=streams: fold(*streams),
-                    "verified": lambda streams=streams: fold(*streams, verified=True),
-                },
-                rounds,
-            )
-            for name, streams in parts.items()
-        }
-        rows = {name: sum(reader.head(stream).sequence for stream in streams) for name, streams in parts.items()}
-    life, bare = measured["life"], measured["life"]["bare"]
-    strict = statistics.median(map(truediv, life["fold"].samples, bare.samples))
-    each = min(life["fold"].samples) / rows["life"] * 1e6
+    with _Log.open(day_log(directory)) as log:
+        streams = log.streams()
+        assert log.fold(streams) == log.fold(streams, verified=True)
+        whole = _measured(log, streams, LEAST_PAIRS * scale)
+        alone = {stream: _measured(log, [stream], LEAST_PAIRS * scale) for stream in streams}
+        rows = {stream: log.head(stream).sequence for stream in streams}
+    strict = statistics.median(map(truediv, whole["fold"].samples, whole["bare"].samples))
+    each = min(whole["fold"].samples) / sum(rows.values()) * 1e6
+    note = f"CPU {each:.1f} µs an event, {sum(rows.values()):,} events; {whole['fold'].span}"
     return [
-        Figure(name="fold of a bot and its feed", measured=life["fold"].ratio, at_most=1.8, note="of scan + decode"),
-        Figure(name="the same, verified", measured=life["verified"].ratio, at_most=3.0, note=life["verified"].span),
-        Figure(name="fold, strict", measured=strict, note="of scan + bare msgspec, amounts unchecked"),
-        Figure(
-            name="fold of the bot's stream alone", measured=measured["bot"]["fold"].ratio, note=f"{rows['bot']} rows"
+        Figure(name="fold of scan + decode", measured=whole["fold"].ratio, at_most=1.8, note=note),
+        Figure(name="verified fold of scan + decode", measured=whole["verified"].ratio, at_most=3.0),
+        Figure(name="fold of scan + barest decode", measured=strict, note="amounts unchecked"),
+        *(
+            Figure(
+                name=f"fold of the {stream.partition(':')[0]} alone",
+                measured=pairs["fold"].ratio,
+                note=f"{rows[stream]:,} events",
+            )
+            for stream, pairs in alone.items()
         ),
-        Figure(name="fold of the feed's alone", measured=measured["feed"]["fold"].ratio, note=f"{rows['feed']} rows"),
-        Figure(name="fold, an event", measured=each, unit="µs", note=f"CPU, {rows['life']} events"),
     ]
+
+
+def _measured(log: _Log, streams: Sequence[str], rounds: int) -> dict[str, Paired]:
+    return in_pairs(
+        {
+            FLOOR: lambda: log.scan(streams),
+            "bare": lambda: log.scan_barely(streams),
+            "fold": lambda: log.fold(streams),
+            "verified": lambda: log.fold(streams, verified=True),
+        },
+        rounds,
+    )

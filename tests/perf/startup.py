@@ -5,7 +5,6 @@ stopped in order, one whose engine was killed, and one that lost its checkpoints
 """
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -24,6 +23,7 @@ from engine.store.schema import LOG_NAME
 from tests.perf.counters import modules_of_a_look
 from tests.perf.engines import day_log
 from tests.perf.figures import Figure
+from tests.perf.pairing import FLOOR, shuffled
 
 PROGRAM: Final = Path(sys.executable).with_name("krypto-engine")
 EVENTS: Final = 10_000
@@ -44,31 +44,34 @@ strategy_params: {amount_usd: 200}
 
 def bench(directory: Path, scale: int) -> list[Figure]:
     """Measure looks at three logs, and count modules."""
-    stopped, killed = day_log(directory), killed_log(directory)
-    bare = directory / "bare"
-    if not bare.exists():
-        shutil.copytree(stopped, bare)
-        with closing(sqlite3.connect(bare / LOG_NAME)) as connection, connection:
-            connection.execute("DELETE FROM checkpoint")
-    looks = {name: _look(place) for name, place in {"stopped": stopped, "killed": killed, "bare": bare}.items()}
-    best = _best({"pass": [sys.executable, "-c", "pass"], **looks}, RUNS * scale, _environment(directory))
-    wall, cpu = best["pass"]
+    stopped = day_log(directory)
+    logs = {
+        "an engine that stopped": stopped,
+        "an engine that was killed": killed_log(directory),
+        "no checkpoint": bare_log(directory, stopped),
+    }
+    commands = {name: [str(PROGRAM), "inspect-state", "--state-dir", str(place)] for name, place in logs.items()}
+    commands[FLOOR] = [sys.executable, "-c", "pass"]
+    best = _best(commands, RUNS * scale, _environment(directory))
+    wall_s, cpu_s = best.pop(FLOOR)
     figures = []
-    for name, what in {
-        "stopped": "log of an engine that stopped",
-        "killed": "log of an engine that was killed",
-        "bare": "log without a checkpoint",
-    }.items():
-        bar = None if name == "bare" else AT_MOST
-        took, used = best[name]
-        rows = f"{_rows({'stopped': stopped, 'killed': killed, 'bare': bare}[name]):,} events, {took * 1000:.0f} ms"
-        figures.append(Figure(name=f"inspect-state, wall, {what}", measured=took / wall, at_most=bar, note=rows))
-        figures.append(Figure(name=f"inspect-state, CPU, {what}", measured=used / cpu, at_most=bar))
+    for name, (took_s, used_s) in best.items():
+        bar = None if name == "no checkpoint" else AT_MOST
+        note = f"{took_s * 1000:.0f} ms against {wall_s * 1000:.0f} ms, over {_rows(logs[name]):,} events"
+        figures.append(Figure(name=f"look at {name}, wall", measured=took_s / wall_s, at_most=bar, note=note))
+        figures.append(Figure(name=f"look at {name}, CPU", measured=used_s / cpu_s, at_most=bar))
     loaded = modules_of_a_look(stopped)
-    figures.append(
-        Figure(name="modules loaded by it", measured=len(loaded.all), unit="modules", exact=True, note=loaded.note)
-    )
-    return figures
+    return [*figures, Figure(name="modules it loads", measured=len(loaded.all), unit="", exact=True, note=loaded.note)]
+
+
+def bare_log(directory: Path, of: Path) -> Path:
+    """Give a copy of a state directory whose log has lost its checkpoints."""
+    place = directory / "bare"
+    if not place.exists():
+        shutil.copytree(of, place)
+        with closing(sqlite3.connect(place / LOG_NAME)) as connection, connection:
+            connection.execute("DELETE FROM checkpoint")
+    return place
 
 
 def killed_log(directory: Path) -> Path:
@@ -78,7 +81,7 @@ def killed_log(directory: Path) -> Path:
         return place
     file = directory / "killed.yml"
     file.write_text(f"{CONFIG}state_dir: {place}\n", encoding="utf-8")
-    command = [PROGRAM, "run", "-q", "-c", file, "--speed", "max", "--for", "96h"]
+    command = [str(PROGRAM), "run", "-q", "-c", str(file), "--speed", "max", "--for", "96h"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as engine:
         while _rows(place) < EVENTS:
             assert engine.poll() is None, "the engine ended before it could be killed"
@@ -95,10 +98,6 @@ def _rows(directory: Path) -> int:
         return 0
 
 
-def _look(directory: Path) -> list[str]:
-    return [str(PROGRAM), "inspect-state", "--state-dir", str(directory)]
-
-
 def _environment(directory: Path) -> Mapping[str, str]:
     """Let Python keep compiled modules, as it does for everybody who does not forbid it."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -112,7 +111,7 @@ def _best(
     wall: dict[str, list[float]] = {name: [] for name in commands}
     cpu: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(runs + 1):
-        for name in random.Random(turn).sample(list(commands), len(commands)):
+        for name in shuffled(list(commands), turn):
             used, start = _children_s(), time.perf_counter()
             subprocess.run(commands[name], stdout=subprocess.DEVNULL, check=True, env=environment)
             if turn:
