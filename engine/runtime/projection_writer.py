@@ -92,7 +92,10 @@ class ProjectionWriter:
         content = state_file_bytes(state, view, head)
         path = self._directory / state_file_name(state.bot_id)
         try:
-            await asyncio.to_thread(replace_file, path, content, synced=synced)
+            if synced:  # the disk may take its time, and the loop must not
+                await asyncio.to_thread(replace_file, path, content, synced=True)
+            else:
+                replace_file(path, content, synced=False)
         except OSError as error:
             self._say(state.bot_id, f"State could not be saved to {path} ({error.strerror}); the log holds it", False)  # noqa: FBT003
         else:

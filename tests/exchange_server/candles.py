@@ -88,12 +88,11 @@ class Candles:
         """List candles from `since_ms` on, or the last ones up to `until_ms`; the one under way comes as it stands."""
         length_ms = INTERVALS[interval]
         newest = bucket(min(until_ms, now_ms), interval)
-        oldest = bucket(self._listed_ms, interval)
         first = newest - (limit - 1) * length_ms
-        if since_ms is not None:
-            first = bucket(since_ms + length_ms - 1, interval)
+        if since_ms is not None:  # whoever asks for the beginning of all gets the first candle that there is
+            first = bucket(max(since_ms, self._listed_ms) + length_ms - 1, interval)
             newest = min(newest, first + (limit - 1) * length_ms)
-        opens = range(max(first, oldest), newest + 1, length_ms)
+        opens = range(max(first, bucket(self._listed_ms, interval)), newest + 1, length_ms)
         return [candle for open_ms in opens if (candle := self.candle(interval, open_ms, now_ms)) is not None]
 
     def candle(self, interval: str, open_ms: int, now_ms: int) -> Candle | None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.exchange_server.book import Book
-from tests.exchange_server.candles import INTERVALS, Candle
+from tests.exchange_server.candles import DAY_MS, INTERVALS, Candle
 from tests.exchange_server.exchange import Exchange
 from tests.exchange_server.prices import PriceCurve
 from tests.exchange_server.script import Fixed, MarketScript, Points, Script, Waves
@@ -68,12 +68,12 @@ def test_candles_of_an_interval_since_a_moment_begin_at_or_after_it(interval: st
     assert since_ms <= chosen[0].open_ms < since_ms + INTERVALS[interval]
 
 
-def test_candles_before_the_market_was_listed_do_not_exist() -> None:
-    exchange = Exchange(Script(start_ms=START_MS, manual_clock=True, markets=(MarketScript("BTC", "USD", POINTS),)))
+def test_candles_asked_since_the_beginning_of_time_begin_with_the_first_there_is() -> None:
+    exchange = Exchange(Script(start_ms=START_MS, manual_clock=True))
     market, now_ms = exchange.markets["BTCUSD"], exchange.true_ms
-    since_ms = now_ms - 402 * 86_400_000
-    days = market.candles.last("1d", 4, since_ms=since_ms, until_ms=now_ms, now_ms=now_ms)
-    assert 0 < len(days) < 4
+    for since_ms in (0, now_ms - 402 * DAY_MS):
+        days = market.candles.last("1d", 2, since_ms=since_ms, until_ms=now_ms, now_ms=now_ms)
+        assert [(now_ms - day.open_ms) // DAY_MS for day in days] == [400, 399]
 
 
 def test_book_walked_by_an_order_gives_the_best_prices_first_until_refreshed() -> None:
