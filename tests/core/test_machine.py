@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.core.backoff import backoff_s
 from engine.core.effects import due, next_probe_ms, outstanding
-from engine.core.events import OrderFilled, OrderRequested, OutageDeclared, TrailingReset
+from engine.core.events import OrderFilled, OrderRequested, OutageDeclared, PurchaseRecorded, TrailingReset
 from engine.core.projection import has_state_file
 from tests.core.books import audit
 from tests.core.walks import MISHAPS, PRICES, SETTINGS, Step, born, take
@@ -93,7 +93,7 @@ class BotMachine(RuleBasedStateMachine):
     @invariant()
     def file_exists_from_the_first_purchase(self) -> None:
         """Decision 11: no file before the first purchase, one ever after."""
-        assert has_state_file(self.kernel.state) is (self.kernel.state.stats.total_trades > 0)
+        assert has_state_file(self.kernel.state) is bool(of(self.kernel.told(), PurchaseRecorded))
 
     @invariant()
     def deadlines_lie_ahead(self) -> None:

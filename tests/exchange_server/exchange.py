@@ -1,7 +1,8 @@
 """The exchange as a whole: clock, markets, accounts, matching, limits, faults and ledger, and how time passes in it.
 
 Owns the order of things: before anything is looked at or matched, everything that was due earlier has happened. Never
-touches a socket.
+touches a socket. What the real exchange has and this one has not: stop, iceberg, pegged and listed orders, amendments,
+self-trade prevention, margin, streams of depth, trading over the websocket API, and balances that show up late.
 """
 
 from collections.abc import Callable

@@ -39,7 +39,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the body, then the connection closes. empty, html: status 200 with nothing, or a web page. status: the HTTP `status`
     with a web page. error: the error `code` and `message` with the HTTP `status`. rate_limit, ban: 429 or 418 with
     `retry_after_s`, always before; a ban holds for all requests until then. repeat_rows, shuffle_rows, lose_rows: a
-    list comes with every row twice, in another order, or without every third.
+    list comes with every row twice, in another order, or without every third. A websocket is refused by any of them.
     """
 
     kind: Kind

@@ -31,7 +31,7 @@ class MarketStreams:
         self._listening: dict[Connection, tuple[bool, dict[str, None]]] = {}
         self._told_trade = {symbol: market.tape[-1].trade_id for symbol, market in exchange.markets.items()}
         self._told_steps = {symbol: market.steps for symbol, market in exchange.markets.items()}
-        self._told_ms = exchange.true_ms
+        self._told_ms = {symbol: market.stepped_ms for symbol, market in exchange.markets.items()}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve a connection: /stream?streams=a/b is combined, /ws, /ws/a and anything below them raw."""
@@ -48,7 +48,6 @@ class MarketStreams:
 
     def publish(self) -> None:
         """Tell everybody what has happened since the last time."""
-        now_ms = self._exchange.true_ms
         changed = [m for m in self._exchange.markets.values() if m.steps != self._told_steps[m.symbol]]
         wanted = {name for _, streams in self._listening.values() for name in streams}
         messages = {name: self._messages(name, changed) for name in wanted}
@@ -58,9 +57,9 @@ class MarketStreams:
                     connection.send_text(f'{{"stream":{json.dumps(name)},"data":{message}}}' if combined else message)
         for market in changed:
             self._told_steps[market.symbol] = market.steps
+            self._told_ms[market.symbol] = market.stepped_ms
         for symbol, market in self._exchange.markets.items():
             self._told_trade[symbol] = market.tape[-1].trade_id
-        self._told_ms = now_ms
 
     def _on_message(self, connection: Connection, data: str) -> None:
         streams = self._listening[connection][1]
@@ -143,7 +142,9 @@ class MarketStreams:
     def _candles(self, market: Market, interval: str) -> list[Row]:
         now_ms = market.stepped_ms
         current = bucket(now_ms, interval)
-        opens = list(range(bucket(self._told_ms, interval), current, INTERVALS[interval]))[-_MOST_CLOSED:]
+        opens = list(range(bucket(self._told_ms[market.symbol], interval), current, INTERVALS[interval]))[
+            -_MOST_CLOSED:
+        ]
         rows = []
         for open_ms in (*opens, current):
             candle = market.candles.candle(interval, open_ms, now_ms)

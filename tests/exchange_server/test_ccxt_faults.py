@@ -8,6 +8,7 @@ import pytest
 
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import MODES, Mode, ccxt_client, eventually, quiet_script, refused
+from tests.exchange_server.script import Visibility
 from tests.exchange_server.server import Server, running
 
 both_ways = pytest.mark.parametrize("mode", MODES)
@@ -190,6 +191,54 @@ def test_order_delivered_after_the_client_gave_up_counts_only_within_its_window(
             assert placed(server) == is_placed
             assert note.code == (None if is_placed else -1021)
             assert note.answered_ms is None
+
+    asyncio.run(scenario())
+
+
+@both_ways
+def test_order_that_shows_up_late_is_not_found_at_first(mode: Mode) -> None:
+    async def scenario() -> None:
+        script = quiet_script(visibility=Visibility(orders_late_ms=200, trades_late_ms=200))
+        async with running(script) as server, ccxt_client(server, mode) as exchange:
+            await exchange.load_markets()
+            await buy(exchange)
+            named = {"clientOrderId": "kfault"}
+            with refused("OrderNotFound"):
+                await exchange.fetch_order(None, "BTC/USD", named)
+            assert await exchange.fetch_my_trades("BTC/USD") == []
+            await asyncio.sleep(0.2)
+            assert (await exchange.fetch_order(None, "BTC/USD", named))["status"] == "closed"
+            assert len(await exchange.fetch_my_trades("BTC/USD")) == 1
+
+    asyncio.run(scenario())
+
+
+@both_ways
+def test_cancellation_whose_answer_is_lost_is_sent_again_below_ccxt(mode: Mode) -> None:
+    """The HTTP client repeats a DELETE on a kept connection by itself, so that a success comes back as a refusal."""
+
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, ccxt_client(server, mode) as exchange:
+            await exchange.load_markets()
+            order = await exchange.create_order("BTC/USD", "limit", "buy", "0.001", "40000")
+            server.exchange.faults.add(Fault("drop", on="DELETE *"))
+            with refused("OrderNotFound"):
+                await exchange.cancel_order(order["id"], "BTC/USD")
+            assert server.exchange.ledger.calls["DELETE /api/v3/order"] == 2
+            assert (await exchange.fetch_order(order["id"], "BTC/USD"))["status"] == "canceled"
+
+    asyncio.run(scenario())
+
+
+@both_ways
+def test_retries_of_ccxt_itself_place_an_order_twice(mode: Mode) -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, ccxt_client(server, mode) as exchange:
+            exchange.options["maxRetriesOnFailure"] = 1
+            await exchange.load_markets()
+            server.exchange.faults.add(Fault("drop"))
+            await buy(exchange)
+            assert placed(server) == 2
 
     asyncio.run(scenario())
 

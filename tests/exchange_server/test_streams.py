@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.exchange_server.faults import Action, StreamFault
+from tests.exchange_server.faults import Action, Fault, StreamFault
 from tests.exchange_server.harness import MODES, Mode, ccxt_client, eventually, quiet_script, raw_client, refused
 from tests.exchange_server.script import Script
 from tests.exchange_server.server import HOST, Server, running
@@ -102,6 +102,38 @@ def test_candle_stream_tells_every_candle_that_closes_and_the_one_under_way() ->
             candles = [message["k"] for message in await received(connection, 3)]
         assert [candle["x"] for candle in candles] == [True, True, False]
         assert [candle["t"] - 1_700_000_040_000 for candle in candles] == [0, 60_000, 120_000]
+
+    asyncio.run(scenario())
+
+
+def test_candle_that_closes_between_two_steps_is_told_once_the_price_moves() -> None:
+    """Prices move every seven seconds, so that the minute ends while nothing happens."""
+
+    async def scenario() -> None:
+        script = quiet_script(**MANUAL, step_ms=7_000)
+        async with running(script) as server, stream(server, "/ws/btcusd@kline_1m") as connection:
+            await eventually(lambda: bool(server.connections.all))
+            told: list[bool] = []
+            for advance_ms in (58_000, 3_000, 3_000):
+                server.exchange.clock.advance(advance_ms)
+                await asyncio.sleep(0.03)
+            while not any(told):
+                (message,) = await received(connection, 1)
+                told.append(message["k"]["x"])
+        assert told == [False, True]
+
+    asyncio.run(scenario())
+
+
+def test_stream_whose_opening_a_fault_strikes_is_refused() -> None:
+    async def scenario() -> None:
+        fault = Fault("status", on="GET /ws-api/*")
+        async with running(quiet_script(faults=(fault,))) as server:
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                async with user_stream(server):
+                    pass
+            async with user_stream(server):
+                pass
 
     asyncio.run(scenario())
 

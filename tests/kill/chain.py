@@ -1,4 +1,4 @@
-"""A chain: one bot's life, cut short again and again until the recording ends.
+"""A chain: the life of some bots, cut short again and again until the recording ends.
 
 Owns the loop of killing, looking and starting again, and the tally of deaths. The targets of a chain rise with market
 time, so that each session gets further than the last.

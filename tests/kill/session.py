@@ -29,7 +29,7 @@ from tests.kill.scenario import LOG_IDS
 class Request(msgspec.Struct, frozen=True):
     """A session: its state directory, the YAML of its bots, and where it dies.
 
-    `target` is a boundary to die at, `number` the how manieth; `trace` is a file for all that were passed.
+    `target` is a boundary to die at, or `number` counts the boundaries to it; `trace` is a file for all that it passed.
     """
 
     directory: str

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.errors import NotRunningError
 from engine.core.events import OrderRequested, OrderSent
 from engine.core.identity import bot_stream
 from engine.core.state import BotState
@@ -28,6 +29,18 @@ def state_of(directory: Path, bot_id: str) -> BotState:
         return restore_bot(reader, bot_id)[0]
 
 
+def ask(directory: Path, command: str) -> None:
+    """Give a command; the socket may just have been made, and not listen yet."""
+    for attempt in range(100):
+        try:
+            assert send_command(directory, Ask(command, "gamma")).bots == ("gamma",)
+        except NotRunningError:
+            assert attempt < 99
+            time.sleep(0.01)
+        else:
+            return
+
+
 def ask_and_kill(forks: Forks, reference: Reference, directory: Path, command: str, *, trading: bool) -> None:
     """Start the bots, ask for something once they trade (or at once), and kill them as soon as that is answered."""
     request, socket = reference.request(directory, speed=SPEED), socket_of(directory)
@@ -35,7 +48,7 @@ def ask_and_kill(forks: Forks, reference: Reference, directory: Path, command: s
     await_socket(directory, socket)
     while trading and not (log_end(directory).position and state_of(directory, "gamma").stats.purchase_count):
         time.sleep(0.005)
-    assert send_command(directory, Ask(command, "gamma")).bots == ("gamma",)
+    ask(directory, command)
     assert forks.kill(child, request), "the recording ended before the kill"
 
 
