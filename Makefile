@@ -13,15 +13,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test planted lint fmt check bench docs lock clean
+.PHONY: help setup run exchange test planted lint fmt check bench docs lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with the pinned packages (again only if the pins changed)
 
 run: $(STAMP) ## Run the main job: a paper bot, fast, on the simulated market (CONFIG, SPEED, FOR)
 	@$(BIN)/krypto-engine run -c $(CONFIG) --speed $(SPEED) --for $(FOR) $(ARGS)
+
+exchange: $(STAMP) ## Open a local exchange that speaks Binance spot (ARGS for its options)
+	@$(BIN)/python -m tests.exchange_server $(ARGS)
 
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

@@ -4,16 +4,10 @@ Owns arguments, help texts, exit codes and what is printed. Never decides, store
 """
 
 import gc
-import sys
 
-if not {"msgspec", "typing_extensions"} & set(sys.modules):
-    # The two libraries that every verb needs take half the time of one that only looks. Loading makes no garbage to
-    # search for, and typing_extensions, which msgspec takes where it is installed, is for Pythons older than ours.
-    gc.disable()
-    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-    import click  # noqa: F401
-    import msgspec  # noqa: F401
+gc.disable()  # loading makes no garbage; searching for it would be a tenth of a verb that only looks
+import click  # noqa: E402, F401
+import msgspec  # noqa: E402, F401
 
-    del sys.modules["typing_extensions"]
-    gc.freeze()
-    gc.enable()
+gc.freeze()
+gc.enable()

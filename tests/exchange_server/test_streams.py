@@ -113,14 +113,12 @@ def test_candle_that_closes_between_two_steps_is_told_once_the_price_moves() -> 
         script = quiet_script(**MANUAL, step_ms=7_000)
         async with running(script) as server, stream(server, "/ws/btcusd@kline_1m") as connection:
             await eventually(lambda: bool(server.connections.all))
-            told: list[bool] = []
             for advance_ms in (58_000, 3_000, 3_000):
                 server.exchange.clock.advance(advance_ms)
-                await asyncio.sleep(0.03)
-            while not any(told):
-                (message,) = await received(connection, 1)
-                told.append(message["k"]["x"])
-        assert told == [False, True]
+                server.exchange.advance()
+                server._markets.publish()
+            messages = await received(connection, 3)
+        assert [message["k"]["x"] for message in messages] == [False, True, False]
 
     asyncio.run(scenario())
 

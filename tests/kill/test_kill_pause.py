@@ -20,8 +20,8 @@ from tests.kill.conftest import Reference
 from tests.kill.evidence import log_end
 from tests.kill.forks import Forks
 
-SPEED = 4_000
-"""A recorded hour in less than a second: time enough to ask for something in the middle."""
+SPEED = 2_500
+"""A recorded hour in a second and a half: time enough to ask for something in the middle."""
 
 
 def state_of(directory: Path, bot_id: str) -> BotState:
