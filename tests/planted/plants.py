@@ -49,7 +49,7 @@ PLANTS = (
         "engine/core/reducers/orders.py",
         "if order is None or event.trade_id in order.trade_ids:",
         "if order is None:",
-        f"{CORE}/test_properties.py",
+        f"{CORE}/test_reports.py",
     ),
     Plant(
         "the backoff grows without end",
@@ -68,15 +68,15 @@ PLANTS = (
     Plant(
         "a stale trail goes on",
         "engine/core/decider/prices.py",
-        "return unseen_ms(draft, price.gap_ms) > most_ms",
+        "return unseen_ms(draft.state, price.gap_ms, draft.at_ms) > most_ms",
         "return False",
         f"{CORE}/test_trailing_resets.py",
     ),
     Plant(
         "a trade that earns nothing counts as won",
         "engine/core/reducers/trading.py",
-        "won = realised > 0",
-        "won = realised >= 0",
+        "won = lot.realised > 0",
+        "won = lot.realised >= 0",
         f"{CORE}/test_statistics.py::test_trade_that_earns_nothing_is_counted_as_lost",
     ),
     Plant(
