@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.core import events as ev
 from engine.core.config import BotConfig
+from engine.core.exact import exactly
 
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "DAI", "FDUSD", "TUSD"})
 TWO_DECIMALS: Final = Decimal("0.01")
@@ -38,6 +39,7 @@ def plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
+@exactly
 def narrate(event: ev.BotEvent, config: BotConfig) -> str | None:
     """Tell one event, or nothing."""
     narrator = _NARRATORS.get(type(event))

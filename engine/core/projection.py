@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from engine.core.exact import exactly
 from engine.core.instants import iso_utc
 from engine.core.state import BotState, Lot, Trail
 
@@ -119,6 +120,7 @@ def encode_state_file(file: StateFile) -> bytes:
     return msgspec.json.format(_ENCODER.encode(file), indent=2) + b"\n"
 
 
+@exactly
 def project(state: BotState, last_price: Decimal | None, log: LogFile, at_ms: int) -> StateFile:
     """Show a state as the specification's keys. `at_ms` is the recorded time of the event that `log` names."""
     stats, config = state.stats, state.config

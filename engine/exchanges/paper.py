@@ -14,6 +14,7 @@ import msgspec
 from engine.core.events import PriceObserved
 from engine.core.events.bot import Balance
 from engine.core.events.orders import Liquidity
+from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Order
@@ -79,6 +80,7 @@ class PaperGateway:
             config.quote: Balance(quote - state.reserved, state.reserved),
         }
 
+    @exactly
     def trades(self, state: BotState) -> tuple[OrderReport, ...]:
         """Fill every resting order that the last price crossed, at its limit, as maker.
 
@@ -112,6 +114,7 @@ class PaperGateway:
         wanted = floor_to(order.quantity * self._settings.fill_fraction, rules.quantity_step)
         return min(max(wanted, rules.quantity_step), order.quantity - order.filled)
 
+    @exactly
     def _fill(self, state: BotState, order: Order, price: Decimal, quantity: Decimal, liquidity: Liquidity) -> Fill:
         fees = state.config.fees
         percent = fees.maker if liquidity == "maker" else fees.taker
@@ -157,6 +160,7 @@ def _is_crossed(order: Order, price: PriceObserved) -> bool:
     return price.sell_price >= order.limit_price
 
 
+@exactly
 def _refusal(state: BotState, order: Order, rules: MarketRules, price: PriceObserved) -> Rejected | None:
     """Refuse what the exchange's filters and the account would refuse."""
     at = order.limit_price if order.limit_price is not None else price.last

@@ -52,6 +52,13 @@ PLANTS = (
         f"{CORE}/test_reports.py",
     ),
     Plant(
+        "a library that changes the decimal context changes the money",
+        "engine/core/reducers/__init__.py",
+        "    setcontext(CONTEXT)\n",
+        "",
+        f"{CORE}/test_exact.py",
+    ),
+    Plant(
         "the backoff grows without end",
         "engine/core/backoff.py",
         "return min(FIRST_S << doublings, MOST_S)",

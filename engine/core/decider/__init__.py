@@ -24,6 +24,7 @@ from engine.core.events import (
     PriceObserved,
     TimerFired,
 )
+from engine.core.exact import exactly
 from engine.core.state import BotState
 from engine.core.strategy import Strategy
 
@@ -42,6 +43,7 @@ _HANDLERS: Final = {
 }
 
 
+@exactly
 def decide(strategy: Strategy, state: BotState, observation: Observation) -> tuple[BotEvent, ...]:
     """Say what follows from an observation; often nothing.
 

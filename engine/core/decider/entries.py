@@ -16,6 +16,7 @@ from engine.core.events import (
     TrailingActivated,
     TrailingStarted,
 )
+from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
 from engine.core.lots import target_price
 from engine.core.market import MarketRules
@@ -51,6 +52,7 @@ def may_enter(state: BotState, price: PriceObserved, at_ms: int) -> bool:
     )
 
 
+@exactly
 def wants_indicators(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules | None
 ) -> bool:
@@ -89,6 +91,7 @@ def _judge(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold 
     return strategy.vote(state, price, indicators)
 
 
+@exactly
 def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold:
     """Say whether the last price would lead to a purchase, and if not why; for an operator who asks."""
     assert market.price_ms is not None

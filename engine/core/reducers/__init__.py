@@ -3,9 +3,11 @@
 Total, pure, no clock, no I/O. One function per event type in a table; which module holds it follows the catalogue.
 """
 
+from decimal import getcontext, setcontext
 from typing import Final
 
 from engine.core.events import BotCreated, BotEvent
+from engine.core.exact import CONTEXT
 from engine.core.reducers import bot, connectivity, orders, trading, trailing
 from engine.core.reducers.table import Table
 from engine.core.state import BotState
@@ -28,4 +30,9 @@ def apply(state: BotState | None, event: BotEvent, at_ms: int) -> BotState:
         assert isinstance(event, BotCreated), event
         return bot.created(event, at_ms)
     assert type(event) is not BotCreated, "a bot is created once"
-    return REDUCERS[type(event)](state, event, at_ms)
+    outer = getcontext()
+    setcontext(CONTEXT)
+    try:
+        return REDUCERS[type(event)](state, event, at_ms)
+    finally:
+        setcontext(outer)
