@@ -13,6 +13,7 @@ from engine.core.config import BotConfig, changed_keys
 from engine.core.identity import is_bot_id
 from engine.core.market import TIMEFRAMES_MS
 from engine.core.state import BotState
+from engine.core.units import HUNDRED
 
 DAY_S: Final = 86_400
 
@@ -91,8 +92,8 @@ def problems(config: BotConfig) -> Iterator[str]:
             f"bot_id is {config.bot_id!r}: use 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit "
             "(and no device name such as 'con')"
         )
-    if not config.base or not config.quote or "/" in config.quote or not config.symbol.isprintable():
-        yield f"symbol is {config.symbol!r}: write base and quote as in 'BTC/USD'"
+    if not (_is_asset(config.base) and _is_asset(config.quote)):
+        yield f"symbol is {config.symbol!r}: write base and quote in capitals, as in 'BTC/USD'"
     if config.timeframe not in TIMEFRAMES_MS:
         yield f"timeframe is {config.timeframe!r}: use one of {', '.join(TIMEFRAMES_MS)}"
     if config.trailing_max_gap < 2 * config.check_interval:
@@ -106,6 +107,22 @@ def problems(config: BotConfig) -> Iterator[str]:
             yield f"connectivity_hosts has {host!r}: write host and port as in '8.8.8.8:53', or [] for none"
     if config.live or not config.paper_trading:
         yield "live trading does not exist yet: set paper_trading to true and leave live out"
+
+    yield from _unaffordable(config)
+
+
+def _is_asset(text: str) -> bool:
+    return text.isascii() and text.isalnum() and text.upper() == text
+
+
+def _unaffordable(config: BotConfig) -> Iterator[str]:
+    """Name a purchase that the budget could never bear."""
+    amount = Decimal(str(config.strategy_params.get("amount_usd", 0)))
+    if amount * (HUNDRED + config.fees.taker) > config.budget * HUNDRED:
+        yield (
+            f"budget is {config.budget}, less than one purchase of strategy_params.amount_usd ({amount}) with its fee: "
+            "raise the one or lower the other"
+        )
 
 
 def forbidden_change(state: BotState, config: BotConfig) -> str | None:
@@ -133,6 +150,6 @@ def forbidden_change(state: BotState, config: BotConfig) -> str | None:
         held = f"{len(state.lots)} lots, {len(state.orders)} open orders and {len(state.trails)} trails"
         return (
             f"{key} changed from {getattr(old, key)!r} to {getattr(config, key)!r} while the bot holds {held} under "
-            "the old value: put it back until they are sold, or give the new bot another bot_id"
+            "the old value: put it back until nothing is held, or give the new bot another bot_id"
         )
     return None

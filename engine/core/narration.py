@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.core import events as ev
 from engine.core.config import BotConfig
 from engine.core.exact import exactly
+from engine.core.identity import parse_client_order_id
 
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "DAI", "FDUSD", "TUSD"})
 TWO_DECIMALS: Final = Decimal("0.01")
@@ -83,17 +84,25 @@ def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
 def _requested(event: ev.OrderRequested, config: BotConfig) -> str:
     at = "at market" if event.limit_price is None else f"at {price(event.limit_price, config)}"
     reason = f": {event.reason}" if event.reason else ""
-    return f"{event.side.title()} order {event.number}: {plain(event.quantity)} {config.base} {at}{reason}"
+    lot = "" if event.lot is None else f" for lot {event.lot}"
+    return f"{event.side.title()} order {event.number}{lot}: {plain(event.quantity)} {config.base} {at}{reason}"
+
+
+def _order(client_order_id: str) -> str:
+    """Name an order by its number, which its id holds."""
+    parsed = parse_client_order_id(client_order_id)
+    return f"Order {client_order_id}" if parsed is None else f"Order {parsed[1]}"
 
 
 def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
     fee = f"{plain(event.fee)} {event.fee_asset}"
-    return f"Filled: {plain(event.quantity)} {config.base} at {price(event.price, config)}, fee {fee}"
+    filled = f"{plain(event.quantity)} {config.base} at {price(event.price, config)}"
+    return f"{_order(event.client_order_id)} filled: {filled}, fee {fee}"
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
     word = "canceled" if type(event) is ev.OrderCanceled else "expired"
-    return f"Order {word} with {plain(event.filled)} {config.base} filled"
+    return f"{_order(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
 
 
 def _purchase(event: ev.PurchaseRecorded, config: BotConfig) -> str:
@@ -130,7 +139,8 @@ def _trail_triggered(event: ev.TrailingTriggered, config: BotConfig) -> str:
 
 
 def _trail_reset(event: ev.TrailingReset, _config: BotConfig) -> str | None:
-    return None if event.reason == "outage" else f"Trailing reset: {event.reason}"
+    whose = f"lot {event.lot}" if event.lot else "entry"
+    return None if event.reason == "outage" else f"Trailing reset ({whose}): {event.reason}"
 
 
 _NARRATORS: Final[dict[type, Narrator]] = {
@@ -148,10 +158,12 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.ConnectivityRestored: _restored,
     ev.RateLimited: lambda e, _: f"The exchange asked for silence until {e.until_ms}",
     ev.OrderRequested: _requested,
-    ev.OrderRejected: lambda e, _: f"Order rejected: {e.reason} ({e.proof})",
-    ev.OrderOutcomeUnknown: lambda e, _: f"Order outcome unknown, asking the exchange: {e.error}",
+    ev.OrderRejected: lambda e, _: f"{_order(e.client_order_id)} rejected: {e.reason} ({e.proof})",
+    ev.OrderOutcomeUnknown: lambda e, _: (
+        f"{_order(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
+    ),
     ev.OrderFilled: _filled,
-    ev.OrderCancelRequested: lambda e, _: f"Cancelling order: {e.reason}",
+    ev.OrderCancelRequested: lambda e, _: f"{_order(e.client_order_id)} is to be canceled: {e.reason}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
     ev.DiscrepancyFound: lambda e, _: (

@@ -188,7 +188,8 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
 class BotState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one bot, folded from its stream.
 
-    `skip` names the last recorded reason not to enter, so that each is recorded once; `entry_hold_ms` is when an
+    `skip` names the last recorded reason not to enter, so that each is recorded once, `told_limits` those
+    that hold until an order or a sale; `entry_hold_ms` is when an
     entry may be tried again after a rejection; `feed` is the one it listened to last, and
     does still while `attached`. `cash_flow` is all cash received
     less all cash paid.
@@ -215,6 +216,7 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     stopping: bool = False
     blind: Blind | None = None
     skip: str | None = None
+    told_limits: tuple[str, ...] = ()
     entry_hold_ms: int = 0
     rejections: int = 0
     rate_limited_until_ms: int = 0

@@ -88,7 +88,7 @@ class Indicators:
 def _admit(candles: Sequence[Candle]) -> _Columns | Refused:
     """Turn candles into columns, or refuse what must never reach TA-Lib."""
     if len(candles) < MIN_CANDLES:
-        return Refused(f"{len(candles)} closed candles, and at least {MIN_CANDLES} are needed")
+        return Refused(f"there are fewer than {MIN_CANDLES} closed candles")
     return _refusal(candles) or _columns(candles)
 
 

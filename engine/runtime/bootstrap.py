@@ -6,6 +6,7 @@ and gives every market its world.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -79,6 +80,11 @@ def _check_market(config: BotConfig, market: WaitingMarket) -> None:
                 f"{config.bot_id}: the vote over {spec} needs volumes, and this market has prices only: switch it off "
                 "or record candles"
             )
+    amount, least = Decimal(str(config.strategy_params.get("amount_usd", 0))), market.rules.min_notional
+    if 0 < amount < least:
+        raise ConfigError(
+            f"{config.bot_id}: strategy_params.amount_usd is {amount}, and this market takes no order under {least}"
+        )
     market.candles(TIMEFRAMES_MS[config.timeframe], market.start_ms, market.start_ms)
 
 

@@ -1,7 +1,7 @@
 """What a failed conversion means to the one who wrote the value."""
 
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -24,4 +24,28 @@ def explain(error: msgspec.ValidationError, value: Any, key: str, kind: Any = No
     allowed = get_args(kind)
     if allowed and all(isinstance(each, str) for each in allowed):
         return f"{key} is {shown}: use one of {', '.join(allowed)}"
-    return f"{key}{path} is {shown}: {reason[0].lower()}{reason[1:]}"
+    missing = reason.removeprefix("Object missing required field ")
+    if missing != reason:
+        return f"{key}{path}.{missing.strip('`')} is missing: add it"
+    return f"{key}{path} is {shown}: {_in_words(reason)}"
+
+
+def _in_words(reason: str) -> str:
+    """Say what is expected without the words of a programming language."""
+    if reason == "Invalid decimal string":
+        return f"{_WORDS['decimal']} is expected"
+    if reason.startswith("Expected `"):
+        kinds = [_WORDS.get(kind.strip(), kind.strip()) for kind in reason.split("`")[1].split("|")]
+        return f"{' or '.join(kinds)} is expected"
+    return f"{reason[0].lower()}{reason[1:]}"
+
+
+_WORDS: Final = {
+    "array": "a list",
+    "bool": "true or false",
+    "decimal": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "a section of keys and values",
+    "str": "text",
+}

@@ -75,8 +75,11 @@ class Journal:
             return
         for publish in publishers:
             publish()
-        for batch in batches:
-            for offset, entry in enumerate(batch.entries, start=1):
-                published = Published(batch.stream, batch.expected_sequence + offset, entry.at_ms, entry.event)
-                for listener in self.listeners:
-                    listener(published)
+        facts = [
+            Published(batch.stream, batch.expected_sequence + offset, entry.at_ms, entry.event)
+            for batch in batches
+            for offset, entry in enumerate(batch.entries, start=1)
+        ]
+        for listener in self.listeners:  # one after the other, so that none can keep another from a fact
+            for fact in facts:
+                listener(fact)

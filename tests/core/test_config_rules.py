@@ -37,6 +37,8 @@ def test_configuration_without_a_word_has_the_specified_defaults() -> None:
         pytest.param({"bot_id": "../x"}, "bot_id", id="an-id-with-a-path"),
         pytest.param({"symbol": "BTCUSD"}, "symbol", id="a-symbol-without-a-slash"),
         pytest.param({"symbol": "A/B/C"}, "symbol", id="a-symbol-of-three"),
+        pytest.param({"symbol": "btc/usd"}, "symbol", id="a-symbol-in-small-letters"),
+        pytest.param({"budget": "100", "strategy_params": {"amount_usd": "100"}}, "budget", id="a-budget-for-no-fee"),
         pytest.param({"timeframe": "7m"}, "timeframe", id="a-timeframe-nobody-has"),
         pytest.param({"trailing_max_gap": 119}, "trailing_max_gap", id="a-gap-every-trail-exceeds"),
         pytest.param({"check_interval": 151}, "trailing_max_gap", id="an-interval-longer-than-half-the-gap"),

@@ -190,3 +190,11 @@ def test_assessment_of_an_entry_that_would_be_made_says_so() -> None:
     assert isinstance(assess_entry(kernel.strategy, kernel.state, kernel.view), Buy)
     assert tags(kernel.price(50_000, settled=False)) == ["order_requested"]
     assert len(of(kernel.told(), OrderRequested)) == 1
+
+
+@SPEC("too little money is one event per cause, not one a minute, whatever comes between", section="Money")
+def test_budget_is_told_once_although_the_gate_speaks_in_between() -> None:
+    kernel = bought(50_000, budget="150")
+    for price in (49_000, 49_990, 49_000, 49_980, 49_000):
+        kernel.price(price)
+    assert rules_of(kernel) == ["budget", "price_move"]

@@ -102,17 +102,17 @@ EXAMPLES: list[tuple[Any, str]] = [
     ),
     (
         ev.OrderRequested(NAME, 2, "sell", "market", D("0.002"), D(50_000), "trailing", lot=1),
-        "Sell order 2: 0.002 BTC at market",
+        "Sell order 2 for lot 1: 0.002 BTC at market",
     ),
-    (ev.OrderRejected(NAME, "LOT_SIZE", "too small"), "Order rejected: too small (LOT_SIZE)"),
-    (ev.OrderOutcomeUnknown(NAME, "timed out"), "Order outcome unknown, asking the exchange: timed out"),
+    (ev.OrderRejected(NAME, "LOT_SIZE", "too small"), "Order 1 rejected: too small (LOT_SIZE)"),
+    (ev.OrderOutcomeUnknown(NAME, "timed out"), "Order 1 has an unknown outcome, asking the exchange: timed out"),
     (
         ev.OrderFilled(NAME, "t", D(50_000), D("0.002"), D("0.1"), "USD", D("0.1"), "taker"),
-        "Filled: 0.002 BTC at $50,000.00, fee 0.1 USD",
+        "Order 1 filled: 0.002 BTC at $50,000.00, fee 0.1 USD",
     ),
-    (ev.OrderCancelRequested(NAME, "timeout"), "Cancelling order: timeout"),
-    (ev.OrderCanceled(NAME, D("0.001")), "Order canceled with 0.001 BTC filled"),
-    (ev.OrderExpired(NAME, D(0)), "Order expired with 0 BTC filled"),
+    (ev.OrderCancelRequested(NAME, "timeout"), "Order 1 is to be canceled: timeout"),
+    (ev.OrderCanceled(NAME, D("0.001")), "Order 1 canceled with 0.001 BTC filled"),
+    (ev.OrderExpired(NAME, D(0)), "Order 1 expired with 0 BTC filled"),
     (
         ev.DiscrepancyFound("BTC", "0.002", "0.001", "trading stopped"),
         "Discrepancy in BTC: expected 0.002, found 0.001; trading stopped",
@@ -144,7 +144,7 @@ EXAMPLES: list[tuple[Any, str]] = [
         "Trailing buy triggered! Price rose 0.50% from $48,000.00 to $48,240.00",
     ),
     *(
-        (ev.TrailingReset(1, "up", reason), f"Trailing reset: {reason}")
+        (ev.TrailingReset(1, "up", reason), f"Trailing reset (lot 1): {reason}")
         for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled", "dust")
     ),
 ]
@@ -205,10 +205,10 @@ def test_story_depends_on_events_and_configuration_alone() -> None:
     again = [text for event in kernel.told() if (text := narrate(event, kernel.config)) is not None]
     assert kernel.lines() == again
     assert kernel.lines()[-4:] == [
-        "Sell order 2: 0.002 BTC at market",
-        "Filled: 0.002 BTC at $50,760.00, fee 0.10152 USD",
+        "Sell order 2 for lot 1: 0.002 BTC at market",
+        "Order 2 filled: 0.002 BTC at $50,760.00, fee 0.10152 USD",
         "Sold 0.002 BTC of lot 1 at $50,760.00: profit +$1.32 (+1.32%)",
-        "Trailing reset: filled",
+        "Trailing reset (lot 1): filled",
     ]
 
 

@@ -103,7 +103,7 @@ def test_refused_order_frees_its_money_and_opens_no_lot() -> None:
     assert tags(kernel.settle()) == ["order_sent", "order_rejected"]
     assert kernel.state.reserved == 0
     assert not kernel.state.lots
-    assert "Order rejected: value 100.00000 is under 200 (NOTIONAL)" in kernel.lines()
+    assert "Order 1 rejected: value 100.00000 is under 200 (NOTIONAL)" in kernel.lines()
 
 
 # --- fees ------------------------------------------------------------------------------------------------------------

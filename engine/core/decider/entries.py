@@ -1,4 +1,4 @@
-"""Whether to buy: limits and money first, then the price-move gate, then the strategy's votes.
+"""Whether to buy: the price-move gate first, then limits and money, then the strategy's votes.
 
 `wants_indicators` is the same question asked beforehand, so that the runtime fetches candles only for a price at
 which somebody will read them. Source: specification, "Smart Indicator Checks"; decisions 13 to 15.
@@ -135,9 +135,12 @@ def entry_hold(draft: Draft, price: PriceObserved, amount: Decimal) -> Hold | In
 
 
 def record_skip(draft: Draft, skip: Hold | IndicatorsSkipped) -> None:
-    """Record why no entry was made, unless that was the last thing recorded."""
+    """Record why no entry was made, unless that was the last thing recorded.
+
+    A limit (budget, balance, lots, minimum) is told once until an order or a sale may have changed it.
+    """
     event = EntrySkipped(skip.rule, skip.text, skip.numbers) if isinstance(skip, Hold) else skip
-    if draft.state.skip != skip_key(event):
+    if draft.state.skip != skip_key(event) and event.rule not in draft.state.told_limits:
         draft.emit(event)
 
 

@@ -34,7 +34,7 @@ def created(event: BotCreated, at_ms: int) -> BotState:
 
 
 def _config_changed(state: BotState, event: ConfigChanged, _at_ms: int) -> BotState:
-    return with_watch(replace(state, config=event.config, skip=None))
+    return with_watch(replace(state, config=event.config, skip=None, told_limits=()))
 
 
 def _session_started(state: BotState, _event: SessionStarted, _at_ms: int) -> BotState:

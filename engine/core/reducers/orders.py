@@ -77,7 +77,7 @@ def _requested(state: BotState, event: OrderRequested, at_ms: int) -> BotState:
     )
     state = _store(replace(state, order_number=event.number), order)
     if event.side == "buy":
-        return replace(state, skip=None)
+        return replace(state, skip=None, told_limits=())
     assert event.lot is not None, event
     lot = state.lots[event.lot]
     assert lot.sell_order is None, "never more than one open sell per lot"

@@ -21,6 +21,10 @@ from engine.core.watch import with_watch
 CLOSED_LOTS_KEPT: Final = 100
 
 
+LIMITS: Final = frozenset({"budget", "balance", "max_open_lots", "min_notional"})
+"""Rules against an entry that stay in force until an order, a sale or the configuration changes something."""
+
+
 def skip_key(event: IndicatorsSkipped | EntrySkipped) -> str:
     """Name the cause of a skip: another cause is recorded again, the same is not."""
     numbers = event.numbers if type(event) is EntrySkipped else {}
@@ -28,7 +32,8 @@ def skip_key(event: IndicatorsSkipped | EntrySkipped) -> str:
 
 
 def _skipped(state: BotState, event: IndicatorsSkipped | EntrySkipped, _at_ms: int) -> BotState:
-    return replace(state, skip=skip_key(event))
+    told = (*state.told_limits, event.rule) if event.rule in LIMITS else state.told_limits
+    return replace(state, skip=skip_key(event), told_limits=told)
 
 
 def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> BotState:
@@ -71,7 +76,7 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
     done = state.done_orders
     if event.client_order_id in done:
         done = {**done, event.client_order_id: replace(done[event.client_order_id], recorded=True)}
-    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done)
+    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done, told_limits=())
     if not event.closed:
         return with_watch(state)
     return _close(replace(set_aside(state, event.lot), stats=_judged(stats, lot)), event.lot, "closed", at_ms)
