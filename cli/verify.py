@@ -26,10 +26,14 @@ def verify(ctx: click.Context, state_dir: Path, as_json: bool) -> None:
         echo_json(report)
     elif report.is_sound:
         click.echo(f"{status('sound', good=True)}  {report.rows} events in {report.streams} streams")
+        if not report.has_witness:
+            click.echo("  no witness: a lost end would not show")
     else:
         click.echo(f"{status('damaged', good=False)}  {report.rows} events in {report.streams} streams")
         for damage in report.damages:
             where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
             click.echo(f"  {where}{clean(damage.what)}")
-        click.echo("  Nothing was changed. Stop the engine and restore the newest backup; do not delete the log.")
+        click.echo(
+            "  Nothing was changed. Stop the engine, keep all files, and see docs/operations.md, The log is damaged."
+        )
     ctx.exit(0 if report.is_sound else LogDamagedError.exit_code)

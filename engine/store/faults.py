@@ -44,5 +44,8 @@ def read_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | Log
 
 
 def damaged_fault(error: object, path: Path) -> LogDamagedError:
-    """Give the fault for a file whose content makes no sense."""
-    return LogDamagedError(f"{path} is damaged ({error}): restore its newest backup, or move it away to begin anew")
+    """Give the fault for a log whose content makes no sense."""
+    return LogDamagedError(
+        f"{path} is damaged ({error}): stop the engine, keep the files, and restore the newest backup "
+        "(docs/operations.md)"
+    )

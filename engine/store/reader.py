@@ -17,7 +17,7 @@ from engine.store.codec import genesis, recorded_at
 from engine.store.faults import damaged_fault, read_fault
 from engine.store.port import Checkpoint, Head, Recorded
 from engine.store.recorded import Stored, recorded
-from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME
+from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 
 PAGE_ROWS: Final = 512
 
@@ -58,14 +58,16 @@ class LogReader:
         """Open the log of a state directory.
 
         Raises UsageError if there is none yet, LogTooNewError if a newer program made it, LogDamagedError if it is
-        something else or unreadable, StorageError if it may not be read.
+        something else, unreadable, or gone although its witness remains; StorageError if it may not be read.
         """
         path = directory / LOG_NAME
         if not path.is_file():
+            require_no_trace(path)
             raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
         reader = cls(path)
         if reader.is_new:
             reader.close()
+            require_no_trace(path)
             raise UsageError(f"{path} holds nothing yet: run a bot first")
         return reader
 
@@ -201,6 +203,16 @@ class _Names(dict[int, str]):
         if stream_id not in self:
             raise damaged_fault(f"a row of an unknown stream {stream_id}", self._reader.path)
         return self[stream_id]
+
+
+def require_no_trace(path: Path) -> None:
+    """Raise LogDamagedError if the files beside a log that is gone or empty show that it held something."""
+    from engine.store.witness import compare, read_witness  # brings OpenSSL, which a look at a log does without
+
+    wal, witness = path.with_name(WAL_NAME), path.with_name(WITNESS_NAME)
+    if not path.exists() and wal.exists() and wal.stat().st_size:
+        raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
+    compare(read_witness(witness), 0, lambda _position: None, witness)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 
 import aiosqlite
 
-from engine.core.errors import LogDamagedError, StorageError
+from engine.core.errors import StorageError
 from engine.store.appender import Appender, Linger
 from engine.store.chains import Chains
 from engine.store.commits import Commit
@@ -21,8 +21,9 @@ from engine.store.directory import StateDirectory, create_private
 from engine.store.faults import write_fault
 from engine.store.follower import Follower
 from engine.store.port import Checkpoint, Recorded
-from engine.store.reader import LogReader
+from engine.store.reader import LogReader, require_no_trace
 from engine.store.schema import CREATE, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
+from engine.store.verification import require_sound
 from engine.store.witness import compare, read_witness
 
 MAX_ROWS_A_STATEMENT: Final = 100
@@ -61,7 +62,7 @@ class SqliteLog(Appender):
 
     @classmethod
     async def open(cls, directory: Path, *, linger: Linger, witness: bool = True) -> Self:
-        """Take the state directory, look at its log, make one if there is none, and get ready to write.
+        """Take the state directory, check its whole log, make one if there is none, and get ready to write.
 
         `linger` waits for seconds of real time. Raises DirectoryInUseError; ConfigError for a directory or files that
         are not ours alone; LogDamagedError or LogTooNewError for a log that must not be continued, which is left as
@@ -161,19 +162,18 @@ class _Found(NamedTuple):
 
 
 def _look_at(path: Path) -> _Found:
-    """Look at the log and its witness without changing either; raise if the log must not be continued."""
-    witness, wal = path.with_name(WITNESS_NAME), path.with_name(WAL_NAME)
-    sighting = read_witness(witness)
+    """Check the whole log and its witness without changing either; raise if the log must not be continued."""
     if not path.exists():
-        if wal.exists() and wal.stat().st_size:
-            raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
-        compare(sighting, 0, lambda _position: None, witness)
+        require_no_trace(path)
         return _Found(Chains(), is_new=True)
     with LogReader(path) as reader:
-        position = 0 if reader.is_new else reader.position()
-        compare(sighting, position, reader.checksum_at, witness)
         if reader.is_new:
+            require_no_trace(path)
             return _Found(Chains(), is_new=True)
+        require_sound(reader)
+        witness, position = path.with_name(WITNESS_NAME), reader.position()
+        sighting = read_witness(witness)
+        compare(sighting, position, reader.checksum_at, witness)
         notes = []
         if sighting.unsound:
             notes.append(f"{witness} had one damaged half; the other half vouches for the log")

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.core.errors import LogDamagedError
 from engine.store.codec import decode, genesis, link, tag_of
+from engine.store.faults import damaged_fault
 from engine.store.reader import LogReader
 from engine.store.recorded import Stored
 from engine.store.schema import WITNESS_NAME
@@ -28,11 +29,15 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class VerifyReport(msgspec.Struct, frozen=True):
-    """How much was checked, and the first damage of each stream."""
+    """How much was checked, and the first damage of each stream.
+
+    Without a witness nothing shows whether the log has its end.
+    """
 
     rows: int
     streams: int
     damages: tuple[Damage, ...]
+    has_witness: bool
 
     @property
     def is_sound(self) -> bool:
@@ -48,11 +53,27 @@ def verify(reader: LogReader, stream: str | None = None) -> VerifyReport:
     witness = reader.path.with_name(WITNESS_NAME)
     sighting = read_witness(witness)  # before the log, which may grow meanwhile
     check = _Check(reader)
-    if stream is None:
-        check.attempt(check.file)
-    check.attempt(lambda: check.rows_of(stream))
+    check.all_of(stream)
     check.attempt(lambda: compare(sighting, reader.position(), reader.checksum_at, witness))
-    return VerifyReport(check.rows, len(check.checksums), tuple(check.damages))
+    has_witness = sighting.mark is not None or sighting.unsound > 0
+    return VerifyReport(check.rows, len(check.checksums), tuple(check.damages), has_witness)
+
+
+def require_sound(reader: LogReader) -> None:
+    """Check all that `verify` checks but the witness, in one pass over the rows.
+
+    Raises LogDamagedError naming the first damaged event and how many damages there are besides.
+    Source: decision 12 (a damaged log stops everything).
+    """
+    check = _Check(reader)
+    check.all_of(None)
+    if not check.damages:
+        return
+    first = next((damage for damage in check.damages if damage.stream), check.damages[0])
+    what = f"event {first.sequence} of {first.stream}: {first.what}" if first.stream else first.what
+    others = len(check.damages) - 1
+    more = f"; and {others} more, which krypto-engine verify lists" if others else ""
+    raise LogDamagedError(f"{damaged_fault(what + more, reader.path)}; nothing was changed")
 
 
 class _Check:
@@ -67,20 +88,27 @@ class _Check:
         self._sequences: dict[int, int] = {}
         self._damaged: set[int] = set()
 
+    def all_of(self, stream: str | None) -> None:
+        """Check one stream, or the file and all streams."""
+        if stream is None:
+            self.attempt(self._file)
+        self.attempt(lambda: self._rows_of(stream))
+
     def attempt(self, step: Callable[[], None]) -> None:
         """Take a step; note what stops it as a damage of the file."""
         try:
             step()
         except LogDamagedError as error:
-            self.damages.append(Damage("", 0, self.position, str(error)))
+            self.damages.append(Damage("", 0, self.position, str(error.__cause__ or error)))
 
-    def file(self) -> None:
+    def _file(self) -> None:
         """Let SQLite look at its own structures."""
         ((said,),) = self._reader.rows("PRAGMA integrity_check(1)")
         if said != b"ok":
-            raise LogDamagedError(f"SQLite says of {self._reader.path}: {said.decode(errors='replace')}")
+            words = " ".join(said.decode(errors="replace").split())
+            raise LogDamagedError(f"SQLite says of {self._reader.path}: {words}")
 
-    def rows_of(self, stream: str | None) -> None:
+    def _rows_of(self, stream: str | None) -> None:
         """Check each row."""
         names = self._reader.names()
         for page in self._reader.pages(stream):

@@ -42,7 +42,7 @@ def read_witness(path: Path) -> Sighting:
     """Read a witness file; one that is missing or was never written says nothing."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Sighting(None, 0)
     except OSError as error:
         raise StorageError(f"{path} could not be read ({error.strerror}): see to its permissions") from error

@@ -84,8 +84,72 @@ def test_log_with_a_changed_event_is_refused_naming_the_event(copied: Path, verb
         (sequence,) = connection.execute("SELECT min(sequence) FROM event WHERE tag = 'order_filled'").fetchone()
     result = krypto("replay", "--verify", "--state-dir", copied / "state") if " " in verb else ask(verb, copied)
     assert result.code == 6
-    if verb != "run":
+    if verb == "run":
+        assert f"event {sequence} of bot:bot:" in result.err
+    else:
         assert f"bot:bot event {sequence}:" in result.out
+
+
+@pytest.mark.spec(
+    "one changed byte of an old event stops a start, although a checkpoint follows it", section="decision 12"
+)
+def test_run_with_one_byte_changed_before_the_checkpoint_names_the_event_and_changes_nothing(copied: Path) -> None:
+    path = copied / "state" / "events.db"
+    with closing(sqlite3.connect(path)) as connection:
+        sequence, body, saved = connection.execute(
+            "SELECT sequence, body, (SELECT max(sequence) FROM checkpoint WHERE stream = event.stream) FROM event "
+            "WHERE tag = 'order_filled' ORDER BY row_id LIMIT 1"
+        ).fetchone()
+    assert sequence < saved
+    whole = path.read_bytes()
+    at = whole.index(body.encode()) + body.index('"price":"') + len('"price":"')
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    before = settled(copied)
+    result = ask("run", copied)
+    assert result.code == 6
+    assert f"event {sequence} of bot:bot: its checksum is not that of its bytes" in result.err
+    assert len(result.err.splitlines()) == 1
+    assert settled(copied) == before
+
+
+@pytest.mark.spec("a log that is gone is told by its witness", section="decision 12")
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("is_left", [False, True], ids=["gone", "empty"])
+def test_log_that_is_gone_is_no_new_log_while_its_witness_is_there(copied: Path, verb: str, *, is_left: bool) -> None:
+    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
+        (rows,) = connection.execute("SELECT max(row_id) FROM event").fetchone()
+    for path in (copied / "state").glob("events.db*"):
+        path.unlink()
+    if is_left:
+        (copied / "state" / "events.db").touch()
+    before = settled(copied)
+    result = ask(verb, copied)
+    assert result.code == 6
+    assert f"rows 1 to {rows} are gone" in result.err
+    assert settled(copied) == before
+
+
+def test_verify_of_a_backup_says_that_no_witness_vouches_for_its_end(copied: Path, tmp_path: Path) -> None:
+    assert "witness" not in ask("verify", copied).out
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    with (
+        closing(sqlite3.connect(copied / "state" / "events.db")) as log,
+        closing(sqlite3.connect(backup / "events.db")) as copy,
+    ):
+        log.backup(copy)
+    result = krypto("verify", "--state-dir", backup)
+    assert result.code == 0
+    assert "no witness: a lost end would not show" in result.out
+
+
+def test_verify_with_only_the_witness_damaged_does_not_advise_a_backup(copied: Path) -> None:
+    witness = copied / "state" / "events.head"
+    witness.write_bytes(b"x" * len(witness.read_bytes()))
+    result = ask("verify", copied)
+    assert result.code == 6
+    assert "to trust it as it is, remove events.head" in result.out
+    assert "restore" not in result.out
 
 
 @pytest.mark.spec("a log that lost its tail is found out by the witness", section="decision 12")

@@ -10,7 +10,7 @@ from engine.core.errors import EngineError, LogDamagedError
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import VerifyReport, verify
-from tests.store.helpers import contents, crash_image, edit, events, reopen, write_log
+from tests.store.helpers import contents, crash_image, edit, events, fill_log, reopen, with_log, write_log
 
 HALF = 64
 
@@ -28,8 +28,8 @@ def flip(path: Path, offset: int, bit: int = 0) -> None:
 
 def test_verify_untouched_log_finds_nothing(tmp_path: Path) -> None:
     write_log(tmp_path)
-    assert verified(tmp_path) == VerifyReport(30, 3, ())
-    assert verified(tmp_path, "bot-a") == VerifyReport(10, 1, ())
+    assert verified(tmp_path) == VerifyReport(30, 3, (), has_witness=True)
+    assert verified(tmp_path, "bot-a") == VerifyReport(10, 1, (), has_witness=True)
     assert verified(tmp_path).is_sound
 
 
@@ -82,7 +82,61 @@ def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
     with LogReader.open(tmp_path) as reader:
         ((page,),) = reader.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_event_1'")
     flip(tmp_path / LOG_NAME, 4096 * page - 1, 3)
-    assert ["SQLite says of" in damage.what for damage in verified(tmp_path).damages] == [True]
+    found = verified(tmp_path).damages
+    assert ["SQLite says of" in damage.what and "\n" not in damage.what for damage in found] == [True]
+    with pytest.raises(LogDamagedError, match=r"SQLite says of .*nothing was changed"):
+        reopen(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("statements", "sentence"),
+    [
+        (
+            ["UPDATE event SET body = replace(body, '0.625', '0.626') WHERE row_id = 14"],
+            r"damaged \(event 5 of bot-a: its checksum is not that of its bytes\): stop the engine, keep the files",
+        ),
+        (["UPDATE event SET tag = 'order_sent' WHERE row_id = 2"], r"event 1 of bot-a: its tag column says"),
+        (["DELETE FROM event WHERE row_id = 14"], r"event 6 of bot-a: event 5 is missing; and 1 more, which"),
+        (["DELETE FROM event WHERE row_id = 26"], r"rows 26 to 26 are missing; and|event 9 is missing; and 1 more"),
+        (
+            [f"UPDATE event SET body = body || ' ' WHERE row_id = {row}" for row in (4, 5, 6)],
+            r"event 2 of feed:x: .*; and 2 more, which krypto-engine verify lists",
+        ),
+    ],
+    ids=["body", "tag", "missing", "near-end", "several"],
+)
+def test_open_damaged_log_names_the_first_damage_and_changes_nothing(
+    tmp_path: Path, statements: list[str], sentence: str
+) -> None:
+    write_log(tmp_path)
+    edit(tmp_path, *statements)
+    before = contents(tmp_path)
+    with pytest.raises(LogDamagedError, match=sentence) as caught:
+        reopen(tmp_path)
+    assert str(caught.value).endswith("nothing was changed")
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("is_left", [False, True], ids=["gone", "empty"])
+def test_reader_of_a_log_that_is_gone_is_told_by_the_witness(tmp_path: Path, *, is_left: bool) -> None:
+    write_log(tmp_path)
+    for path in tmp_path.glob(f"{LOG_NAME}*"):
+        path.unlink()
+    if is_left:
+        (tmp_path / LOG_NAME).touch()
+    before = contents(tmp_path)
+    for look in (LogReader.open, reopen):
+        with pytest.raises(LogDamagedError, match=r"had 30 rows and has 0, so rows 1 to 30 are gone"):
+            look(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_reader_of_a_log_that_is_gone_is_told_by_the_wal(tmp_path: Path) -> None:
+    crash_image(tmp_path / "log", tmp_path / "image")
+    (tmp_path / "image" / LOG_NAME).unlink()
+    with pytest.raises(LogDamagedError, match=r"events\.db is gone, but events\.db-wal is there"):
+        LogReader.open(tmp_path / "image")
 
 
 def test_read_damaged_log_stops_at_the_damage(tmp_path: Path) -> None:
@@ -201,8 +255,8 @@ def test_older_copy_of_the_log_is_told_from_the_newest(tmp_path: Path) -> None:
 
 def test_another_log_beside_the_witness_is_told(tmp_path: Path) -> None:
     write_log(tmp_path / "one")
-    write_log(tmp_path / "two", rounds=11)
-    edit(tmp_path / "two", "UPDATE event SET checksum = zeroblob(16) WHERE row_id = 30")
+    with_log(tmp_path / "two", lambda log: fill_log(log, 5))
+    write_log(tmp_path / "two", rounds=6)
     shutil.copy(tmp_path / "one" / WITNESS_NAME, tmp_path / "two" / WITNESS_NAME)
     with pytest.raises(LogDamagedError, match=r"row 30 of the log beside .* is not the row that was written"):
         reopen(tmp_path / "two")
@@ -211,7 +265,7 @@ def test_another_log_beside_the_witness_is_told(tmp_path: Path) -> None:
 def test_missing_witness_is_made_anew_and_noted(tmp_path: Path) -> None:
     write_log(tmp_path)
     (tmp_path / WITNESS_NAME).unlink()
-    assert verified(tmp_path).is_sound
+    assert verified(tmp_path) == VerifyReport(30, 3, (), has_witness=False)
     assert ["was missing and is made anew" in note for note in reopen(tmp_path)] == [True]
     assert reopen(tmp_path) == ()
     edit(tmp_path, "DELETE FROM event WHERE row_id = 30")
@@ -233,4 +287,8 @@ def test_both_halves_of_the_witness_damaged_are_refused_with_a_way_out(tmp_path:
     flip(tmp_path / WITNESS_NAME, HALF + 9)
     with pytest.raises(LogDamagedError, match=r"events\.head is damaged.*to trust it as it is, remove events\.head"):
         reopen(tmp_path)
-    assert not verified(tmp_path).is_sound
+    report = verified(tmp_path)
+    assert ["to trust it as it is" in damage.what and "restore" not in damage.what for damage in report.damages] == [
+        True
+    ]
+    assert report.has_witness

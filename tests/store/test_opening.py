@@ -178,7 +178,7 @@ def of_a_newer_format(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "fault", "sentence"),
     [
-        (not_a_database, LogDamagedError, "is damaged .file is not a database.: restore its newest backup, or move it"),
+        (not_a_database, LogDamagedError, "is damaged .file is not a database.: stop the engine, keep the files"),
         (half_a_page, LogDamagedError, "is damaged"),
         (of_another_program, LogDamagedError, "is a database of another program: move it away, or choose another"),
         (without_application_id, LogDamagedError, "is a database of another program"),
