@@ -103,7 +103,7 @@ async def open_worlds(
     Raises:
         ConfigError: a configuration is refused after what the log holds.
     """
-    known = {bot_id: restore_bot(store, bot_id, verified=True) for bot_id in bot_ids(store)}
+    known = {bot_id: restore_bot(store, bot_id) for bot_id in bot_ids(store)}
     for config in configs:
         held = known.get(config.bot_id)
         if held is not None and (refusal := forbidden_change(held[0], config)) is not None:
@@ -140,7 +140,7 @@ async def _world(
     known: dict[str, tuple[BotState, Head]],
     around: Surroundings,
 ) -> World:
-    view = restore_view(store, name, verified=True)
+    view = restore_view(store, name)
     heads = [known[config.bot_id][1].at_ms for config in members if config.bot_id in known]
     clock = MarketClock(max([market.start_ms, view.at_ms, *heads]))
     if view.price is None and market.end_ms is not None and clock.now_ms > market.end_ms:

@@ -62,7 +62,7 @@ class _Redecision:
         self.newer_rules = False
 
     def run(self, source: Source) -> RedecideReport:
-        for recorded in walk(source, self.bot_id):
+        for recorded in walk(source, self.bot_id, verified=True):
             self._take(recorded)
             if self.divergences and not self.newer_rules:
                 break

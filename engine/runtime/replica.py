@@ -110,12 +110,12 @@ def walk(source: Source, bot_id: str, *, verified: bool = False) -> Iterator[Rec
     return merge(*(source.read(stream, verified=verified) for stream in streams), key=attrgetter("position"))
 
 
-def restore_bot(source: Source, bot_id: str, *, verified: bool = False) -> tuple[BotState, Head]:
-    """Fold a bot's stream to its end, from its checkpoint if there is one; `verified` recomputes the checksums."""
+def restore_bot(source: Source, bot_id: str) -> tuple[BotState, Head]:
+    """Fold a bot's stream to its end, from its checkpoint if there is one."""
     stream = bot_stream(bot_id)
     saved = load_checkpoint(source, stream, STATE_SCHEMA, BotState)
     state, sequence = (None, 0) if saved is None else saved
-    for each in source.read(stream, after_sequence=sequence, verified=verified):
+    for each in source.read(stream, after_sequence=sequence):
         event: Any = each.event
         state = apply(state, event, each.at_ms)
     if state is None:
@@ -123,11 +123,11 @@ def restore_bot(source: Source, bot_id: str, *, verified: bool = False) -> tuple
     return state, source.head(stream)
 
 
-def restore_view(source: Source, feed: str, *, verified: bool = False) -> FeedView:
+def restore_view(source: Source, feed: str) -> FeedView:
     """Fold a feed's stream to its end, from its checkpoint if there is one; a new feed gives an empty view."""
     saved = load_checkpoint(source, feed, VIEW_SCHEMA, FeedView)
     view, sequence = (FeedView(feed), 0) if saved is None else saved
-    for each in source.read(feed, after_sequence=sequence, verified=verified):
+    for each in source.read(feed, after_sequence=sequence):
         event: Any = each.event
         view = apply_feed(view, event, each.sequence, each.at_ms)
     return view
