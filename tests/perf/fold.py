@@ -5,15 +5,16 @@ without a checkpoint does with the same rows. A bot's life is its own stream and
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import truediv
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from engine.runtime.replica import BOT_PREFIX, restore_bot, restore_view
 from engine.store.codec import Body, decode
-from engine.store.port import Checkpoint
+from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader
 from tests.perf.engines import day_log
 from tests.perf.figures import Figure
@@ -22,6 +23,12 @@ from tests.perf.pairing import FLOOR, LEAST_PAIRS, Paired, in_pairs
 
 class _Log(LogReader):
     """A log without checkpoints, of one bot and its feed: everything is folded from its beginning."""
+
+    verified = False
+
+    def read(self, stream: str | None = None, **where: Any) -> Iterator[Recorded]:
+        """Read with the checksums, if they are wanted."""
+        return super().read(stream, **{**where, "verified": self.verified})
 
     def checkpoint(self, stream: str, schema: str) -> Checkpoint | None:
         """Give none."""
@@ -43,11 +50,12 @@ class _Log(LogReader):
                     _bare_decode(row[3])
 
     def fold(self, streams: Sequence[str], *, verified: bool = False) -> list[object]:
-        """Fold as a start does."""
+        """Fold as a start does, or with each checksum computed again."""
+        self.verified = verified
         return [
-            restore_bot(self, stream.removeprefix(BOT_PREFIX), verified=verified)
+            restore_bot(self, stream.removeprefix(BOT_PREFIX))
             if stream.startswith(BOT_PREFIX)
-            else restore_view(self, stream, verified=verified)
+            else restore_view(self, stream)
             for stream in streams
         ]
 
