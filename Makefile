@@ -21,7 +21,7 @@ help: ## Show this list
 setup: $(STAMP) ## Make .venv with the pinned packages (again only if the pins changed)
 
 run: $(STAMP) ## Run the main job: a paper bot, fast, on the simulated market (CONFIG, SPEED, FOR)
-	@$(BIN)/krypto-engine run -c $(CONFIG) --speed $(SPEED) --for $(FOR) $(ARGS)
+	@trap : INT; $(BIN)/krypto-engine run -c $(CONFIG) --speed $(SPEED) --for $(FOR) $(ARGS) || [ $$? -eq 130 ]
 
 exchange: $(STAMP) ## Open a local exchange that speaks Binance spot (ARGS for its options)
 	@$(BIN)/python -m tests.exchange_server $(ARGS)

@@ -1,19 +1,21 @@
 """`inspect-state`: what a bot holds, now or then, and which event made it so."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from cli.amounts import gain, open_lots
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import attention, clean, clock_text, dim, echo_json, heading, rows, signed, table
+from cli.render import WIDTH, attention, clean, clock_text, counted, dim, echo_json, heading, rows, table, wrapped
+from engine.core.config import BotConfig
 from engine.core.errors import UsageError
-from engine.core.narration import plain
-from engine.core.projection import SellFile, StateFile
-from engine.runtime.examine import Moment, state_at
-from engine.runtime.replica import bot_ids, known_bot
+from engine.core.narration import money, plain, price
+from engine.core.projection import StateFile
+from engine.core.state import Lot, Trail
+from engine.runtime.examine import Moment, last_price, replica_at, state_file
+from engine.runtime.replica import Replica, bot_ids, known_bot
 
 if TYPE_CHECKING:
     from engine.store.reader import LogReader
@@ -46,6 +48,8 @@ def inspect_state(
     """
     if at is not None and (key is not None or why_no_trade):
         raise UsageError("--at goes with the state alone: leave --why and --why-no-trade out")
+    if key is not None and why_no_trade:
+        raise UsageError("--why and --why-no-trade are two questions: ask one of them")
     until = None if at is None else Moment.parse(at)
     with open_log(state_dir) as reader:
         if key is not None:
@@ -54,67 +58,49 @@ def inspect_state(
             _show_no_trade(reader, known_bot(reader, bot), as_json=as_json)
         else:
             names = bot_ids(reader) if bot is None else (known_bot(reader, bot),)
-            files = [state_at(reader, name, until) for name in names]
+            found = [replica_at(reader, name, until) for name in names]
             if as_json:
+                files = [state_file(replica) for replica in found]
                 echo_json(files[0] if bot is not None else files)
             else:
-                for file in files:
-                    _show_state(file)
-            if not files and not as_json:
+                for replica in found:
+                    _show_state(replica)
+            if not found and not as_json:
                 click.echo("this log holds no bot yet: run one first")
 
 
-def _show_state(file: StateFile) -> None:
-    stats, strategy = file.stats, file.strategy_state
-    click.echo(
-        heading(f"{file.bot_id}")
-        + f"  {file.strategy} on {clean(file.symbol)} at {file.exchange}"
-        + dim(f"  as of event {file.log.sequence}, {file.last_update}")
-    )
-    bought = (
-        f"{plain(strategy.total_purchased)} for {plain(strategy.total_spent)} in {strategy.purchase_count} purchases"
-    )
-    last = "none seen" if stats.last_price is None else plain(stats.last_price)
-    profit = stats.total_profit.quantize(Decimal("0.01"))
+def _show_state(replica: Replica) -> None:
+    state, file, last = replica.state, state_file(replica), last_price(replica)
+    assert state is not None
+    config, stats = state.config, state.stats
+    click.echo(heading(state.bot_id) + f"  {config.strategy} on {clean(config.symbol)} at {config.exchange}")
+    bought, spent = plain(stats.total_purchased), money(stats.total_spent, config)
+    at_price = "no price seen" if last is None else f"last price {price(last, config)}"
+    dust = f"{plain(state.dust.quantity)} {config.base} that cost {money(state.dust.cost, config)}"
     rows(
         [
-            *([("paused", attention("yes: it decides nothing until it is resumed"))] if file.paused else []),
+            ("as of", f"event {file.log.sequence}, {file.last_update}"),
+            *([("paused", attention("yes: it decides nothing until it is resumed"))] if state.paused else []),
             ("trades", f"{stats.total_trades} opened, {stats.winning_trades} won, {stats.losing_trades} lost"),
-            ("profit", signed(profit, f"{profit:+}") + " realised, after fees"),
-            ("position", f"{plain(stats.current_position)} at last price {last}"),
-            (
-                "bought",
-                bought,
-            ),
+            ("realised", f"{gain(stats.total_profit, config)} after fees"),
+            ("position", f"{plain(state.position)} {config.base}, {at_price}"),
+            ("open lots", open_lots(state, last)),
+            ("bought", f"{bought} {config.base} for {spent} in {counted(stats.purchase_count, 'purchase')}"),
             ("connectivity", _connectivity(file)),
+            *([("dust", dust)] if state.dust.quantity else []),
         ]
-        + (
-            [("dust", f"{plain(strategy.dust.quantity)} that cost {strategy.dust.cost:.8f}")]
-            if strategy.dust.quantity
-            else []
-        )
     )
-    pending = [lot for lot in strategy.purchases if lot.status == "pending"]
-    if pending:
+    if state.lots:
         click.echo()
         table(
             ("open lot", "left", "bought at", "cost", "target", "sell"),
-            [_lot_line(lot) for lot in pending],
+            [_lot_line(lot, config) for lot in state.lots.values()],
         )
-    if strategy.trailing_states:
+    if state.trails:
         click.echo()
         table(
             ("trail", "status", "activation", "watermark", "percent"),
-            [
-                (
-                    f"lot {trail.lot} {trail.direction}" if trail.lot else f"entry {trail.direction}",
-                    trail.status,
-                    plain(trail.activation_price),
-                    "-" if trail.watermark is None else plain(trail.watermark),
-                    plain(trail.trailing_percent),
-                )
-                for trail in strategy.trailing_states
-            ],
+            [_trail_line(trail, config) for _, trail in sorted(state.trails.items())],
         )
     click.echo()
 
@@ -123,14 +109,29 @@ def _connectivity(file: StateFile) -> str:
     link = file.connectivity
     last = link.last_success or "never"
     if link.failure_count:
-        return attention(f"{link.failure_count} checks failed in a row, last success {last}")
+        return attention(f"{counted(link.failure_count, 'check')} failed in a row, last success {last}")
     return f"good, last success {last}"
 
 
-def _lot_line(lot: SellFile) -> tuple[str, ...]:
-    target = "-" if lot.target_sell_price is None else plain(lot.target_sell_price)
-    resting = "resting" if lot.sell_order_id is not None else "waiting"
-    return (lot.buy_order_id, plain(lot.amount_left), f"{lot.buy_price:.2f}", f"{lot.buy_cost:.2f}", target, resting)
+def _lot_line(lot: Lot, config: BotConfig) -> tuple[str, ...]:
+    return (
+        f"lot {lot.number}",
+        f"{plain(lot.quantity)} {config.base}",
+        price(round(lot.price, 8), config),
+        money(lot.cost, config),
+        "-" if lot.target is None else price(lot.target, config),
+        "waiting" if lot.sell_order is None else "resting",
+    )
+
+
+def _trail_line(trail: Trail, config: BotConfig) -> tuple[str, ...]:
+    return (
+        f"lot {trail.lot} {trail.direction}" if trail.lot else f"entry {trail.direction}",
+        trail.status,
+        price(trail.activation, config),
+        "-" if trail.watermark is None else price(trail.watermark, config),
+        f"{plain(trail.percent)}%",
+    )
 
 
 def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> None:
@@ -154,11 +155,12 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
             }
         )
         return
-    shown = msgspec.json.Encoder(decimal_format="number").encode(setting.value).decode()
-    click.echo(f"{heading(key)} is {clean(shown)}")
-    click.echo(f"  set by     {dim(clock_text(setting.event.at_ms))}  {describe(setting.event)}")
-    for cause in setting.chain:
-        click.echo(f"  caused by  {dim(clock_text(cause.at_ms))}  {describe(cause)}")
+    shown = msgspec.json.Encoder(decimal_format="number").encode(setting.value)
+    if isinstance(setting.value, dict | list):
+        shown = msgspec.json.format(shown, indent=2)
+    click.echo(f"{heading(clean(key))} is " + "\n".join(map(clean, shown.decode().splitlines())))
+    chain = (("set by", setting.event), *(("caused by", cause) for cause in setting.chain))
+    rows((name, f"{dim(clock_text(each.at_ms))}  {describe(each)}") for name, each in chain)
 
 
 def _show_no_trade(reader: "LogReader", bot_id: str, *, as_json: bool) -> None:
@@ -181,11 +183,10 @@ def _show_no_trade(reader: "LogReader", bot_id: str, *, as_json: bool) -> None:
         state, _ = restore_bot(reader, bot_id)
         event = found.last.event
         text = narrate(event, state.config)  # type: ignore[arg-type]
-        click.echo(
-            f"{heading(bot_id)}  event {found.last.sequence}, {clock_text(found.last.at_ms)}: {clean(text or '')}"
-        )
+        when = f"event {found.last.sequence}, {clock_text(found.last.at_ms)}"
+        click.echo("\n  ".join(wrapped(f"{heading(bot_id)}  {when}: {clean(text or '')}", WIDTH - 2)))
         numbers = getattr(event, "numbers", None)
         if numbers:
             rows((clean(name), clean(value)) for name, value in numbers.items() if value)
-    click.echo(f"  at the last price: {clean(found.now)}")
+    click.echo("  " + "\n    ".join(wrapped(f"at the last price: {clean(found.now)}", WIDTH - 4)))
     rows(((clean(name), clean(value)) for name, value in found.numbers.items() if value), indent="    ")

@@ -7,6 +7,7 @@ library or a data frame.
 import gc
 import importlib
 import io
+import os
 import sys
 from typing import Any, Final, NoReturn
 
@@ -27,8 +28,18 @@ VERBS: Final = {
 }
 
 
+PIPE_CLOSED: Final = 141
+
+
 class LazyGroup(click.Group):
     """Finds a verb's module by name and imports it on first use."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; when nobody reads its output any more, end quietly with the code that shells know."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            ctx.exit(PIPE_CLOSED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the verbs in the order a newcomer meets them."""
@@ -70,6 +81,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with:  krypto-engine run -c docs/examples/first-bot.yml --speed 720 --for 12h",
 )
@@ -83,6 +95,8 @@ def cli(ctx: click.Context, verbose: bool) -> None:
     proves that deciding again gives the same.
     """
     ctx.obj = verbose
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def _help_hint(error: click.ClickException) -> str:
@@ -96,25 +110,27 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    verbose = bool({"-v", "--verbose"} & set(sys.argv[1:2]))
+    sys.exit(_exit_code(verbose=bool({"-v", "--verbose"} & set(sys.argv[1:2]))))
+
+
+def _exit_code(*, verbose: bool) -> int:
+    color = False if os.environ.get("NO_COLOR") else None
     try:
-        result: Any = cli.main(prog_name="krypto-engine", standalone_mode=False)
+        result: Any = cli.main(prog_name="krypto-engine", standalone_mode=False, color=color)
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         click.echo(f"Error: {error.format_message()}{_help_hint(error)}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except EngineError as error:
         if verbose:
             raise
         click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        return error.exit_code
     except Exception as error:
         if verbose:
             raise
-        click.echo(f"Error: unexpected {type(error).__name__}: {error} (run with -v for the traceback)", err=True)
-        sys.exit(1)
-    sys.exit(result if isinstance(result, int) else 0)
+        remedy = "krypto-engine -v VERB shows the traceback"
+        click.echo(f"Error: unexpected {type(error).__name__}: {error} ({remedy})", err=True)
+        return 1
+    return result if isinstance(result, int) else 0

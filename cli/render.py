@@ -6,12 +6,14 @@ leaves the colours out.
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
 
 from engine.core.instants import iso_utc
+
+WIDTH: Final = 80
 
 
 def as_json(value: Any) -> str:
@@ -59,20 +61,47 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: `1 lot`, `2 lots`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def wrapped(text: str, width: int = WIDTH) -> list[str]:
+    """Break text between words into lines of at most `width` columns; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and len(click.unstyle(longer)) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [line.rstrip() for line in lines]
+
+
 def rows(pairs: Iterable[tuple[str, str]], indent: str = "  ") -> None:
-    """Print names and values in two columns."""
+    """Print names and values in two columns; a long value goes on under itself."""
     listed = list(pairs)
     width = max((len(name) for name, _ in listed), default=0)
     for name, value in listed:
-        click.echo(f"{indent}{dim(name.ljust(width))}  {value}")
+        first, *more = wrapped(value, WIDTH - len(indent) - width - 2)
+        click.echo(f"{indent}{dim(name.ljust(width))}  {first}".rstrip())
+        for line in more:
+            click.echo(f"{indent}{' ' * width}  {line}")
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]], indent: str = "  ") -> None:
-    """Print a table; the first column is left-aligned, the others right."""
+    """Print a table; the first column is left-aligned, the others right. One too wide is printed as rows instead."""
     plain = [[click.unstyle(cell) for cell in line] for line in lines]
     widths = [
         max(len(column[0]), *(len(line[i]) for line in plain)) for i, column in enumerate(zip(header, strict=True))
     ]
+
+    if len(indent) + sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+        click.echo(indent + dim(header[0]))
+        for line in lines:
+            click.echo(indent + line[0])
+            rows(zip(header[1:], line[1:], strict=True), indent + "  ")
+        return
 
     def padded(cells: Sequence[str]) -> str:
         parts = []

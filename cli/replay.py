@@ -7,8 +7,8 @@ import click
 import msgspec
 
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import clean, clock_text, dim, echo_json, status
-from cli.telling import coloured
+from cli.render import clean, clock_text, counted, dim, echo_json, rows, status
+from cli.telling import coloured, is_routine
 from engine.core.errors import LogDamagedError, ReplayDivergedError, UsageError
 from engine.core.narration import line, narrate
 from engine.core.projection import state_file_name
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )
 @click.argument("bot", required=False)
 @click.option("--at", help="Stop at this event or UTC time, such as 120 or 2025-11-03T10:30:00Z.")
+@click.option("--routine", is_flag=True, help="Tell passed checks, too.")
 @click.option("--events", is_flag=True, help="Print every event as the log holds it, the feed's too.")
 @click.option("--verify", "verify_", is_flag=True, help="Check sequences, checksums, witness, digests and state file.")
 @click.option("--redecide", "redecide_", is_flag=True, help="Decide every observation again and compare.")
@@ -37,6 +38,7 @@ def replay(
     ctx: click.Context,
     bot: str | None,
     at: str | None,
+    routine: bool,
     events: bool,
     verify_: bool,
     redecide_: bool,
@@ -59,11 +61,13 @@ def replay(
         if redecide_:
             code = code or _redecide(reader, bot_id, as_json=as_json)
         if not verify_ and not redecide_:
-            _tell(reader, bot_id, until, events=events, as_json=as_json)
+            _tell(reader, bot_id, until, routine=routine, events=events, as_json=as_json)
     ctx.exit(code)
 
 
-def _tell(reader: "LogReader", bot_id: str, until: Moment | None, *, events: bool, as_json: bool) -> None:
+def _tell(
+    reader: "LogReader", bot_id: str, until: Moment | None, *, routine: bool, events: bool, as_json: bool
+) -> None:
     replica = Replica()
     for recorded in story(reader, bot_id, until, replica):
         if as_json:
@@ -76,6 +80,8 @@ def _tell(reader: "LogReader", bot_id: str, until: Moment | None, *, events: boo
         if replica.state is None or recorded.stream.startswith("feed:"):
             continue
         event: Any = recorded.event
+        if is_routine(event) and not routine:
+            continue
         text = narrate(event, replica.state.config)
         if text is not None:
             told = coloured(event, line(bot_id, clean(text)))
@@ -121,7 +127,8 @@ def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool)
     if as_json:
         echo_json({"verify": report, "digests": digests, "state_file": difference})
         return 0 if sound else LogDamagedError.exit_code
-    click.echo(f"{status('sound' if sound else 'damaged', good=sound)}  {report.rows} events, witness and tags checked")
+    verdict = status("sound" if sound else "damaged", good=sound)
+    click.echo(f"{verdict}  {counted(report.rows, 'event')}, witness and tags checked")
     for damage in report.damages:
         click.echo(f"  {damage.stream} event {damage.sequence}: {clean(damage.what)}")
     if digests is not None:
@@ -143,15 +150,16 @@ def _redecide(reader: "LogReader", bot_id: str, *, as_json: bool) -> int:
 
 
 def _show_redecide(report: "RedecideReport") -> None:
-    counted = f"{report.observations} observations decided again, {report.decisions} decisions compared"
+    observations, decisions = counted(report.observations, "observation"), counted(report.decisions, "decision")
+    compared = f"{observations} decided again, {decisions} compared"
     if not report.divergences:
-        click.echo(f"{status('identical', good=True)}  {counted}")
+        click.echo(f"{status('identical', good=True)}  {compared}")
         return
     word = "newer rules differ" if report.is_faithful else "diverged"
-    click.echo(f"{status(word, good=report.is_faithful)}  {counted}")
+    click.echo(f"{status(word, good=report.is_faithful)}  {compared}")
     for divergence in report.divergences[:20]:
         cause = divergence.cause
         where = f"after {cause.stream} {cause.sequence}" if cause is not None else ""
         click.echo(f"  at event {divergence.sequence}, {clock_text(divergence.at_ms)} {where}")
-        click.echo(f"    recorded  {divergence.recorded if divergence.recorded is not None else 'nothing'}")
-        click.echo(f"    decided   {divergence.decided if divergence.decided is not None else 'nothing'}")
+        both = (("recorded", divergence.recorded), ("decided", divergence.decided))
+        rows(((name, "nothing" if event is None else str(event)) for name, event in both), indent="    ")

@@ -1,7 +1,6 @@
 """`run`: trade, tell the story as it happens, and sum up at the end."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 from cli.options import json_option
 from cli.summary import show_summary
 from cli.telling import Teller
+from engine.core.errors import EngineError
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ROUTINE_SPEED = 10
 EXIT_BY_SIGNAL = {"SIGINT": 130, "SIGTERM": 143}
+
+
+class OutputError(EngineError):
+    """Standard output cannot be written, as on a full disk."""
 
 
 class Speed(click.ParamType[float | None]):
@@ -88,8 +92,15 @@ def run(
         routine = speed is not None and speed <= ROUTINE_SPEED
     teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, json_lines=as_json)
     outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller))
-    show_summary(directory, outcome, as_json=as_json)
-    sys.stdout.flush()
+    try:
+        teller.close()
+        show_summary(directory, outcome, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"standard output could not be written ({error.strerror}); the run was ended in order, its log is whole"
+        ) from error
     ctx.exit(next((EXIT_BY_SIGNAL[reason] for reason in outcome.reasons if reason in EXIT_BY_SIGNAL), 0))
 
 

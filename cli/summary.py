@@ -1,12 +1,12 @@
 """The summary that a run ends with: what was traded, what it cost, where everything is, what to type next."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.render import clock_text, dim, echo_json, heading, rows, signed, table
+from cli.amounts import gain, open_lots
+from cli.render import attention, clock_text, dim, echo_json, heading, rows, table
 from engine.core.narration import money, plain
 from engine.core.projection import state_file_name
 from engine.store.schema import LOG_NAME
@@ -26,16 +26,21 @@ def show_summary(directory: Path, outcome: "Outcome", *, as_json: bool) -> None:
         click.echo()
         click.echo(heading(f"Stopped: {reason}") + dim(f"  at market time {clock_text(world.clock.now_ms)} UTC"))
         table(
-            ("bot", "bought", "sold", "won", "lost", "profit", "fees", "position", "open lots"),
+            ("whole life", "bought", "sold", "won", "lost", "realised", "fees", "position"),
             [_line(bot) for bot in world.bots],
         )
-        calls = ", ".join(f"{kind} {count}" for kind, count in sorted(world.calls.items()))
-        rows(
+        price = world.feed.view.price
+        for bot in world.bots:
+            lots = open_lots(bot.state, None if price is None else price.last)
+            rows([(f"open lots of {bot.state.bot_id}", lots)])
+        click.echo()
+        table(
+            ("this run", "count"),
             [
                 ("prices seen", f"{world.prices:,}"),
-                ("exchange calls", calls),
-                ("indicators computed", str(world.feed.indicator_calls)),
-            ]
+                ("indicators computed", f"{world.feed.indicator_calls:,}"),
+                *((f"exchange call {kind}", f"{count:,}") for kind, count in sorted(world.calls.items())),
+            ],
         )
     bots = [bot for world in outcome.worlds for bot in world.bots]
     _show_places(directory, bots)
@@ -47,17 +52,15 @@ def _pairs(outcome: "Outcome") -> list[tuple["World", str]]:
 
 def _line(bot: "Bot") -> tuple[str, ...]:
     state, stats = bot.state, bot.state.stats
-    profit = signed(stats.total_profit, money(stats.total_profit.quantize(Decimal("0.01")), state.config))
     return (
-        state.bot_id,
+        state.bot_id + (attention(" (paused)") if state.paused else ""),
         str(stats.purchase_count),
         str(stats.winning_trades + stats.losing_trades),
         str(stats.winning_trades),
         str(stats.losing_trades),
-        profit,
-        money(stats.total_fees.quantize(Decimal("0.01")), state.config),
+        gain(stats.total_profit, state.config),
+        money(stats.total_fees, state.config),
         f"{plain(state.position)} {state.config.base}",
-        str(len(state.lots)),
     )
 
 
@@ -91,14 +94,11 @@ def _show_places(directory: Path, bots: list["Bot"]) -> None:
     option = "" if directory == Path("data") else f" --state-dir {directory}"
     click.echo()
     click.echo("Next:")
-    rows(
-        [
-            (f"krypto-engine inspect-state{option} {name}", "what the bot holds"),
-            (
-                f"krypto-engine inspect-state{option} {name} --why stats.total_profit",
-                "which event set a value, and why",
-            ),
-            (f"krypto-engine replay{option} {name} --redecide", "decide everything again and compare"),
-            (f"krypto-engine verify{option}", "check the log byte for byte"),
-        ]
-    )
+    for what, command in (
+        ("what the bot holds", f"inspect-state{option} {name}"),
+        ("which event set a value, and why", f"inspect-state{option} {name} --why stats.total_profit"),
+        ("decide everything again and compare", f"replay{option} {name} --redecide"),
+        ("check the log byte for byte", f"verify{option}"),
+    ):
+        click.echo(dim(f"  # {what}"))
+        click.echo(f"  krypto-engine {command}")

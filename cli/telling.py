@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.render import as_json, attention, clean, clock_text, dim, signed
+from cli.render import as_json, attention, clean, clock_text, counted, dim, signed, wrapped
 from engine.core.config import BotConfig
 from engine.core.events import (
     BackoffStarted,
@@ -25,6 +25,7 @@ from engine.core.identity import bot_stream
 from engine.core.narration import line, narrate
 
 if TYPE_CHECKING:
+    from engine.runtime.bot import Bot
     from engine.runtime.journal import Published
     from engine.runtime.supervisor import Engine
     from engine.runtime.world import World
@@ -47,19 +48,35 @@ def coloured(event: Event, text: str) -> str:
     return text
 
 
-def _announce_holes(world: "World") -> None:
-    """Say for which times the recording has nothing; they pass without a price."""
+def is_routine(event: Event) -> bool:
+    """Tell whether an event is told only when routine is asked for: a check that passed."""
+    return isinstance(event, ConnectivityChecked) and event.reachable
+
+
+def _holes(world: "World") -> str:
+    """Say for which times the recording has nothing, if there are such; they pass without a price."""
     holes = world.feed.market.holes
-    if holes:
-        from_ms, to_ms = max(holes, key=lambda hole: hole[1] - hole[0])
-        longest = f"the longest from {clock_text(from_ms)} to {clock_text(to_ms)}"
-        click.echo(attention(f"the recording has {len(holes)} hole(s), {longest}; time passes there without a price"))
+    if not holes:
+        return ""
+    from_ms, to_ms = max(holes, key=lambda hole: hole[1] - hole[0])
+    longest = f"the longest from {clock_text(from_ms)} to {clock_text(to_ms)}"
+    return f"the recording has {counted(len(holes), 'hole')}, {longest}; time passes there without a price"
+
+
+def _recovered(bot: "Bot") -> str:
+    """Say how a bot stood at the end of its log."""
+    state = bot.state
+    found = ((state.lots, "lot"), (state.orders, "open order"), (state.trails, "trail"))
+    what = ", ".join(counted(len(things), noun) for things, noun in found)
+    paused = dim(", ") + attention("paused") if state.paused else ""
+    return dim(line(state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")) + paused
 
 
 class Teller:
     """Prints events as lines or as JSON.
 
-    Routine lines (checks that passed, cache use, periodic saves) are left out unless `routine`.
+    Routine lines (see `is_routine`; and cache use, periodic saves) are left out unless `routine`. When standard
+    output fails, nothing more is printed, and the engine is asked to end in order.
     """
 
     def __init__(self, configs: Sequence[BotConfig], *, quiet: bool, routine: bool, json_lines: bool) -> None:
@@ -68,6 +85,7 @@ class Teller:
         self._quiet: Final = quiet
         self._json_lines: Final = json_lines
         self._routine: Final = routine
+        self._fault: OSError | None = None
         self._held: list[str] | None = []
         self._engine: Engine | None = None
 
@@ -86,7 +104,7 @@ class Teller:
                 as_json({"bot": config.bot_id, "sequence": published.sequence, "at": published.at_ms, "event": event})
             )
             return
-        if not self._routine and isinstance(event, ConnectivityChecked) and event.reachable:
+        if not self._routine and is_routine(event):
             return
         text = narrate(event, config)  # type: ignore[arg-type]
         if text is not None:
@@ -100,23 +118,32 @@ class Teller:
     def announce(self, directory: Path, engine: "Engine") -> None:
         """Say what runs, and what was recovered from the log."""
         held, self._held, self._engine = self._held or [], None, engine
+        self._stop_unheard()
         if self._json_lines or self._quiet:
+            for note in engine.notes:
+                click.echo(attention(note), err=True)
             return
         bots = [bot for world in engine.worlds for bot in world.bots]
-        click.echo(dim(f"krypto-engine runs {len(bots)} bot(s) in {directory}; stop with Ctrl-C"))
+        self._echo(dim(f"krypto-engine runs {counted(len(bots), 'bot')} in {directory}; stop with Ctrl-C"))
         if not self._routine:
-            click.echo(dim("passed checks, cache use and periodic saves are not shown (--routine shows them)"))
-        for note in engine.notes:
-            click.echo(attention(note))
-        for world in engine.worlds:
-            _announce_holes(world)
+            self._echo(dim("left out (see --routine): passed checks, cache use, periodic saves"))
+        for text in (*engine.notes, *map(_holes, engine.worlds)):
+            for part in wrapped(text) if text else []:
+                self._echo(attention(part))
         for bot in bots:
-            lots, orders, trails = len(bot.state.lots), len(bot.state.orders), len(bot.state.trails)
-            if bot.state.stats.purchase_count or orders:
-                what = f"{lots} lots, {orders} open orders, {trails} trails{', paused' if bot.state.paused else ''}"
-                click.echo(dim(line(bot.state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")))
+            if bot.sequence > 1:
+                self._echo(_recovered(bot))
         for told in held:
-            click.echo(told)
+            self._echo(told)
+
+    def close(self) -> None:
+        """End the telling.
+
+        Raises:
+            OSError: what befell standard output while it was told.
+        """
+        if self._fault is not None:
+            raise self._fault
 
     def _print(self, at_ms: int, text: str) -> None:
         """Print a line; before the announcement, keep it for behind it."""
@@ -127,9 +154,15 @@ class Teller:
             self._held.append(told)
 
     def _echo(self, text: str) -> None:
-        """Print; when nobody reads any more, as behind `| head`, ask the engine for an orderly end."""
+        """Print; when that fails, as behind `| head` or on a full disk, ask the engine for an orderly end."""
+        if self._fault is not None:
+            return
         try:
             click.echo(text)
-        except BrokenPipeError:
-            if self._engine is not None:
-                self._engine.stop("output closed", "engine")
+        except OSError as error:
+            self._fault = error
+            self._stop_unheard()
+
+    def _stop_unheard(self) -> None:
+        if self._fault is not None and self._engine is not None:
+            self._engine.stop("output closed", "engine")

@@ -29,6 +29,7 @@ def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
         config = each.config
         mode = "paper" if config.paper_trading else "live"
         click.echo(
-            f"{status('ok', good=True)}  {each.source}: bot {config.bot_id}, {config.strategy} on {config.symbol} "
-            f"at {config.exchange}, {mode} {dim(f'(state in {each.state_dir})')}"
+            f"{status('ok', good=True)}  {each.source}\n"
+            f"    bot {config.bot_id}: {config.strategy} on {config.symbol} at {config.exchange}, {mode}\n"
+            f"    {dim(f'state in {each.state_dir}')}"
         )

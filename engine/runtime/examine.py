@@ -6,7 +6,8 @@ Owns the answers as values; the command line renders them. Reads only, decides n
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from operator import is_
+from typing import Any, Final
 
 import msgspec
 
@@ -16,9 +17,28 @@ from engine.core.identity import bot_stream
 from engine.core.instants import parse_utc
 from engine.core.projection import LogFile, StateFile, project
 from engine.core.state import BotState
-from engine.runtime.replica import BOT_PREFIX, Replica, Source, load_checkpoint, restore_bot, restore_view, walk
+from engine.runtime.replica import (
+    BOT_PREFIX,
+    FEED_PREFIX,
+    Replica,
+    Source,
+    load_checkpoint,
+    restore_bot,
+    restore_view,
+    walk,
+)
 from engine.runtime.schema import STATE_SCHEMA, state_digest
 from engine.store.port import Recorded
+
+ABSENT: Final = object()
+KEYS_WITH_PRICES: Final = frozenset({"stats", "stats.last_price"})
+"""The keys that a feed's event can change; all others change only with the bot's own."""
+PARTS: Final = {
+    "stats": ("stats", "lots", "feed"),
+    "strategy_state": ("stats", "lots", "closed_lots", "trails", "last_trail", "dust"),
+    "connectivity": ("connectivity",),
+}
+"""What of a bot's state a section of its file is made of; a section not named here may change with every event."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -84,45 +104,68 @@ def state_at(source: Source, bot_id: str, until: Moment | None) -> StateFile:
     Raises:
         UsageError: the bot did not exist yet.
     """
+    return state_file(replica_at(source, bot_id, until))
+
+
+def replica_at(source: Source, bot_id: str, until: Moment | None) -> Replica:
+    """Give a bot and its feeds as they stood at a moment, or as they stand now.
+
+    Raises:
+        UsageError: the bot did not exist yet.
+    """
     replica = Replica()
     if until is None:
         replica.state, replica.head = restore_bot(source, bot_id)
         if replica.state.feed is not None:
             replica.views[replica.state.feed] = restore_view(source, replica.state.feed)
-        return _shown(replica)
+        return replica
     for _ in story(source, bot_id, until, replica):
         pass
     if replica.state is None:
         raise UsageError(f"{bot_id} did not exist yet at that moment")
-    return _shown(replica)
+    return replica
 
 
-def _shown(replica: Replica) -> StateFile:
+def last_price(replica: Replica) -> Decimal | None:
+    """Give the last price that the bot's feed saw, if any."""
+    return replica.view.price.last if replica.view is not None and replica.view.price is not None else None
+
+
+def state_file(replica: Replica) -> StateFile:
+    """Give the state file of a bot that exists."""
     assert replica.state is not None
     assert replica.head is not None
-    last_price = replica.view.price.last if replica.view is not None and replica.view.price is not None else None
     log = LogFile(replica.head.sequence, replica.head.checksum.hex())
-    return project(replica.state, last_price, log, replica.head.at_ms)
+    return project(replica.state, last_price(replica), log, replica.head.at_ms)
 
 
 def why(source: Source, bot_id: str, key: str) -> Setting:
     """Find the event that gave a key of the state file its present value, and the chain of its causes.
 
     Raises:
-        UsageError: there is no such key.
+        UsageError: there is no such key, or no such entry in a list.
     """
     value: Any = None
     setter: Recorded | None = None
     seen: dict[tuple[str, int], Recorded] = {}
     replica = Replica()
+    made_of = PARTS.get(key.partition(".")[0])
+    parts: list[Any] | None = None
+    with_prices = key in KEYS_WITH_PRICES
     for recorded in story(source, bot_id, None, replica):
         seen[recorded.stream, recorded.sequence] = recorded
-        if replica.state is None:
+        if replica.state is None or (recorded.stream.startswith(FEED_PREFIX) and not with_prices):
             continue
-        now = look_up(_shown(replica), key)
+        if made_of is not None and not with_prices:
+            before, parts = parts, [getattr(replica.state, part) for part in made_of]
+            if before is not None and all(map(is_, before, parts)):
+                continue
+        now = look_up(state_file(replica), key)
         if setter is None or now != value:
             value, setter = now, recorded
     assert setter is not None, "a bot in the log has a first event"
+    if value is ABSENT:
+        raise UsageError(f"there is no key {key!r}: the list has no such entry now (the first is 0)")
     return Setting(key, value, setter, tuple(_causes(setter, seen)))
 
 
@@ -143,6 +186,8 @@ def _causes(recorded: Recorded | None, seen: dict[tuple[str, int], Recorded]) ->
 def look_up(file: StateFile, key: str) -> Any:
     """Follow a dotted key such as `stats.total_profit` or `strategy_state.purchases.0.status` into a state file.
 
+    An entry that a list does not have is `ABSENT`: it may have come later, or be gone.
+
     Raises:
         UsageError: there is no such key; names those that are there.
     """
@@ -151,7 +196,9 @@ def look_up(file: StateFile, key: str) -> Any:
     for part in key.split("."):
         digits = part.removeprefix("-")
         if isinstance(node, list | tuple) and digits.isascii() and digits.isdigit():
-            node = node[int(part)] if -len(node) <= int(part) < len(node) else None
+            if not -len(node) <= int(part) < len(node):
+                return ABSENT
+            node = node[int(part)]
         elif isinstance(node, dict) and part in node:
             node = node[part]
         elif node is None:

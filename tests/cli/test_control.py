@@ -100,7 +100,10 @@ def test_pause_holds_over_a_restart_until_resume(copied: Path) -> None:
 
     command("pause")
     before = [each for each in events(copied) if each["type"].startswith(("order_", "trailing_", "purchase", "sale"))]
-    assert krypto("run", "-c", path, "--speed", "max", "--for", "2h").code == 0
+    ran = krypto("run", "-c", path, "--speed", "max", "--for", "2h")
+    assert ran.code == 0
+    assert any("Recovered from the log" in line and line.endswith(", paused") for line in ran.lines)
+    assert any(line.startswith("  bot (paused)  ") for line in ran.lines)
     found = events(copied)
     assert [each for each in found if each["type"].startswith(("order_", "trailing_", "purchase", "sale"))] == before
     command("resume")

@@ -1,13 +1,20 @@
 """`inspect-state`: what a bot holds now and then, which event set a value, and why nothing was bought."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.options import open_log
+from engine.core.identity import parse_client_order_id
+from engine.runtime.examine import look_up, state_file, story, why
+from engine.runtime.replica import Replica
 from tests.cli.tampering import alter
-from tests.cli.terminal import Running, bot_file, bytes_below, krypto
+from tests.cli.terminal import EAGER, Running, bot_file, bytes_below, krypto
+
+TINY = {"price": 0.035, "price_tick": 0.000001, "min_notional": 0.0001, "seed": 7, "outages": False}
 
 
 def inspected(folder: Path, *arguments: object) -> Any:
@@ -33,9 +40,26 @@ def test_inspect_state_shows_lots_and_trails_to_a_reader(lived: Path) -> None:
     assert result.code == 0
     assert f"{state['stats']['total_trades']} opened, {state['stats']['winning_trades']} won" in result.out
     for lot in state["strategy_state"]["pending_sell_orders"]:
-        assert lot["buy_order_id"] in result.out
-        assert str(lot["target_sell_price"]) in result.out
+        parsed = parse_client_order_id(lot["buy_order_id"])
+        assert parsed is not None
+        assert f"lot {parsed[1]} " in result.out
+        assert f"${lot['target_sell_price']:,.2f}" in result.out
     assert "active" in result.out
+    assert "open lots     cost $" in result.out
+    assert " at last price (" in result.out
+    assert re.search(r"realised +[+-]\$", result.out)
+
+
+def test_inspect_state_of_a_market_in_bitcoin_shows_every_digit(tmp_path: Path) -> None:
+    path = bot_file(
+        tmp_path, symbol="ETH/BTC", strategy_params=EAGER | {"amount_usd": 0.01}, market=TINY, profit_target=3
+    )
+    ran = krypto("run", "-c", path, "--speed", "max", "--for", "1h")
+    assert ran.code == 0, ran.err
+    shown = krypto("inspect-state", "--state-dir", tmp_path / "state").out
+    assert re.search(r"open lots +cost 0\.\d{4,8} BTC, worth 0\.\d{4,8} BTC at last price", shown)
+    assert re.search(r"realised +0 BTC", shown)
+    assert all(len(line) <= 80 for line in ran.lines + shown.splitlines() if "[Bot-" not in line and "/" not in line)
 
 
 def test_inspect_state_without_a_name_shows_every_bot(tmp_path: Path) -> None:
@@ -71,7 +95,13 @@ def test_inspect_state_at_the_end_equals_that_of_now(lived: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--at", "soon"), ("--at", "5", "--why", "stats"), ("--at", "1999-01-01T00:00:00Z")]
+    "arguments",
+    [
+        ("--at", "soon"),
+        ("--at", "5", "--why", "stats"),
+        ("--at", "1999-01-01T00:00:00Z"),
+        ("--why", "stats", "--why-no-trade"),
+    ],
 )
 def test_inspect_state_at_no_moment_of_the_bot_is_a_usage_error(lived: Path, arguments: tuple[str, ...]) -> None:
     result = krypto("inspect-state", "bot", "--state-dir", lived / "state", *arguments)
@@ -120,7 +150,9 @@ def test_inspect_state_why_a_value_was_another_one_just_before(lived: Path, key:
     assert inspected(lived, "--at", sequence - 1)[section][name] != found["value"]
 
 
-@pytest.mark.parametrize("key", ["stats.total_profits", "nothing", "stats.total_profit.more", ""])
+@pytest.mark.parametrize(
+    "key", ["stats.total_profits", "nothing", "stats.total_profit.more", "", "strategy_state.purchases.99"]
+)
 def test_inspect_state_why_a_key_that_is_none_names_those_there_are(lived: Path, key: str) -> None:
     result = krypto("inspect-state", "bot", "--state-dir", lived / "state", "--why", key)
     assert result.code == 2
@@ -207,3 +239,16 @@ def test_looking_verb_on_a_log_without_a_bot_says_so(copied: Path, verb: str) ->
     assert "this log holds no bot yet" in named.err
     assert krypto("inspect-state", *state, "--json").json == []
     assert krypto("verify", *state).code == 0
+
+
+@pytest.mark.parametrize(
+    "key", ["stats.current_position", "strategy_state.trailing_states", "connectivity.last_success", "log.sequence"]
+)
+def test_inspect_state_why_names_the_last_event_after_which_the_value_differed(lived: Path, key: str) -> None:
+    with open_log(lived / "state") as reader:
+        replica, value, setter = Replica(), None, None
+        for recorded in story(reader, "bot", None, replica):
+            now = None if replica.state is None else look_up(state_file(replica), key)
+            if now != value:
+                value, setter = now, recorded
+        assert why(reader, "bot", key).event == setter

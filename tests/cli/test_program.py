@@ -88,6 +88,12 @@ def test_help_of_the_program_lists_every_verb() -> None:
         assert f"  {verb} " in result.out
 
 
+def test_program_without_a_verb_prints_the_help() -> None:
+    result = krypto()
+    assert (result.code, result.err) == (0, "")
+    assert result.out == krypto("--help").out
+
+
 def test_version_is_printed() -> None:
     assert re.fullmatch(r"krypto-engine \d+\.\d+\.\d+\S*\n", krypto_process("--version").out)
 
@@ -162,16 +168,19 @@ def test_program_with_a_fault_shows_a_traceback_only_when_verbose(tmp_path: Path
 
 
 def test_program_whose_reader_goes_away_ends_quietly(lived: Path) -> None:
-    command = f"{PROGRAM} replay bot --events --state-dir {lived / 'state'} | head -n 1"
+    command = f"set -o pipefail; {PROGRAM} replay bot --events --state-dir {lived / 'state'} | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 141
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
 
 
 def test_run_whose_reader_goes_away_ends_and_leaves_a_sound_log(tmp_path: Path) -> None:
     path = bot_file(tmp_path, **LIVELY)
-    command = f"{PROGRAM} run -c {path} --speed max --for 12h | head -n 3"
-    subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
+    command = f"set -o pipefail; {PROGRAM} run -c {path} --speed max --for 12h | head -n 3"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 141
+    assert done.stderr == ""
     assert krypto("verify", "--state-dir", tmp_path / "state").code == 0
     assert krypto("replay", "bot", "--redecide", "--state-dir", tmp_path / "state").code == 0
 

@@ -37,7 +37,7 @@ def test_replay_of_several_sessions_tells_line_by_line_what_run_told(tmp_path: P
         result = krypto("run", "-c", path, "--speed", "max", "--for", span, "--routine")
         assert result.code == 0, result.err
         lines += result.lines
-    story = replayed(tmp_path)
+    story = replayed(tmp_path, "--routine")
     assert story == told(lines)
     for text in (
         "Configuration changed",
@@ -50,11 +50,22 @@ def test_replay_of_several_sessions_tells_line_by_line_what_run_told(tmp_path: P
     assert len(lines) > len(story) + 100
 
 
+@pytest.mark.spec("run and replay leave out the same routine", section="Files and interfaces")
+def test_replay_without_routine_tells_what_run_told_without_it(tmp_path: Path) -> None:
+    path = bot_file(tmp_path, **LIVELY)
+    lines = krypto("run", "-c", path, "--speed", "max", "--for", "1h", "--no-routine").lines
+    story = replayed(tmp_path)
+    assert story == told(lines)
+    left_out = set(replayed(tmp_path, "--routine")) - set(story)
+    assert left_out
+    assert all("Connectivity check passed" in line for line in left_out)
+
+
 @pytest.mark.parametrize("flag", ["--no-routine", "--quiet"])
 def test_run_that_shows_less_tells_nothing_that_replay_does_not(tmp_path: Path, flag: str) -> None:
     path = bot_file(tmp_path, **LIVELY)
     lines = krypto("run", "-c", path, "--speed", "max", "--for", "1h", flag).lines
-    story = replayed(tmp_path)
+    story = replayed(tmp_path, "--routine")
     assert set(told(lines)) < set(story)
     assert bool(told(lines)) == (flag != "--quiet")
 

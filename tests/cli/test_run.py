@@ -157,8 +157,17 @@ def test_run_again_tells_what_it_recovered(copied: Path) -> None:
     result = krypto("run", "-c", copied / "bot.yml", "--speed", "max", "--for", "1m")
     lots, trails = (len(state["strategy_state"][key]) for key in ("pending_sell_orders", "trailing_states"))
     recovered = next(line for line in result.lines if "Recovered from the log at event" in line)
-    assert f"{lots} lots" in recovered
-    assert f"{trails} trails" in recovered
+    assert f" {lots} lot" in recovered
+    assert f" {trails} trail" in recovered
+    assert "paused" not in recovered
+
+
+def test_run_again_of_a_bot_without_a_purchase_tells_that_it_was_recovered(tmp_path: Path) -> None:
+    path = bot_file(tmp_path)
+    lines = [krypto("run", "-c", path, "--speed", "max", "--for", "1s").lines for _ in range(2)]
+    recovered = [[line for line in each if "Recovered from the log at event" in line] for each in lines]
+    assert [len(each) for each in recovered] == [0, 1]
+    assert recovered[1][0].endswith(": 0 lots, 0 open orders, 0 trails")
 
 
 @pytest.mark.spec("a second process on the directory exits at once, naming the first", section="Identity")
