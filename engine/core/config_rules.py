@@ -15,8 +15,6 @@ from engine.core.market import TIMEFRAMES_MS
 from engine.core.state import BotState
 from engine.core.units import HUNDRED
 
-DAY_S: Final = 86_400
-
 
 class Range(msgspec.Struct, frozen=True):
     """The numbers a key allows, both ends included."""

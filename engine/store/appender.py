@@ -5,6 +5,7 @@ Never knows the medium.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 from engine.store.chains import Chains
@@ -15,7 +16,7 @@ Linger = Callable[[float], Awaitable[None]]
 """Waits for seconds of real time."""
 
 
-class Appender:
+class Appender(ABC):
     """What `Store` promises about appending. A subclass says how a commit is made durable. Needs a running loop."""
 
     def __init__(self, chains: Chains, linger: Linger) -> None:
@@ -57,6 +58,6 @@ class Appender:
         assert checkpoint.sequence <= self.head(checkpoint.stream).sequence, checkpoint
         self._queue.put_checkpoint(checkpoint)
 
+    @abstractmethod
     async def _write(self, commit: Commit) -> None:
         """Make a commit durable, or raise StorageError."""
-        raise NotImplementedError
