@@ -85,16 +85,17 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with:  krypto-engine run -c docs/examples/first-bot.yml --speed 720 --for 12h",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when something unexpected fails.")
+@click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, help="Show a traceback when something unexpected fails."
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_context
-def cli(ctx: click.Context, verbose: bool) -> None:
+def cli(ctx: click.Context) -> None:
     """Trade by an event log: every decision is recorded, replayable, and survives any crash.
 
     The log is the bot. `run` trades, `inspect-state` shows what the bot holds and why, `replay` tells its story and
     proves that deciding again gives the same.
     """
-    ctx.obj = verbose
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

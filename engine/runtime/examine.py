@@ -15,16 +15,18 @@ from engine.core.errors import UsageError
 from engine.core.events import EntrySkipped, IndicatorsSkipped, OrderRequested, SessionStopped
 from engine.core.identity import bot_stream
 from engine.core.instants import parse_utc
-from engine.core.projection import LogFile, StateFile, project
+from engine.core.projection import StateFile
 from engine.core.state import BotState
 from engine.runtime.replica import (
     BOT_PREFIX,
     FEED_PREFIX,
     Replica,
     Source,
+    last_price_of,
     load_checkpoint,
     restore_bot,
     restore_view,
+    state_file_of,
     walk,
 )
 from engine.runtime.schema import STATE_SCHEMA, state_digest
@@ -128,15 +130,14 @@ def replica_at(source: Source, bot_id: str, until: Moment | None) -> Replica:
 
 def last_price(replica: Replica) -> Decimal | None:
     """Give the last price that the bot's feed saw, if any."""
-    return replica.view.price.last if replica.view is not None and replica.view.price is not None else None
+    return last_price_of(replica.view)
 
 
 def state_file(replica: Replica) -> StateFile:
     """Give the state file of a bot that exists."""
     assert replica.state is not None
     assert replica.head is not None
-    log = LogFile(replica.head.sequence, replica.head.checksum.hex())
-    return project(replica.state, last_price(replica), log, replica.head.at_ms)
+    return state_file_of(replica.state, replica.view, replica.head)
 
 
 def why(source: Source, bot_id: str, key: str) -> Setting:

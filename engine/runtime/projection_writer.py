@@ -15,10 +15,11 @@ import msgspec
 
 from engine.core.events import OutageDeclared, PurchaseRecorded, SaleRecorded
 from engine.core.feed_view import FeedView
-from engine.core.projection import LogFile, encode_state_file, has_state_file, project, state_file_name
+from engine.core.projection import encode_state_file, has_state_file, state_file_name
 from engine.core.state import BotState
 from engine.runtime.bot import Bot
 from engine.runtime.journal import Published
+from engine.runtime.replica import state_file_of
 from engine.store.port import Head
 
 Say = Callable[[str, str, bool], None]
@@ -33,9 +34,7 @@ SAVED_AFTER: Final = {
 
 def state_file_bytes(state: BotState, view: FeedView | None, head: Head) -> bytes:
     """Give the content of the state file at a head of the bot's stream."""
-    last_price = None if view is None or view.price is None else view.price.last
-    log = LogFile(head.sequence, head.checksum.hex())
-    return encode_state_file(project(state, last_price, log, head.at_ms))
+    return encode_state_file(state_file_of(state, view, head))
 
 
 class ProjectionWriter:

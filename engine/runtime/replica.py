@@ -5,6 +5,7 @@ checkpoint. Reads any source of records: the running store or the read-only read
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 from engine.core.errors import LogDamagedError, UsageError
 from engine.core.feed_view import FeedView, apply_feed
 from engine.core.identity import bot_stream
+from engine.core.projection import LogFile, StateFile, project
 from engine.core.reducers import apply
 from engine.core.state import BotState
 from engine.runtime.schema import STATE_SCHEMA, VIEW_SCHEMA
@@ -68,6 +70,16 @@ class Replica:
     def view(self) -> FeedView | None:
         """Give the view of the feed that the bot listened to last."""
         return None if self.state is None else self.views.get(self.state.feed or "")
+
+
+def last_price_of(view: FeedView | None) -> Decimal | None:
+    """Give the last price that a feed saw, if any."""
+    return None if view is None or view.price is None else view.price.last
+
+
+def state_file_of(state: BotState, view: FeedView | None, head: Head) -> StateFile:
+    """Show a state at a head of its stream as its state file does."""
+    return project(state, last_price_of(view), LogFile(head.sequence, head.checksum.hex()), head.at_ms)
 
 
 def bot_ids(source: Source) -> tuple[str, ...]:
