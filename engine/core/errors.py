@@ -5,7 +5,11 @@ EngineError                      exit code of the command line
 ├── NotRunningError              3   a control verb found no engine in the state directory
 ├── DirectoryInUseError          3   another engine owns the state directory
 ├── ConfigError                  4   the configuration or the input data is wrong
-│   └── MarketDataError          4   a market file is unreadable or contradicts itself
+│   ├── MarketDataError          4   a market file is unreadable or contradicts itself
+│   └── CredentialsError         4   keys are missing, refused, or may do what they should not
+├── UnreachableError             5   the exchange did not answer, or not sensibly: what was asked is unknown
+│   └── RateLimitedError         5   the exchange asked for silence until a time
+├── OperatorNeededError          7   something only an operator can decide
 ├── StorageError                 1   the log could not be written: the outcome is unknown, stop and fold again
 │   ├── DiskFullError            1
 │   └── ConflictError            1   somebody else appended to the stream
@@ -47,6 +51,31 @@ class ConfigError(EngineError):
 
 class MarketDataError(ConfigError):
     """A market file is unreadable, unordered, contradictory or not numeric; names the row."""
+
+
+class CredentialsError(ConfigError):
+    """Keys are missing or refused, or may do more or less than they should; never shows them."""
+
+
+class UnreachableError(EngineError):
+    """The exchange did not answer, or not in a way that makes sense. A read may be repeated; a write is unknown."""
+
+    exit_code = 5
+
+
+class RateLimitedError(UnreachableError):
+    """The exchange asked for silence; `until_ms` is engine time."""
+
+    def __init__(self, text: str, until_ms: int) -> None:
+        """Take the sentence and the end of the silence."""
+        super().__init__(text)
+        self.until_ms = until_ms
+
+
+class OperatorNeededError(EngineError):
+    """The log and the exchange disagree in a way that only an operator can settle."""
+
+    exit_code = 7
 
 
 class StorageError(EngineError):

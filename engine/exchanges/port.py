@@ -11,6 +11,7 @@ import msgspec
 
 from engine.core.events.bot import Balance
 from engine.core.events.orders import Liquidity
+from engine.core.market import Candle, MarketRules, Tick
 from engine.core.state import BotState, Order
 
 
@@ -27,10 +28,14 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The exchange has the order; `fills` is what traded at once."""
+    """The exchange has the order; `fills` is what traded at once and is known trade by trade.
+
+    `is_whole` says that nothing else has traded so far; without it the order is to be looked up.
+    """
 
     exchange_order_id: str
     fills: tuple[Fill, ...] = ()
+    is_whole: bool = True
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -100,4 +105,134 @@ class Gateway(Protocol):
 
     def trades(self, state: BotState) -> tuple[OrderReport, ...]:
         """Report what happened to resting orders since they were last reported."""
+        ...
+
+
+# --- real exchanges: one connection per exchange and key in a process, shared by all its bots --------------------------
+
+
+class AccountIdentity(msgspec.Struct, frozen=True):
+    """Who a key belongs to and what it may do, as far as the exchange tells (None: it does not).
+
+    `fingerprint` is a digest: of the account's own id (`basis` "account"), or of the key where there is none ("key").
+    """
+
+    fingerprint: str
+    basis: Literal["account", "key"]
+    may_trade: bool | None = None
+    may_withdraw: bool | None = None
+
+
+class OpenOrder(msgspec.Struct, frozen=True):
+    """One order on the exchange's book; `client_order_id` is ours as we wrote it, or somebody else's, or absent."""
+
+    exchange_order_id: str
+    client_order_id: str | None
+    side: Literal["buy", "sell"]
+    quantity: Decimal
+    filled: Decimal
+
+
+class OwnTrade(msgspec.Struct, frozen=True):
+    """One trade of the account, whoever ordered it."""
+
+    exchange_order_id: str
+    fill: Fill
+    at_ms: int
+
+
+class AccountHint(msgspec.Struct, frozen=True):
+    """The account's stream says that something happened to these orders: a reason to look, never a truth."""
+
+    exchange_order_ids: frozenset[str] = frozenset()
+    client_order_ids: frozenset[str] = frozenset()
+
+
+class LiveMarketData(Protocol):
+    """What a real exchange says of its markets, without keys. Times are the exchange's, in epoch milliseconds.
+
+    Every call raises UnreachableError if no sensible answer came, RateLimitedError (without asking) while the exchange
+    wants silence.
+    """
+
+    async def rules(self, symbol: str, *, refresh: bool = False) -> MarketRules:
+        """Give what the exchange accepts for a symbol, from the loaded markets.
+
+        Raises:
+            ConfigError: the exchange has no such spot market, or does not trade it now; names near ones.
+        """
+        ...
+
+    async def time_ms(self) -> int:
+        """Ask the exchange for its time; the answer also corrects the clock that requests are signed with."""
+        ...
+
+    async def ticker(self, symbol: str) -> Tick:
+        """Ask for the price."""
+        ...
+
+    async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> list[Candle]:
+        """Ask for the candles that open at `since_ms` or later and are closed at `until_ms`, in as many pages."""
+        ...
+
+    async def next_ticker(self, symbol: str) -> Tick:
+        """Wait for the next price of the stream; subscribes, also again after the stream broke."""
+        ...
+
+    async def drop_stream(self, symbol: str) -> None:
+        """Hang up the price stream of a symbol, so that the next wait subscribes anew."""
+        ...
+
+
+class Account(Protocol):
+    """One account at one real exchange. Reads raise as those of `LiveMarketData`, and CredentialsError.
+
+    `valid_ms` is how long a signed order can still be matched; `grace_ms` how much longer an order may stay invisible:
+    only a look-up begun after both is evidence that there is none.
+    """
+
+    @property
+    def valid_ms(self) -> int:
+        """Give the validity window of a signed order, in milliseconds."""
+        ...
+
+    @property
+    def grace_ms(self) -> int:
+        """Give how much longer than its window an accepted order may stay invisible, in milliseconds."""
+        ...
+
+    async def identify(self) -> AccountIdentity:
+        """Say whose key it is and what it may do."""
+        ...
+
+    async def create(self, symbol: str, order: Order) -> Outcome:
+        """Place the order once, signed with its `sent_ms`; never raises an operating fault, never retries."""
+        ...
+
+    async def query(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
+        """Look the order up by its client order id, with its trades; None if the exchange does not know it."""
+        ...
+
+    async def cancel(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
+        """Ask for cancellation and look how the order stands then."""
+        ...
+
+    async def balances(self) -> dict[str, Balance]:
+        """Say what the account holds, by asset; assets it has none of are absent."""
+        ...
+
+    async def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
+        """List all open orders of the account in a market."""
+        ...
+
+    async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
+        """List the account's trades in a market since a time, oldest first."""
+        ...
+
+    async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
+        """Give the client order id that an order of the account was placed with, None if it has none or is gone."""
+        ...
+
+    async def next_hint(self, symbol: str) -> AccountHint:
+        """Wait for the account's stream to say that something happened; subscribes, also again after it broke."""
         ...
