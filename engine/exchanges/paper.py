@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from engine.core.events import PriceObserved
-from engine.core.events.bot import Balance
+from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView

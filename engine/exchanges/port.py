@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from engine.core.events.bot import Balance
+from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.state import BotState, Order

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from engine.core.decider import wants_indicators
+from engine.core.decider.entries import awaits_candles, cache_ttl_ms
 from engine.core.events import CandlesClosed, FeedEvent, IndicatorsObserved, MarketRulesObserved, PriceObserved
 from engine.core.feed_view import FeedView, apply_feed
 from engine.core.market import TIMEFRAMES_MS, Candle, Tick
@@ -66,7 +67,8 @@ class Feed:
         price = PriceObserved(last=tick.last, bid=tick.bid, ask=tick.ask, gap_ms=gap_ms)
         readers: dict[str, list[Bot]] = {}
         for bot in bots:
-            if wants_indicators(bot.strategy, bot.state, price, tick.at_ms, self.view.rules):
+            awaits = awaits_candles(bot.state, self.view.fetched_ms.get(bot.state.config.timeframe))
+            if awaits or wants_indicators(bot.strategy, bot.state, price, tick.at_ms, self.view.rules):
                 readers.setdefault(bot.state.config.timeframe, []).append(bot)
         events: list[FeedEvent] = []
         for timeframe, readers_of_it in readers.items():
@@ -83,13 +85,13 @@ class Feed:
         """Fetch candles if a reader finds the cache too old, and compute what a new candle changes."""
         fetched_ms = self.view.fetched_ms.get(timeframe)
         if fetched_ms is not None:
-            impatient = [bot for bot in readers if at_ms - fetched_ms >= cache_ttl_ms(bot)]
+            impatient = [bot for bot in readers if at_ms - fetched_ms >= cache_ttl_ms(bot.state)]
             if not impatient:
                 for bot in readers:
                     self._on_cache(bot, f"Using cached OHLCV data (age: {(at_ms - fetched_ms) // 1000}s)")
                 return self._completed(timeframe, readers, fetched_ms)
         window = self._window(timeframe, fetched_ms)
-        ask_anyway = any(cache_ttl_ms(bot) == 0 for bot in readers)
+        ask_anyway = any(cache_ttl_ms(bot.state) == 0 for bot in readers)
         refreshed = window.refresh(at_ms, ask_anyway=ask_anyway)
         for bot in readers:
             self._on_cache(bot, "OHLCV data cached")
@@ -142,9 +144,3 @@ class Feed:
 def _specs(readers: list[Bot]) -> set[str]:
     """Name the indicators that these bots read."""
     return {spec for bot in readers for spec in bot.strategy.indicators()}
-
-
-def cache_ttl_ms(bot: Bot) -> int:
-    """Give how old candles may be for this bot, in milliseconds; `smart_indicator_checks: false` allows none."""
-    config = bot.state.config
-    return config.indicator_cache_ttl * 1000 if config.smart_indicator_checks else 0
