@@ -29,6 +29,7 @@ from engine.runtime.journal import Journal, Listener
 from engine.runtime.markets import build_market, feed_of, paper_settings
 from engine.runtime.projection_writer import ProjectionWriter
 from engine.runtime.replica import bot_ids, restore_bot, restore_view
+from engine.runtime.waiting_world import WaitingWorld
 from engine.runtime.world import World
 from engine.store.port import Batch, Entry, Head, Store
 from engine.strategies.catalogue import strategy_for
@@ -156,7 +157,7 @@ async def _world(
     intervals_ms = {bot_stream(config.bot_id): config.save_interval * 1000 for config in members if config.auto_save}
     writer = ProjectionWriter(around.directory, say, intervals_ms, clock.now_ms)
     journal.listeners.insert(0, writer.listen)  # what is owed to the disk comes before what is told
-    world = World(feed, clock, journal, writer, calls)
+    world = WaitingWorld(feed, clock, journal, writer, calls)
     for config in members:
         bot = await _take_up(config, known.get(config.bot_id), clock.now_ms, journal, around)
         if bot.state.config != config:

@@ -15,6 +15,10 @@ class RealTime(Protocol):
         """Give seconds on a clock that never goes back."""
         ...
 
+    def wall_ms(self) -> int:
+        """Give the time of day as the machine has it, in epoch milliseconds; it may jump."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
@@ -31,6 +35,10 @@ class SystemTime:
         """Give seconds on a clock that never goes back."""
         return time.monotonic()
 
+    def wall_ms(self) -> int:
+        """Give the time of day as the machine has it, in epoch milliseconds; it may jump."""
+        return time.time_ns() // 1_000_000
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
@@ -42,6 +50,36 @@ class SystemTime:
         except TimeoutError:
             return False
         return True
+
+
+class EngineClock:
+    """The clock of bots on a real market: wall time at the start, and what has gone by since on a clock that never jumps.
+
+    Never below `not_before_ms`, the last recorded time. Source: design, "Time".
+    """
+
+    JUMP_MS: Final = 1_000
+
+    def __init__(self, real_time: RealTime, not_before_ms: int) -> None:
+        """Start now."""
+        self._real_time: Final = real_time
+        self._start_s: Final = real_time.monotonic_s()
+        self._start_ms: Final = max(real_time.wall_ms(), not_before_ms)
+        self._ahead_ms = self._start_ms - real_time.wall_ms()
+
+    @property
+    def now_ms(self) -> int:
+        """Give engine time in epoch milliseconds."""
+        return self._start_ms + int((self._real_time.monotonic_s() - self._start_s) * 1000)
+
+    def jump_ms(self) -> int:
+        """Give how far the wall clock jumped since the last call, if by more than a second; else 0."""
+        ahead_ms = self.now_ms - self._real_time.wall_ms()
+        jumped_ms = self._ahead_ms - ahead_ms
+        if abs(jumped_ms) <= self.JUMP_MS:
+            return 0
+        self._ahead_ms = ahead_ms
+        return jumped_ms
 
 
 class MarketClock:
