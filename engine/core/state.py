@@ -158,6 +158,7 @@ class Connectivity(msgspec.Struct, frozen=True):
     first_failure_ms: int | None = None
     outage: bool = False
     backoff_until_ms: int | None = None
+    clock_skew_ms: int = 0
 
 
 class Blind(msgspec.Struct, frozen=True):

@@ -11,8 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from engine.core.events import PriceObserved
-from engine.core.events import Balance
+from engine.core.events import Balance, PriceObserved
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
@@ -38,6 +37,7 @@ class PaperGateway:
 
     repeats_create: Final = True
     valid_ms: Final = 5_000
+    grace_ms: Final = 0
 
     def __init__(self, settings: PaperSettings, view: Callable[[], FeedView]) -> None:
         """Take the settings and the way to look at the market."""

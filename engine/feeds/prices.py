@@ -29,13 +29,18 @@ class PriceSlot:
 
     def put(self, tick: Tick, now_ms: int, exchange_now_ms: int) -> bool:
         """Take a price in; False if it is too old, or older than the one before."""
-        newest = self._since[-1] if self._since else self._taken
+        newest = self.newest
         if exchange_now_ms - tick.at_ms > OLDEST_MS or (newest is not None and tick.at_ms < newest.at_ms):
             self.too_old += 1
             return False
         self.came_ms = now_ms
         self._since = _essence([*self._since, tick])
         return True
+
+    @property
+    def newest(self) -> Tick | None:
+        """Give the last price that came."""
+        return self._since[-1] if self._since else self._taken
 
     def due_ms(self) -> int | None:
         """Say when the next look is worth it; None while there is nothing to see."""

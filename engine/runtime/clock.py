@@ -27,6 +27,10 @@ class RealTime(Protocol):
         """Wait for the event, at most `timeout_s`; tell whether it came."""
         ...
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Give a context in which waiting longer raises TimeoutError."""
+        ...
+
 
 class SystemTime:
     """Real time from the operating system and the event loop."""
@@ -51,9 +55,13 @@ class SystemTime:
             return False
         return True
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Give a context in which waiting longer raises TimeoutError."""
+        return asyncio.timeout(seconds)
+
 
 class EngineClock:
-    """The clock of bots on a real market: wall time at the start, and what has gone by since on a clock that never jumps.
+    """The clock of bots on a real market: wall time at the start, and what went by since on a clock that never jumps.
 
     Never below `not_before_ms`, the last recorded time. Source: design, "Time".
     """

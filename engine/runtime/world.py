@@ -179,4 +179,3 @@ class World(ABC):
         self._ended = True
         for command in self._commands:
             command.done.set_exception(UsageError("the engine ended before the command was carried out"))
-

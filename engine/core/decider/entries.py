@@ -28,6 +28,9 @@ from engine.core.state import ENTRY, BotState
 from engine.core.strategy import Buy, Hold, Strategy
 from engine.core.units import HUNDRED, MAX_AMOUNT, ceil_to, change_percent, floor_to
 
+MOST_SKEW_MS = 1_000
+"""With a clock further from the exchange's nobody knows how old a price is: nothing is bought."""
+
 RESERVE_STEP = Decimal("1e-8")
 
 
@@ -48,6 +51,7 @@ def may_enter(state: BotState, at_ms: int) -> bool:
         not is_blind(state)
         and not state.stopping
         and not state.halted
+        and abs(state.connectivity.clock_skew_ms) <= MOST_SKEW_MS
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
         and ENTRY not in state.trails
         and state.open_buy is None
@@ -150,22 +154,39 @@ def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy |
 
 def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
     """Give what keeps the bot from considering an entry at all."""
-    if state.paused:
-        return Hold("paused", "the bot is paused")
-    if state.halted:
-        return Hold("halted", f"an operator must decide about {state.halted}")
-    if at_ms < state.rate_limited_until_ms:
-        return Hold("rate_limited", f"the exchange asked for silence until {iso_utc(state.rate_limited_until_ms)}")
-    if state.connectivity.failure_count:
-        failures = str(state.connectivity.failure_count)
-        return Hold("connectivity", f"{failures} connectivity checks failed in a row", {"failures": failures})
-    if state.open_buy is not None:
-        return Hold("open_buy", "a buy order is open", {"order": state.open_buy.client_order_id})
-    if ENTRY in state.trails:
-        return Hold("buy_trail", "a buy trail is following the price", {"status": state.trails[ENTRY].status})
-    if at_ms < state.entry_hold_ms:
-        return Hold("rejected", "the exchange refused the last buy, and it is not time to try again")
-    return None
+    link, silence_ms = state.connectivity, state.rate_limited_until_ms
+    order = state.open_buy
+    reasons = (
+        (state.paused, "paused", "the bot is paused", {}),
+        (state.halted, "halted", f"an operator must decide about {state.halted}", {}),
+        (
+            link.failure_count,
+            "connectivity",
+            f"{link.failure_count} connectivity checks failed in a row",
+            {"failures": str(link.failure_count)},
+        ),
+        (
+            abs(link.clock_skew_ms) > MOST_SKEW_MS,
+            "clock",
+            "the clock of this machine is more than a second off the exchange's",
+            {"skew_ms": str(link.clock_skew_ms)},
+        ),
+        (at_ms < silence_ms, "rate_limited", f"the exchange asked for silence until {iso_utc(silence_ms)}", {}),
+        (order, "open_buy", "a buy order is open", {"order": order.client_order_id if order else ""}),
+        (
+            ENTRY in state.trails,
+            "buy_trail",
+            "a buy trail is following the price",
+            {"status": state.trails[ENTRY].status if ENTRY in state.trails else ""},
+        ),
+        (
+            at_ms < state.entry_hold_ms,
+            "rejected",
+            "the exchange refused the last buy, and it is not time to try again",
+            {},
+        ),
+    )
+    return next((Hold(rule, text, numbers) for holds, rule, text, numbers in reasons if holds), None)
 
 
 def _screened(
