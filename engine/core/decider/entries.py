@@ -156,7 +156,7 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
     """Give what keeps the bot from considering an entry at all."""
     link, silence_ms = state.connectivity, state.rate_limited_until_ms
     order = state.open_buy
-    reasons = (
+    reasons: tuple[tuple[object, str, str, dict[str, str]], ...] = (
         (state.paused, "paused", "the bot is paused", {}),
         (state.halted, "halted", f"an operator must decide about {state.halted}", {}),
         (
