@@ -4,7 +4,7 @@ Owns the lists. A code stands here only if the exchange says by it that nothing 
 no money, limits. What leaves it open (timeouts, internal errors, "busy") and what means that our order exists already
 (duplicate ids) never does, because the order behind it may be live. `code@status` counts with that HTTP status only;
 with a status of 500 or more nothing else counts. Never decides what happens then.
-Source: design, "Order protocol"; the errors pages of the exchanges, and the tables of ccxt 4.5.90 where those say no more.
+Source: design, "Order protocol"; the error pages of the exchanges; the tables of ccxt 4.5.90 where those say no more.
 """
 
 from collections.abc import Iterator

@@ -45,7 +45,7 @@ _SHOWN_LENGTH: Final = 40
 
 
 def canonical_name(name: str) -> str:
-    """Give the id that ccxt uses for an exchange, whatever a user calls it; other names as they are, in small letters."""
+    """Give the id that ccxt uses for an exchange, whatever a user calls it; other names in small letters."""
     plain = name.strip().lower()
     return ALIASES.get(plain, plain)
 
