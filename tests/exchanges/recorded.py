@@ -22,8 +22,9 @@ Looked = tuple[str, str, Fields]
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange: `limit` and `market` without the side, `looks` and `cancel` as method, address and fields.
 
-    `headers` are those that carry time; `created` and `known` are answers; `looks` ask first by the exchange's id where
-    the row does.
+    `headers` are those that carry time; `created`, `canceled` and `known` are answers; `looks` ask first by the
+    exchange's id where the row does, and `known` is the answer to each. Orders carry their time, because ccxt drops
+    others from lists.
     """
 
     address: str
@@ -34,7 +35,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     cancel: Looked
     headers: Fields = {}
     created: Any
-    known: Any
+    known: tuple[Any, ...]
     canceled: Any
 
 
@@ -52,12 +53,18 @@ def _binance(host: str) -> Recording:
         looks=(("GET", address, names),),
         cancel=("DELETE", address, names),
         created={**order, "transactTime": SENT_MS, "fills": []},
-        known={**order, "time": SENT_MS},
+        known=({**order, "time": SENT_MS},),
         canceled={**order, "origClientOrderId": OUR_ID, "status": "CANCELED"},
     )
 
 
-_KRAKEN_ROW = {"cl_ord_id": OUR_ID, "status": "open", "vol": QUANTITY, "descr": {"pair": "XBTUSDT", "type": "buy"}}
+_KRAKEN_ROW = {
+    "cl_ord_id": OUR_ID,
+    "status": "open",
+    "opentm": SENT_MS // 1_000,
+    "vol": QUANTITY,
+    "descr": {"pair": "XBTUSDT", "type": "buy", "ordertype": "limit", "price": PRICE},
+}
 _KRAKEN = Recording(
     address="https://api.kraken.com/0/private/AddOrder",
     side=("type", "buy", "sell"),
@@ -86,16 +93,21 @@ _KRAKEN = Recording(
         ),
     ),
     cancel=("POST", "https://api.kraken.com/0/private/CancelOrder", {"cl_ord_id": OUR_ID}),
-    created={"error": [], "result": {"descr": {"order": "buy"}, "txid": [THEIR_ID]}},
-    known={
-        "error": [],
-        "result": {THEIR_ID: _KRAKEN_ROW, "open": {THEIR_ID: _KRAKEN_ROW}, "closed": {THEIR_ID: _KRAKEN_ROW}},
-    },
+    created={"error": [], "result": {"descr": {"order": "buy 0.0012345 XBTUSDT @ limit 40000.05"}, "txid": [THEIR_ID]}},
+    known=tuple(
+        {"error": [], "result": result}
+        for result in ({THEIR_ID: _KRAKEN_ROW}, {"open": {THEIR_ID: _KRAKEN_ROW}}, {"closed": {THEIR_ID: _KRAKEN_ROW}})
+    ),
     canceled={"error": [], "result": {"count": 1}},
 )
 
 _COINBASE_BASE = "https://api.coinbase.com/api/v3/brokerage/orders"
-_COINBASE_ROW = {"order_id": THEIR_ID, "client_order_id": OUR_ID, "product_id": "BTC-USDT", "status": "OPEN"}
+_COINBASE_ROW = {
+    "order_id": THEIR_ID,
+    "client_order_id": OUR_ID,
+    "product_id": "BTC-USDT",
+    "created_time": "2030-03-17T17:46:40Z",
+}
 _COINBASE = Recording(
     address=_COINBASE_BASE,
     side=("side", "BUY", "SELL"),
@@ -122,7 +134,7 @@ _COINBASE = Recording(
     cancel=("POST", f"{_COINBASE_BASE}/batch_cancel", {"order_ids.0": THEIR_ID}),
     headers={"CB-ACCESS-TIMESTAMP": str(SENT_MS // 1_000)},
     created={"success": True, "success_response": _COINBASE_ROW},
-    known={"order": _COINBASE_ROW, "orders": [_COINBASE_ROW], "cursor": ""},
+    known=({"order": _COINBASE_ROW}, {"orders": [_COINBASE_ROW], "cursor": ""}),
     canceled={"results": [{"success": True, "order_id": THEIR_ID}]},
 )
 
@@ -137,7 +149,7 @@ _KUCOIN = Recording(
     cancel=("DELETE", f"{_KUCOIN_BASE}/client-order/{OUR_ID}", {"symbol": "BTC-USDT"}),
     headers={"KC-API-TIMESTAMP": str(SENT_MS)},
     created={"code": "200000", "data": {"orderId": THEIR_ID, "clientOid": OUR_ID}},
-    known={"code": "200000", "data": {"id": THEIR_ID, "clientOid": OUR_ID, "symbol": "BTC-USDT", "active": True}},
+    known=({"code": "200000", "data": {"id": THEIR_ID, "clientOid": OUR_ID, "symbol": "BTC-USDT", "active": True}},),
     canceled={"code": "200000", "data": {"clientOid": OUR_ID}},
 )
 
@@ -153,14 +165,14 @@ _OKX = Recording(
     cancel=("POST", f"{_OKX_BASE}/cancel-order", {"instId": "BTC-USDT", "clOrdId": OUR_ID}),
     headers={"OK-ACCESS-TIMESTAMP": "2030-03-17T17:46:40.000Z"},
     created={"code": "0", "data": [_OKX_ROW], "msg": ""},
-    known={"code": "0", "data": [_OKX_ROW], "msg": ""},
+    known=({"code": "0", "data": [_OKX_ROW], "msg": ""},),
     canceled={"code": "0", "data": [_OKX_ROW], "msg": ""},
 )
 
 _BYBIT_BASE = "https://api.bybit.com/v5/order"
 _BYBIT_COMMON = {"symbol": "BTCUSDT", "orderLinkId": OUR_ID, "category": "spot", "qty": QUANTITY}
 _BYBIT_NAMES = {"symbol": "BTCUSDT", "orderLinkId": OUR_ID, "category": "spot"}
-_BYBIT_ROW = {"orderId": THEIR_ID, "orderLinkId": OUR_ID, "symbol": "BTCUSDT", "orderStatus": "New"}
+_BYBIT_ROW = {"orderId": THEIR_ID, "orderLinkId": OUR_ID, "symbol": "BTCUSDT", "createdTime": str(SENT_MS)}
 _BYBIT = Recording(
     address=f"{_BYBIT_BASE}/create",
     side=("side", "Buy", "Sell"),
@@ -173,14 +185,14 @@ _BYBIT = Recording(
     cancel=("POST", f"{_BYBIT_BASE}/cancel", {**_BYBIT_NAMES, "orderFilter": "Order"}),
     headers={"X-BAPI-TIMESTAMP": str(SENT_MS), "X-BAPI-RECV-WINDOW": "5000"},
     created={"retCode": 0, "retMsg": "OK", "result": {"orderId": THEIR_ID, "orderLinkId": OUR_ID}},
-    known={"retCode": 0, "retMsg": "OK", "result": {"category": "spot", "list": [_BYBIT_ROW]}},
+    known=({"retCode": 0, "retMsg": "OK", "result": {"category": "spot", "list": [_BYBIT_ROW]}},) * 2,
     canceled={"retCode": 0, "retMsg": "OK", "result": {"orderId": THEIR_ID, "orderLinkId": OUR_ID}},
 )
 
 _GATE_BASE = "https://api.gateio.ws/api/v4/spot/orders"
 _GATE_COMMON = {"currency_pair": "BTC_USDT", "account": "spot", "amount": QUANTITY, "text": f"t-{OUR_ID}"}
 _GATE_NAMES = {"currency_pair": "BTC_USDT", "account": "spot"}
-_GATE_ROW = {"id": THEIR_ID, "text": f"t-{OUR_ID}", "currency_pair": "BTC_USDT", "status": "open", "type": "limit"}
+_GATE_ROW = {"id": THEIR_ID, "text": f"t-{OUR_ID}", "currency_pair": "BTC_USDT", "create_time_ms": SENT_MS}
 _GATE = Recording(
     address=_GATE_BASE,
     side=("side", "buy", "sell"),
@@ -194,7 +206,7 @@ _GATE = Recording(
     cancel=("DELETE", f"{_GATE_BASE}/t-{OUR_ID}", _GATE_NAMES),
     headers={"Timestamp": str(SENT_MS // 1_000)},
     created=_GATE_ROW,
-    known=_GATE_ROW,
+    known=(_GATE_ROW, _GATE_ROW, [_GATE_ROW]),
     canceled={**_GATE_ROW, "status": "cancelled"},
 )
 
@@ -216,7 +228,7 @@ _BITGET = Recording(
     looks=(("GET", f"{_BITGET_BASE}/orderInfo", {"clientOid": OUR_ID}),),
     cancel=("POST", f"{_BITGET_BASE}/cancel-order", {"symbol": "BTCUSDT", "clientOid": OUR_ID}),
     created={"code": "00000", "msg": "success", "data": {"orderId": THEIR_ID, "clientOid": OUR_ID}},
-    known={"code": "00000", "msg": "success", "data": [_BITGET_ROW]},
+    known=({"code": "00000", "msg": "success", "data": [_BITGET_ROW]},),
     canceled={"code": "00000", "msg": "success", "data": {"orderId": THEIR_ID, "clientOid": OUR_ID}},
 )
 
