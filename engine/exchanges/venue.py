@@ -2,7 +2,7 @@
 
 Owns `Venue`, the facts about one exchange, and `Call`, one call of a ccxt method that follows from them. Pure: never
 imports ccxt, never sends anything, never knows an exchange by name.
-Source: design, "Order protocol"; issue "Live trading", 2.
+Source: design, "Order protocol".
 """
 
 from collections.abc import Mapping
@@ -102,7 +102,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     ) -> tuple[Call, ...]:
         """Give the calls that look an order up, to be made in turn until one finds it; `since_ms` bounds lists.
 
-        The order is unknown to the exchange only if every one of them was answered and none found it.
+        An answer finds the order only if `own_id` of its client order id is ours; other answers may be empty hulls. The
+        order is unknown to the exchange only if every call was answered and none found it.
         """
         assert self.orders, self.id
         since_ms = max(since_ms - LIST_MARGIN_MS, 0)

@@ -4,7 +4,7 @@ Owns the capability table that the order protocol rests on. Pure data and functi
 anything. `has` flags of ccxt say none of this, so the table is held against recorded requests at every change of ccxt
 (tests/exchanges/test_wire.py). In comments, [D] is said by the exchange's own pages, [unverified] by none that we read;
 then the longer time or the weaker promise stands here.
-Source: design, "Order protocol"; issue "Live trading", 2.
+Source: design, "Order protocol".
 """
 
 from typing import Any, Final
@@ -165,13 +165,19 @@ _GATE: Final = Venue(
 )
 
 # receiveWindow counts from requestTime to their door [D]; a time stamp is good for 30 seconds anyway [D]. A market
-# buy takes money. Unified accounts are refused there by 40085, since ccxt is told not to ask which kind it is.
+# buy takes money. Unified accounts are refused there by 40085, since ccxt is told not to ask which kind it is. A
+# look-up by our id that finds nothing may be answered by an empty list, which ccxt fails to read: hence the lists.
 _BITGET: Final = Venue(
     id="bitget",
     valid_ms=30_000,
     create_fields={"clientOrderId": "id", "requestTime": "sent text", "receiveWindow": "window text"},
     id_pattern="[A-Za-z0-9_-]{1,50}",
     unique="unknown",
+    look_steps=(
+        BY_EXCHANGE_ID,
+        Step("fetch_open_orders", "list", limit=100),
+        Step("fetch_canceled_and_closed_orders", "list since", limit=100),
+    ),
     market_buy_by_base=False,
     refusals=refusals.BITGET,
     options={**_SPOT, "uta": False, "createOrder": {"createMarketBuyOrderRequiresPrice": True}},

@@ -219,16 +219,24 @@ _BITGET_COMMON = {
     "requestTime": str(SENT_MS),
     "receiveWindow": "30000",
 }
-_BITGET_ROW = {"orderId": THEIR_ID, "clientOid": OUR_ID, "symbol": "BTCUSDT", "status": "live"}
+_BITGET_ROW = {"orderId": THEIR_ID, "clientOid": OUR_ID, "symbol": "BTCUSDT", "cTime": str(SENT_MS)}
 _BITGET = Recording(
     address=f"{_BITGET_BASE}/place-order",
     side=("side", "buy", "sell"),
     limit={**_BITGET_COMMON, "orderType": "limit", "price": PRICE},
     market={**_BITGET_COMMON, "orderType": "market"},
-    looks=(("GET", f"{_BITGET_BASE}/orderInfo", {"clientOid": OUR_ID}),),
+    looks=(
+        ("GET", f"{_BITGET_BASE}/orderInfo", {"orderId": THEIR_ID}),
+        ("GET", f"{_BITGET_BASE}/unfilled-orders", {"symbol": "BTCUSDT", "limit": "100"}),
+        (
+            "GET",
+            f"{_BITGET_BASE}/history-orders",
+            {"symbol": "BTCUSDT", "limit": "100", "startTime": str(SINCE_MS)},
+        ),
+    ),
     cancel=("POST", f"{_BITGET_BASE}/cancel-order", {"symbol": "BTCUSDT", "clientOid": OUR_ID}),
     created={"code": "00000", "msg": "success", "data": {"orderId": THEIR_ID, "clientOid": OUR_ID}},
-    known=({"code": "00000", "msg": "success", "data": [_BITGET_ROW]},),
+    known=({"code": "00000", "msg": "success", "data": [_BITGET_ROW]},) * 3,
     canceled={"code": "00000", "msg": "success", "data": {"orderId": THEIR_ID, "clientOid": OUR_ID}},
 )
 
