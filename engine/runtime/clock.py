@@ -63,26 +63,32 @@ class SystemTime:
 class EngineClock:
     """The clock of bots on a real market: wall time at the start, and what went by since on a clock that never jumps.
 
-    Never below `not_before_ms`, the last recorded time. Source: design, "Time".
+    Never below the last recorded time, which `not_before` tells. Source: design, "Time".
     """
 
     JUMP_MS: Final = 1_000
 
-    def __init__(self, real_time: RealTime, not_before_ms: int) -> None:
+    def __init__(self, real_time: RealTime) -> None:
         """Start now."""
-        self._real_time: Final = real_time
+        self.real_time: Final = real_time
         self._start_s: Final = real_time.monotonic_s()
-        self._start_ms: Final = max(real_time.wall_ms(), not_before_ms)
-        self._ahead_ms = self._start_ms - real_time.wall_ms()
+        self._start_ms = real_time.wall_ms()
+        self._ahead_ms = 0
 
     @property
     def now_ms(self) -> int:
         """Give engine time in epoch milliseconds."""
-        return self._start_ms + int((self._real_time.monotonic_s() - self._start_s) * 1000)
+        return self._start_ms + int((self.real_time.monotonic_s() - self._start_s) * 1000)
+
+    def not_before(self, at_ms: int) -> None:
+        """Go on from this time, if it is later than now."""
+        if at_ms > self.now_ms:
+            self._start_ms += at_ms - self.now_ms
+            self._ahead_ms = self.now_ms - self.real_time.wall_ms()
 
     def jump_ms(self) -> int:
         """Give how far the wall clock jumped since the last call, if by more than a second; else 0."""
-        ahead_ms = self.now_ms - self._real_time.wall_ms()
+        ahead_ms = self.now_ms - self.real_time.wall_ms()
         jumped_ms = self._ahead_ms - ahead_ms
         if abs(jumped_ms) <= self.JUMP_MS:
             return 0

@@ -43,14 +43,13 @@ class LiveWorld(World):
         writer: ProjectionWriter,
         calls: Counter[str],
         *,
-        real_time: RealTime,
         say: Say,
         probe: Probe,
     ) -> None:
-        """Take the feed, the clocks, the way to the log, the state files, the call counters, and who is told."""
+        """Take the feed, the clock, the way to the log, the state files, the call counters, and who is told."""
         super().__init__(feed, clock, journal, writer, calls)
         self._feed: Final = feed
-        self._real_time: Final = real_time
+        self._real_time: Final = clock.real_time
         self._engine_clock: Final = clock
         self._say: Final = say
         self._slot: Final = PriceSlot()
