@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core.errors import EngineError, UnreachableError
+from engine.core.errors import ConfigError, EngineError, UnreachableError
 from engine.core.events.bot import Balance
 from engine.core.state import Order
 from engine.exchanges import wire
@@ -37,6 +37,7 @@ from engine.exchanges.readings import (
     RawTrade,
     balances_of,
     id_of,
+    is_multiple,
     open_order_of,
     order_of,
     text_of,
@@ -117,8 +118,13 @@ class CcxtAccount:
     async def cancel(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
         """Ask for cancellation and look how the order stands then; what the cancellation answered proves nothing."""
         try:
-            await self._connection.load_markets()
-            await self._made(self._venue.cancel(symbol, order.client_order_id, order.exchange_order_id))
+            order_id = order.exchange_order_id
+            if order_id is None and getattr(self._venue, "cancels_by_exchange_id", False):
+                found = await self._look_up(symbol, order)
+                if found is None:
+                    return None
+                order_id = found.order_id
+            await self._made(self._venue.cancel(symbol, order.client_order_id, order_id))
         except EngineError:
             pass
         return await self.query(symbol, order)
@@ -181,7 +187,7 @@ class CcxtAccount:
         failure: BaseException | None = None
         assert not self._ccxt.options.get("maxRetriesOnFailure"), "an order is never sent twice"
         connection.calls["create_order"] += 1
-        with wire.recorded() as record:
+        with wire.recorded() as record, connection.signing_at(self._signed_ms(order)):
             try:
                 row = await self._ccxt.create_order(*arguments)
             except asyncio.CancelledError as error:
@@ -199,12 +205,23 @@ class CcxtAccount:
         if connection.offset_ms is None:
             await connection.time_ms()
         connection.refuse_while_silent()
+        if order.kind == "market" and order.side == "buy" and not getattr(self._venue, "market_buy_by_base", True):
+            raise ConfigError(f"{self._venue.id} cannot buy a quantity by a market order; use limit orders.")
+        precision = (connection.market(symbol) or {}).get("precision") or {}
+        price, quantity = order.limit_price, order.quantity
+        if not is_multiple(quantity, precision.get("amount")):  # the library would cut them off silently
+            raise ConfigError(f"{quantity} is no multiple of the quantity step of {symbol}.")
+        if price is not None and not is_multiple(price, precision.get("price")):
+            raise ConfigError(f"{price} is no multiple of the price tick of {symbol}.")
+        params = self._venue.create_params(order.client_order_id, self._signed_ms(order))
+        limit = None if price is None else f"{price:f}"
+        return symbol, order.kind, order.side, f"{quantity:f}", limit, dict(params)
+
+    def _signed_ms(self, order: Order) -> int:
+        """Give when an order is signed, on the exchange's clock: when it was sent by ours, however late it leaves."""
         assert order.sent_ms is not None, "an order is sent after its sending is recorded"
-        assert connection.offset_ms is not None
-        signed_ms = order.sent_ms + connection.offset_ms
-        params = self._venue.create_params(order.client_order_id, signed_ms)
-        price = None if order.limit_price is None else f"{order.limit_price:f}"
-        return symbol, order.kind, order.side, f"{order.quantity:f}", price, dict(params)
+        assert self._connection.offset_ms is not None, "the exchange's clock is measured first"
+        return order.sent_ms + self._connection.offset_ms
 
     def _failed(self, error: BaseException, record: wire.Record) -> Outcome:
         connection, answer = self._connection, record.last
@@ -243,22 +260,25 @@ class CcxtAccount:
 
     async def _look_up(self, symbol: str, order: Order) -> RawOrder | None:
         """Find the order by the exchange's ways in turn. Raises if one of them fails: that proves nothing."""
-        await self._connection.load_markets()
-        since_ms = (order.sent_ms or order.requested_ms) + (self._connection.offset_ms or 0) - LOOK_BACK_MS
+        since_ms = (order.sent_ms or order.requested_ms) + (self._connection.offset_ms or 0)
         own_id, order_id = order.client_order_id, order.exchange_order_id
         for call in self._venue.look_ups(symbol, own_id, order_id, since_ms):
             try:
                 answer = await self._made(call)
             except OrderAbsentError:
                 continue
-            for row in _rows_of(answer) if call.lists else [answer]:
+            rows = _rows_of(answer if call.lists else [answer])
+            for row in rows:
                 reported = self._venue.own_id(text_of(row, "clientOrderId"))
                 if reported == own_id or (order_id is not None and str(row.get("id")) == order_id):
                     return order_of(row, order.quantity)
                 if not call.lists and reported is None:
                     return order_of(row, order.quantity)
-                if not call.lists:
-                    raise UnreachableError(f"{self._venue.id} answered with another order than {own_id}.")
+            if not call.lists:
+                raise UnreachableError(f"{self._venue.id} answered with another order than {own_id}.")
+            full = getattr(call, "full", None)
+            if full is not None and len(rows) >= full:
+                raise UnreachableError(f"{self._venue.id} has more orders than it lists at once.")
         return None
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:

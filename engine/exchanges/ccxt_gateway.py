@@ -9,8 +9,9 @@ Source: design, "Order protocol"; issue "Live trading".
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from engine.exchanges.addresses import led_to, local_origin
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
-from engine.exchanges.streams import Pump
+from engine.exchanges.streams import Pump, hang_up
 from engine.exchanges.venues import Venue
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
-HANG_UP_S: Final = 1.0
 _HTTP_OK: Final = range(200, 300)
 _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
+_SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
 Tap = Callable[[Any], None]
 Closer = Callable[[], Awaitable[None]]
 
@@ -246,11 +247,17 @@ class CcxtConnection:
 
     async def hang_up(self, chosen: Callable[[Any], bool]) -> None:
         """Close the websockets that are chosen, also those whose other end says nothing any more."""
-        clients = [(url, client) for url, client in (self.ccxt.clients or {}).items() if chosen(client)]
-        for url, client in clients:
-            self.ccxt.clients.pop(url, None)
-            client.error = client.error or ConnectionError("hung up")
-        await asyncio.gather(*(_closed(client) for _, client in clients))
+        await hang_up(self.ccxt.clients or {}, chosen)
+
+    @contextmanager
+    def signing_at(self, exchange_ms: int) -> Iterator[None]:
+        """Sign with a given time within, where the library takes it from its clock and not from a parameter."""
+        is_by_clock = getattr(self.venue, "clock", "params") != "params"
+        token = _SIGNED_MS.set(exchange_ms if is_by_clock else None)
+        try:
+            yield
+        finally:
+            _SIGNED_MS.reset(token)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -263,6 +270,10 @@ class CcxtConnection:
     async def _watch_ticker(self, symbol: str) -> Tick | None:
         params = {"name": "ticker"} if self.venue.id.startswith("binance") else {}
         return tick_of(await self.ccxt.watch_ticker(symbol, params), self.exchange_ms())
+
+    def _signing_ms(self) -> int:
+        fixed = _SIGNED_MS.get()
+        return self.exchange_ms() if fixed is None else fixed
 
     def _hook(self) -> None:
         """Have ccxt take the engine's time, record its wire, refuse nonsense and tell its messages."""
@@ -300,8 +311,8 @@ class CcxtConnection:
 
         ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json = recorded_fetch, noted_response, sensible_json
         ccxt.handle_message = tapped_message
-        ccxt.milliseconds = self.exchange_ms
-        ccxt.seconds = lambda: self.exchange_ms() // 1_000
+        ccxt.milliseconds = self._signing_ms
+        ccxt.seconds = lambda: self._signing_ms() // 1_000
 
 
 def _instance(
@@ -327,12 +338,3 @@ def _revealed(credentials: Credentials) -> dict[str, str]:
 
 def _is_ticker_of(subscription: str, symbol: str) -> bool:
     return subscription.startswith("ticker") and subscription.endswith(f"@{symbol}")
-
-
-async def _closed(client: Any) -> None:
-    """Close a websocket, which may still be on its way up; one that does not answer the farewell is cut off."""
-    if client.connecting:
-        await asyncio.wait([client.connected], timeout=HANG_UP_S)
-    with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(HANG_UP_S):
-            await client.close()

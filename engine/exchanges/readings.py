@@ -249,6 +249,13 @@ def in_quote(trade: RawTrade, base: str, quote: str, rate: Decimal | None) -> De
 
 
 @exactly
+def is_multiple(number: Decimal, step: Any) -> bool:
+    """Tell whether a number is a whole multiple of a market's step, as the library has it; of an unknown one it is."""
+    unit = exact_number(step)
+    return not unit or number % unit == 0
+
+
+@exactly
 def inverse(rate: Decimal) -> Decimal:
     """Give what one unit of quote is worth in base."""
     assert rate > 0, rate

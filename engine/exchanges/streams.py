@@ -1,14 +1,16 @@
 """A stream that is read without a pause, so that nothing is missed while its reader does something else.
 
-Owns the one task that waits for messages again and again. What it cannot deliver at once it merges; what broke it, it
-hands to whoever waits next. Knows no library.
+Owns the one task that waits for messages again and again, and how connections are hung up. What a pump cannot deliver
+at once it merges; what broke it, it hands to whoever waits next.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
+HANG_UP_S: Final = 1.0
 
 
 class Pump(Generic[T]):
@@ -70,3 +72,21 @@ class Pump(Generic[T]):
                 return
             if value is not None:
                 self.push(value)
+
+
+async def hang_up(clients: dict[str, Any], chosen: Callable[[Any], bool]) -> None:
+    """Close the library's websockets that are chosen, also those whose other end says nothing any more."""
+    leaving = [(address, client) for address, client in clients.items() if chosen(client)]
+    for address, client in leaving:
+        clients.pop(address, None)
+        client.error = client.error or ConnectionError("hung up")  # or the library tells everybody of the end
+    await asyncio.gather(*(_closed(client) for _, client in leaving))
+
+
+async def _closed(client: Any) -> None:
+    """Close a websocket, which may still be on its way up; one that does not answer the farewell is cut off."""
+    if client.connecting:
+        await asyncio.wait([client.connected], timeout=HANG_UP_S)
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(HANG_UP_S):
+            await client.close()
