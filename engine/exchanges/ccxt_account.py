@@ -7,7 +7,6 @@ Source: design, "Order protocol".
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +19,7 @@ from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.faults import OrderAbsentError, described, is_clock_fault
 from engine.exchanges.fees import Fees
 from engine.exchanges.hints import HintStream
+from engine.exchanges.key_owner import identity_of
 from engine.exchanges.port import (
     Accepted,
     AccountHint,
@@ -49,7 +49,6 @@ from engine.exchanges.venues import Call
 TRADES_A_PAGE: Final = 1_000
 LOOK_BACK_MS: Final = 300_000
 LINGER_S: Final = 1.0
-_DIGEST_BYTES: Final = 16
 
 
 class CcxtAccount:
@@ -79,22 +78,11 @@ class CcxtAccount:
     async def identify(self) -> AccountIdentity:
         """Say whose key it is and what it may do."""
         row = await self._ask("fetch_balance", self._ccxt.fetch_balance)
-        info = row.get("info") if isinstance(row, dict) else None
-        info = info if isinstance(info, dict) else {}
-        may_trade, may_withdraw = info.get("canTrade"), None
+        rights = None
         if self._venue.id == "binance":
             rights = await self._ask("fetch_rights", self._ccxt.sapiGetAccountApiRestrictions)
-            may_withdraw = rights.get("enableWithdrawals") if isinstance(rights, dict) else None
-            if isinstance(rights, dict) and rights.get("enableSpotAndMarginTrading") is False:
-                may_trade = False
-        uid = info.get("uid")
         assert self._connection.credentials is not None
-        return AccountIdentity(
-            fingerprint=_digest(f"{self._venue.id}/{uid or self._connection.credentials.api_key.reveal()}"),
-            basis="account" if uid else "key",
-            may_trade=may_trade if isinstance(may_trade, bool) else None,
-            may_withdraw=may_withdraw if isinstance(may_withdraw, bool) else None,
-        )
+        return identity_of(self._venue.id, row, rights, self._connection.credentials.api_key)
 
     async def create(self, symbol: str, order: Order) -> Outcome:
         """Place the order once, signed with its `sent_ms`; never raises an operating fault, never retries.
@@ -348,7 +336,3 @@ def _whole(trades: list[RawTrade]) -> list[RawTrade]:
     """Give each trade once, oldest first."""
     once = {trade.trade_id: trade for trade in trades}
     return sorted(once.values(), key=lambda trade: (trade.at_ms or 0, len(trade.trade_id), trade.trade_id))
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode(), digest_size=_DIGEST_BYTES, person=b"krypto-account").hexdigest()

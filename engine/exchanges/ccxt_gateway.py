@@ -3,7 +3,7 @@
 Owns the instance of ccxt, its clock, its silence and its streams. A read is asked once (once more if the exchange
 refused it for the clock); an order's fate is judged in ccxt_account.py, from the record of the wire. No error text and
 no log line of ccxt gets out as it is: they hold addresses with signatures.
-Source: design, "Order protocol"; issue "Live trading".
+Source: design, "Order protocol".
 """
 
 import asyncio

@@ -65,7 +65,7 @@ def exact_number(value: Any) -> Decimal | None:
         number = Decimal(text) if len(text) <= _LONGEST else None
     except InvalidOperation:
         return None
-    if number is None or not number.is_finite():
+    if number is None or not number.is_finite() or number.adjusted() > _LONGEST:
         return None
     number = _plain(number)
     return number if is_sound(number) else None

@@ -21,7 +21,18 @@ from tests.exchange_server.client import LocalResolver, local_session
 from tests.exchange_server.harness import MODES, Mode
 from tests.exchange_server.server import HOST, Server
 
-__all__ = ["CANARY_KEY", "CANARY_SECRET", "MODES", "SYMBOL", "Mode", "client", "now_ms", "order_of", "placed"]
+__all__ = [
+    "CANARY_KEY",
+    "CANARY_SECRET",
+    "MODES",
+    "SYMBOL",
+    "Mode",
+    "client",
+    "keyless",
+    "now_ms",
+    "order_of",
+    "placed",
+]
 
 SYMBOL = "BTC/USD"
 CANARY_KEY, CANARY_SECRET = "localkey", "localsecret"
@@ -55,10 +66,29 @@ def now_ms() -> int:
 
 
 @asynccontextmanager
+async def keyless(server: Server, mode: Mode = "plain") -> AsyncIterator[CcxtConnection]:
+    """Have a connection without keys, for market data alone."""
+    connection = _connection(server, mode, "binanceus", {"credentials": None})
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
 async def client(
     server: Server, mode: Mode = "plain", venue: str = "binanceus", **changes: Any
 ) -> AsyncIterator[tuple[CcxtConnection, CcxtAccount]]:
     """Have a connection and its account, by the plain port or under the real host names."""
+    connection = _connection(server, mode, venue, changes)
+    account = CcxtAccount(connection)
+    try:
+        yield connection, account
+    finally:
+        await connection.close()
+
+
+def _connection(server: Server, mode: Mode, venue: str, changes: dict[str, Any]) -> CcxtConnection:
     settings: dict[str, Any] = {
         "clock_ms": now_ms,
         "credentials": Credentials(Secret(CANARY_KEY), Secret(CANARY_SECRET)),
@@ -68,11 +98,7 @@ async def client(
         settings["endpoint"] = f"http://{HOST}:{server.port}"
     else:
         settings["session_factory"] = lambda: local_session(LocalResolver(server.tls_port), server.ca_file)
-    connection = CcxtConnection(LocalVenue(id=venue), **{**settings, **changes})
-    try:
-        yield connection, CcxtAccount(connection)
-    finally:
-        await connection.close()
+    return CcxtConnection(LocalVenue(id=venue), **{**settings, **changes})
 
 
 def order_of(

@@ -271,7 +271,7 @@ def test_account_tells_what_it_holds_and_what_is_open_and_who_ordered_it() -> No
             assert held["BTC"] == Balance(D(1))
             (order,) = await account.open_orders(SYMBOL)
             assert (order.client_order_id, order.side) == ("kours", "buy")
-            assert (order.quantity, order.filled) == (D("0.001"), 0)
+            assert (order.quantity, order.filled) == (D("0.001"), D(0))
             assert order.exchange_order_id == accepted.exchange_order_id
             assert await account.client_order_id_of(SYMBOL, accepted.exchange_order_id) == "kours"
             assert await account.client_order_id_of(SYMBOL, "1") is None
