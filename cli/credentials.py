@@ -68,7 +68,11 @@ def credentials(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-@credentials.command("set", epilog="Example:  krypto-engine credentials set binanceus")
+@credentials.command(
+    "set",
+    epilog="Example:  krypto-engine credentials set binanceus",
+    context_settings={"allow_extra_args": True},  # refused below, without printing what could be a key
+)
 @account_argument
 @click.option("--exchange", metavar="ID", help="The exchange, if the account is not named after it.")
 @click.option(
@@ -80,12 +84,25 @@ def credentials(ctx: click.Context) -> None:
     "--from-stdin", is_flag=True, help="Read API key, API secret and passphrase from lines of standard input."
 )
 @json_option
-def set_(account: str | None, exchange: str | None, where: Store | None, from_stdin: bool, as_json: bool) -> None:
+@click.pass_context
+def set_(
+    ctx: click.Context,
+    account: str | None,
+    exchange: str | None,
+    where: Store | None,
+    from_stdin: bool,
+    as_json: bool,
+) -> None:
     """Store the keys of ACCOUNT, usually the exchange's id; they are typed unseen.
 
     The passphrase may be left empty: few exchanges have one.
     """
     lock_down()
+    if ctx.args:
+        raise UsageError(
+            "keys are never given as arguments, where other users and the shell's history keep them: leave them out, "
+            "you are asked for them; and make new ones if those were real"
+        )
     name = _account(account)
     for_exchange = None if exchange is None else _named(exchange)
     keys = _piped() if from_stdin else _typed(name)

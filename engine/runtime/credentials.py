@@ -80,7 +80,8 @@ def find_credentials(account: str) -> Found:
             return Found(account, entry.exchange, where, place, entry.credentials)
     raise CredentialsError(
         f"there are no keys for {account} in the keyring, in {credentials_path() or 'a file'} or in the environment "
-        f"({variable(account)} and {variable(account, API_SECRET)}): store them with krypto-engine credentials set {account}"
+        f"({variable(account)} and {variable(account, API_SECRET)}): "
+        f"store them with krypto-engine credentials set {account}"
     )
 
 

@@ -66,7 +66,7 @@ def entry_of(fields: Fields, account: str, place: str, exchange: str) -> Entry:
     Raises:
         CredentialsError: a key is missing, or one cannot be right; names account, place and field.
     """
-    stripped = {name: Secret(value.reveal().strip()) for name, value in fields.items()}
+    stripped = {name: _unwrapped(value) for name, value in fields.items()}
     if not stripped.get(API_KEY) or not stripped.get(API_SECRET):
         has, lacks = (API_KEY, API_SECRET) if stripped.get(API_KEY) else (API_SECRET, API_KEY)
         given = f"an {_WORDS[has]} but no {_WORDS[lacks]}" if stripped.get(has) else "neither API key nor API secret"
@@ -96,12 +96,26 @@ def fields_of(entry: Entry) -> dict[str, Secret]:
     return fields
 
 
+def _unwrapped(value: Secret) -> Secret:
+    """Take off the blanks around a key; in a private key, give back the line breaks that JSON files write out."""
+    text = Secret(value.reveal().strip())
+    return Secret(text.reveal().replace("\\n", "\n").replace("\r\n", "\n").strip()) if _is_private_key(text) else text
+
+
+def _is_private_key(value: Secret) -> bool:
+    """Tell whether a key is one in PEM form, of several lines, as Coinbase gives out."""
+    return value.reveal().startswith("-----BEGIN ")
+
+
 def _fault(value: Secret | None, *, may_have_spaces: bool) -> str | None:
     """Say what is wrong with a key, if anything."""
     if not value:
         return None
     if len(value.reveal()) > LONGEST:
         return f"is longer than {LONGEST} characters"
+    if _is_private_key(value):
+        is_whole = value.reveal().endswith("-----") and value.reveal().replace("\n", "").isprintable()
+        return None if is_whole and value.reveal().isascii() else "is a private key that is not whole"
     if not value.reveal().isprintable():
         return "holds a line break or another control character"
     if not may_have_spaces and (" " in value.reveal() or not value.reveal().isascii()):

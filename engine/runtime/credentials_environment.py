@@ -64,11 +64,14 @@ def _value(name: str) -> Secret | None:
 def _read(name: str) -> Secret:
     path = os.environ[name]
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            found = os.fstat(file.fileno())
-            fault = _mistrust(found)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            fault = _mistrust(os.fstat(descriptor))
             if fault is None:
-                return Secret(file.read(_MAX_BYTES).decode("utf-8-sig"))
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    return Secret(file.read(_MAX_BYTES).decode("utf-8-sig"))
+        finally:
+            os.close(descriptor)
     except UnicodeDecodeError:
         fault = "is not UTF-8 text"
     except OSError as error:

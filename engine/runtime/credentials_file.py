@@ -98,11 +98,14 @@ def _read_private(path: Path) -> Secret | None:
         return None
     except OSError as error:
         raise CredentialsError(f"{path} {_open_fault(error)}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         fault = _mistrust(path, os.fstat(descriptor))
         if fault is not None:
             raise CredentialsError(f"{path} {fault}")
-        return _text(path, file.read)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return _text(path, file.read)
+    finally:
+        os.close(descriptor)
 
 
 def _text(path: Path, read: Callable[[int], bytes]) -> Secret:
