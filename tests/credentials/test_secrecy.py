@@ -52,27 +52,26 @@ def test_canary_is_found_in_every_spelling() -> None:
 def test_program_with_keys_in_every_place_shows_none_in_any_command(tmp_path: Path, file: Path) -> None:
     environment = {"KRYPTO_GATE_API_KEY": API_KEY, "KRYPTO_GATE_API_SECRET": API_SECRET, "KRYPTO_GATE_PASSPHRASE": "x"}
     told = []
-    for flags in ([], ["--json"]):
-        for verbose in ([], ["-v"]):
-            runs: list[tuple[list[str], str, int]] = [
-                (["set", "okx", "--from-stdin"], LINES, 0),
-                (["set", "okx", "--from-stdin"], LINES + LINES, 2 if not verbose else 1),
-                (["set", "okx", "--from-stdin"], API_KEY, 4 if not verbose else 1),
-                (["set", API_KEY, API_SECRET], "", 2 if not verbose else 1),
-                (["check", "okx", "--offline"], "", 0),
-                (["check", "gate", "--offline"], "", 0),
-                (["check", "kraken", "--offline"], "", 4 if not verbose else 1),
-                (["list"], "", 0),
-                (["delete", "okx"], "", 0),
-                (["delete", "gate"], "", 4 if not verbose else 1),
-            ]
-            for arguments, lines, code in runs:
-                done = program(*verbose, "credentials", *arguments, *flags, lines=lines, **environment)
-                assert done.returncode == code, done
-                assert done.stderr.startswith("Traceback") == bool(verbose and code)
-                told.append(done.stdout + done.stderr)
-                if flags and done.stdout:
-                    json.loads(done.stdout)
+    for verbose, flags in ((["-v"], list[str]()), (list[str](), ["--json"])):
+        runs: list[tuple[list[str], str, int]] = [
+            (["set", "okx", "--from-stdin"], LINES, 0),
+            (["set", "okx", "--from-stdin"], LINES + LINES, 2 if not verbose else 1),
+            (["set", "okx", "--from-stdin"], API_KEY, 4 if not verbose else 1),
+            (["set", API_KEY, API_SECRET], "", 2 if not verbose else 1),
+            (["check", "okx", "--offline"], "", 0),
+            (["check", "gate", "--offline"], "", 0),
+            (["check", "kraken", "--offline"], "", 4 if not verbose else 1),
+            (["list"], "", 0),
+            (["delete", "okx"], "", 0),
+            (["delete", "gate"], "", 4 if not verbose else 1),
+        ]
+        for arguments, lines, code in runs:
+            done = program(*verbose, "credentials", *arguments, *flags, lines=lines, **environment)
+            assert done.returncode == code, done
+            assert done.stderr.startswith("Traceback") == bool(verbose and code)
+            told.append(done.stdout + done.stderr)
+            if flags and done.stdout:
+                json.loads(done.stdout)
     assert seen("\n".join(told)) == []
     assert not file.exists()
     assert list(tmp_path.rglob("*.yml")) == []
