@@ -12,12 +12,13 @@ from typing import Any, Final, Protocol
 import click
 
 from cli.options import Decorator, json_option
-from cli.render import attention, clean, counted, dim, echo_json, heading, rows, status, table
+from cli.render import attention, clean, dim, echo_json, heading, rows, status
 from engine.core.errors import CredentialsError, EngineError, UsageError
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import AccountIdentity
 from engine.runtime.credentials import (
     Found,
+    Known,
     Store,
     delete_credentials,
     find_credentials,
@@ -171,11 +172,7 @@ def list_(as_json: bool) -> None:
     if not known:
         click.echo("No account has keys. Store some with:  krypto-engine credentials set binanceus")
         return
-    lines = [(each.account, each.exchange, each.where, "yes" if each.is_used else "no") for each in known]
-    click.echo(heading(counted(len({each.account for each in known}), "account")))
-    table(("account", "exchange", "where", "used"), lines)
-    for place in dict.fromkeys(each.place for each in known):
-        click.echo(dim(f"  {clean(place)}"))
+    rows((each.account, _kept(each)) for each in known)
 
 
 # --- which account ---------------------------------------------------------------------------------------------------
@@ -251,6 +248,13 @@ def _shadowed(account: str, stored: Store) -> list[str]:
     if found.where == stored:
         return []
     return [f"{found.place} goes before it and has keys for {account}: those are used until they are deleted"]
+
+
+def _kept(known: Known) -> str:
+    """Say where an account's keys are, and for which exchange if its name does not."""
+    exchange = "" if known.exchange == known.account else f", for {known.exchange}"
+    unused = "" if known.is_used else attention(" (not used: the place above goes before it)")
+    return f"{clean(known.place)}{exchange}{unused}"
 
 
 def _masked(key: Secret) -> str:

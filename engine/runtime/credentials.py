@@ -119,7 +119,7 @@ def delete_credentials(account: str) -> tuple[str, ...]:
 
 
 def known_accounts() -> list[Known]:
-    """List the accounts of all places, without their keys, in the order in which they are looked up."""
+    """List the accounts of all places, without their keys, by name; of several places, the one that is used first."""
     keyring, path, known = keyring_place(), credentials_path(), list[Known]()
     places: tuple[tuple[Where, str, dict[str, Secret | None]], ...] = (
         ("keyring", keyring or "", {name: _remembered(read_entry(name)) for name in entry_names()}),
@@ -134,7 +134,7 @@ def known_accounts() -> list[Known]:
         for account, exchange in accounts.items():
             is_used = all(each.account != account for each in known)
             known.append(Known(account, _exchange(account, exchange), where, place, is_used))
-    return known
+    return sorted(known, key=lambda each: each.account)  # stable: the place that is used stays first
 
 
 _PLACES: Final[tuple[Where, ...]] = ("keyring", "file", "environment")

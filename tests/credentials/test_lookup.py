@@ -204,7 +204,7 @@ def test_accounts_are_listed_with_exchange_and_place_and_no_keys(monkeypatch: py
     listed = [(each.account, each.exchange, each.where, each.is_used) for each in known_accounts()]
     assert listed == [
         ("one", "okx", "keyring", True),
-        ("two", "two", "file", True),
         ("three", "kraken", "environment", True),
+        ("two", "two", "file", True),
     ]
     assert seen(repr(known_accounts())) == []
