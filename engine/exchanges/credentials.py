@@ -2,7 +2,6 @@
 
 Owns the two types that carry secrets through the program. A secret has no text, no JSON, no pickle and no copy: it is
 read by `reveal()` alone, at the one place that signs. Never reads keys from anywhere and never writes them anywhere.
-Source: issue "Live trading", 4.
 """
 
 import hmac
