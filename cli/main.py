@@ -25,6 +25,7 @@ VERBS: Final = {
     "resume": "cli.control",
     "reset-trailing": "cli.control",
     "stop": "cli.control",
+    "credentials": "cli.credentials",
 }
 
 
