@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from engine.core.effects import due, next_probe_ms, outstanding
+from engine.core.errors import ConfigError
 from engine.core.events import BalancesObserved, BotEvent, RateLimited, TimerFired
 from engine.exchanges.port import Gateway
 from engine.feeds.prices import PriceSlot
@@ -107,8 +110,20 @@ class LiveWorld(World):
         await self._record(bot, events)
 
     async def learn(self) -> None:
-        """Ask what the exchange accepts, and record it if it is news."""
-        rules = await self._feed.data.rules(self._feed.symbol, refresh=self._feed.view.rules is not None)
+        """Ask what the exchange accepts, and record it if it is news.
+
+        Raises:
+            ConfigError: there is no such market, and there never was.
+        """
+        known = self._feed.view.rules
+        try:
+            rules = await self._feed.data.rules(self._feed.symbol, refresh=known is not None)
+        except ConfigError as error:
+            if known is None:
+                raise
+            if known.active:
+                self.tell(f"{error} Nothing is bought meanwhile")
+            rules = replace(known, active=False)
         learned = self._feed.learn(rules, self.clock.now_ms)
         if learned is not None:
             await self._journal.commit([(self._feed, learned)])

@@ -230,6 +230,8 @@ def _price_gate(state: BotState, price: PriceObserved) -> IndicatorsSkipped | No
 def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> Hold | None:
     """Rule out an entry that limits, budget, balance or the exchange's minimums would not bear."""
     config = state.config
+    if not rules.active:
+        return Hold("market", "the exchange does not trade this market now")
     if len(state.lots) >= config.max_open_lots:
         return Hold(
             "max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))}
