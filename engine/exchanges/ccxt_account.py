@@ -260,8 +260,6 @@ class CcxtAccount:
                 reported = self._venue.own_id(text_of(row, "clientOrderId"))
                 if reported == own_id or (order_id is not None and str(row.get("id")) == order_id):
                     return order_of(row, order.quantity)
-                if not call.lists and reported is None:
-                    return order_of(row, order.quantity)
             if not call.lists:
                 raise UnreachableError(f"{self._venue.id} answered with another order than {own_id}.")
             full = getattr(call, "full", None)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine.core.errors import UnreachableError
 from engine.exchanges import wire
 from engine.exchanges.ccxt_gateway import CcxtConnection
+from engine.exchanges.faults import is_clock_fault
 from engine.exchanges.port import AccountHint
 from engine.exchanges.streams import Pump
 
@@ -38,6 +39,8 @@ class HintStream:
             return await pump.next()
         except Exception as error:  # noqa: BLE001 - a library's streams break in any way
             fault = self._connection.fault_of(error, wire.Record())
+            if is_clock_fault(error, wire.Record()):
+                self._connection.offset_ms = None
         if self._pumps.get(symbol) is pump:
             await self.close()
         raise fault

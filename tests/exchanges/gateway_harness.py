@@ -42,6 +42,10 @@ _CODES = frozenset({-1003, -1008, -1013, -1015, -1021, -1022, -1100, -1102, -111
 class LocalVenue(Venue, frozen=True, kw_only=True):
     """Binance.US as these tests need it, until the real row is there."""
 
+    def create_params(self, client_order_id: str, signed_ms: int) -> dict[str, Any]:
+        """Name our id, the time an order is signed with, and its window."""
+        return {"clientOrderId": client_order_id, "timestamp": signed_ms, "recvWindow": self.valid_ms}
+
     def refusal(self, status: int, body: str) -> Rejected | None:
         """Take the known codes for proof, but the one of a duplicate: that order is live."""
         try:
@@ -77,7 +81,7 @@ async def keyless(server: Server, mode: Mode = "plain") -> AsyncIterator[CcxtCon
 
 @asynccontextmanager
 async def client(
-    server: Server, mode: Mode = "plain", venue: str = "binanceus", **changes: Any
+    server: Server, mode: Mode = "plain", venue: str | Venue = "binanceus", **changes: Any
 ) -> AsyncIterator[tuple[CcxtConnection, CcxtAccount]]:
     """Have a connection and its account, by the plain port or under the real host names."""
     connection = _connection(server, mode, venue, changes)
@@ -88,7 +92,7 @@ async def client(
         await connection.close()
 
 
-def _connection(server: Server, mode: Mode, venue: str, changes: dict[str, Any]) -> CcxtConnection:
+def _connection(server: Server, mode: Mode, venue: str | Venue, changes: dict[str, Any]) -> CcxtConnection:
     settings: dict[str, Any] = {
         "clock_ms": now_ms,
         "credentials": Credentials(Secret(CANARY_KEY), Secret(CANARY_SECRET)),
@@ -98,7 +102,8 @@ def _connection(server: Server, mode: Mode, venue: str, changes: dict[str, Any])
         settings["endpoint"] = f"http://{HOST}:{server.port}"
     else:
         settings["session_factory"] = lambda: local_session(LocalResolver(server.tls_port), server.ca_file)
-    return CcxtConnection(LocalVenue(id=venue), **{**settings, **changes})
+    row = LocalVenue(id=venue) if isinstance(venue, str) else venue
+    return CcxtConnection(row, **{**settings, **changes})
 
 
 def order_of(
