@@ -4,14 +4,15 @@ Keys are typed unseen or piped in, never given as an argument, where every user 
 here prints one: of an API key at most its first four characters are shown, to tell it from another.
 """
 
-import importlib
+import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cli.options import Decorator, json_option
+from cli.options import Decorator, Outside, json_option, outside
 from cli.render import attention, clean, dim, echo_json, heading, rows, status
 from engine.core.errors import CredentialsError, EngineError, UsageError
 from engine.exchanges.credentials import Credentials, Secret
@@ -28,22 +29,14 @@ from engine.runtime.credentials import (
 from engine.runtime.credentials_entry import LONGEST, account_name
 from engine.runtime.lockdown import lock_down
 
+if TYPE_CHECKING:
+    from engine.runtime.connections import Wiring
+
 SHOWN: Final = 4
 SHOWN_FROM: Final = 12
 """The first four characters of an API key are shown if it is longer than twelve."""
 
 _LINES: Final = 3
-
-
-class Identify(Protocol):
-    """Ask an exchange whose keys these are and what they may do.
-
-    Raises CredentialsError if the exchange refuses them, UnreachableError if it does not answer.
-    """
-
-    def __call__(self, account: str, exchange: str, credentials: Credentials, /) -> AccountIdentity:
-        """Ask."""
-        ...
 
 
 account_argument: Decorator = click.argument("account", required=False)
@@ -131,7 +124,7 @@ def check(ctx: click.Context, account: str | None, offline: bool, as_json: bool)
     found = find_credentials(_account(account))
     if not as_json:
         _show(found)
-    identity = None if offline else _identity(found, ctx.obj)
+    identity = None if offline else _identity(found, outside(ctx.obj))
     warnings = [] if identity is None else _warnings(identity)
     if as_json:
         echo_json(_record(found, identity, warnings))
@@ -321,9 +314,9 @@ def _tell(notes: Sequence[str]) -> None:
 # --- asking the exchange ---------------------------------------------------------------------------------------------
 
 
-def _identity(found: Found, given: Identify | None) -> AccountIdentity:
+def _identity(found: Found, given: Outside) -> AccountIdentity:
     """Ask the exchange; of a fault only our own sentence is passed on, because others may quote a signed request."""
-    identify = given or _connected_identify()
+    identify = given.identify or partial(_connected_identify, given.wiring)
     try:
         return identify(found.account, found.exchange, found.credentials)
     except EngineError as error:
@@ -334,6 +327,9 @@ def _identity(found: Found, given: Identify | None) -> AccountIdentity:
     raise fault from None
 
 
-def _connected_identify() -> Identify:
-    identify: Identify = importlib.import_module("engine.runtime.connections").identify
-    return identify
+def _connected_identify(
+    wiring: "Wiring | None", _account: str, exchange: str, credentials: Credentials
+) -> AccountIdentity:
+    from engine.runtime.connections import identify
+
+    return asyncio.run(identify(exchange, credentials, wiring=wiring))

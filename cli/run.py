@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option
+from cli.options import json_option, outside
 from cli.summary import show_summary
 from cli.telling import Teller
 from engine.core.errors import EngineError, OperatorNeededError, UsageError
@@ -97,7 +97,7 @@ def run(
     if routine is None:
         routine = speed is not None and speed <= ROUTINE_SPEED
     teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, json_lines=as_json)
-    outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller, ctx.obj))
+    outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller, outside(ctx.obj).wiring))
     try:
         teller.close()
         show_summary(directory, outcome, as_json=as_json)

@@ -206,7 +206,8 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     does still while `attached`. `cash_flow` is all cash received less all cash paid. `awaited_ms` is when candles were
     last found too old to consider an entry by. `account` is the fingerprint of the account that the log belongs to;
     `balances_ms` is when it last told its balances, 0 once an order changed since, and `short` how often in a row it
-    held too little of the base. `halted` says why an operator must decide before anything more is sent.
+    held too little of the base. `has_looked` says that a live bot has seen its account since it started or lost the
+    connection. `halted` says why an operator must decide before anything more is sent.
     """
 
     bot_id: str
@@ -238,6 +239,7 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     balances_ms: int = 0
     short: int = 0
+    has_looked: bool = False
     foreign: tuple[str, ...] = ()
     halted: str | None = None
     watch: Watch = Watch()

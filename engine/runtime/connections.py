@@ -104,14 +104,13 @@ def _key(config: BotConfig) -> tuple[str, str, str]:
 
 
 async def identify(
-    account: str, exchange: str, credentials: Credentials, *, endpoint: str | None = None, wiring: Wiring | None = None
+    exchange: str, credentials: Credentials, *, endpoint: str | None = None, wiring: Wiring | None = None
 ) -> AccountIdentity:
     """Ask an exchange whose key this is and what it may do, over a connection of its own.
 
     Raises:
         ConfigError: no orders can be placed there. CredentialsError: the keys are refused. UnreachableError: no answer.
     """
-    del account
     wired, time = wiring or Wiring(), SystemTime()
     connection = CcxtConnection(
         live_venue_of(exchange),

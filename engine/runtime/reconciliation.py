@@ -201,7 +201,8 @@ class Reconciler:
             }
             held = relevant.get(state.config.base, Balance(ZERO)).total
             is_short = is_settled and held < state.position + state.dust.quantity + others
-            if relevant != state.balances or not state.balances_ms or is_short or state.short:
+            is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
+            if is_news or is_short or state.short:
                 await self._record(seat.bot, [BalancesObserved(relevant, others, is_settled)])
 
     def _is_settled(self, seat: Desked) -> bool:

@@ -11,6 +11,7 @@ import keyring.errors
 import pytest
 
 from cli.main import cli
+from cli.options import Outside
 from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.port import AccountIdentity
@@ -43,7 +44,7 @@ def credentials(*arguments: object, lines: str | bytes = "", exchange: StandIn |
     raw = lines if isinstance(lines, bytes) else lines.encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        patch.setitem(cli.context_settings, "obj", exchange)
+        patch.setitem(cli.context_settings, "obj", Outside(identify=exchange))
         result = krypto("credentials", *arguments)
     assert seen(result.out + result.err) == []
     assert "Traceback" not in result.err

@@ -51,6 +51,7 @@ def may_enter(state: BotState, at_ms: int) -> bool:
         not is_blind(state)
         and not state.stopping
         and not state.halted
+        and (state.config.paper_trading or state.has_looked)
         and abs(state.connectivity.clock_skew_ms) <= MOST_SKEW_MS
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
         and ENTRY not in state.trails
@@ -170,6 +171,12 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
             "clock",
             "the clock of this machine is more than a second off the exchange's",
             {"skew_ms": str(link.clock_skew_ms)},
+        ),
+        (
+            not state.config.paper_trading and not state.has_looked,
+            "account",
+            "the account was not looked at since the bot started or was cut off",
+            {},
         ),
         (at_ms < silence_ms, "rate_limited", f"the exchange asked for silence until {iso_utc(silence_ms)}", {}),
         (order, "open_buy", "a buy order is open", {"order": order.client_order_id if order else ""}),

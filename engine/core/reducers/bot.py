@@ -46,7 +46,7 @@ def _config_changed(state: BotState, event: ConfigChanged, _at_ms: int) -> BotSt
 
 
 def _session_started(state: BotState, _event: SessionStarted, _at_ms: int) -> BotState:
-    return replace(state, stopping=False, halted=None) if state.stopping or state.halted else state
+    return replace(state, stopping=False, halted=None, has_looked=False)
 
 
 def _account_observed(state: BotState, event: AccountObserved, _at_ms: int) -> BotState:
@@ -58,7 +58,11 @@ def _balances_observed(state: BotState, event: BalancesObserved, at_ms: int) -> 
     held = event.balances.get(state.config.base, Balance(ZERO)).total
     is_short = event.is_settled and held < state.position + state.dust.quantity + event.others
     return replace(
-        state, balances=event.balances, balances_ms=at_ms, short=min(state.short + 1, MOST_SHORT) if is_short else 0
+        state,
+        balances=event.balances,
+        balances_ms=at_ms,
+        has_looked=True,
+        short=min(state.short + 1, MOST_SHORT) if is_short else 0,
     )
 
 

@@ -23,7 +23,7 @@ def _checked(state: BotState, event: ConnectivityChecked, at_ms: int) -> BotStat
         first_failure_ms=at_ms if old.failure_count == 0 else old.first_failure_ms,
         next_check_ms=next_check_ms,
     )
-    return replace(state, connectivity=new)
+    return replace(state, connectivity=new, has_looked=False)
 
 
 def _outage_declared(state: BotState, _event: OutageDeclared, _at_ms: int) -> BotState:
