@@ -107,7 +107,7 @@ class CcxtAccount:
         """Ask for cancellation and look how the order stands then; what the cancellation answered proves nothing."""
         try:
             order_id = order.exchange_order_id
-            if order_id is None and getattr(self._venue, "cancels_by_exchange_id", False):
+            if order_id is None and self._venue.cancels_by_exchange_id:
                 found = await self._look_up(symbol, order)
                 if found is None:
                     return None
@@ -193,7 +193,7 @@ class CcxtAccount:
         if connection.offset_ms is None:
             await connection.time_ms()
         connection.refuse_while_silent()
-        if order.kind == "market" and order.side == "buy" and not getattr(self._venue, "market_buy_by_base", True):
+        if order.kind == "market" and order.side == "buy" and not self._venue.market_buy_by_base:
             raise ConfigError(f"{self._venue.id} cannot buy a quantity by a market order; use limit orders.")
         precision = (connection.market(symbol) or {}).get("precision") or {}
         price, quantity = order.limit_price, order.quantity

@@ -252,7 +252,7 @@ class CcxtConnection:
     @contextmanager
     def signing_at(self, exchange_ms: int) -> Iterator[None]:
         """Sign with a given time within, where the library takes it from its clock and not from a parameter."""
-        is_by_clock = getattr(self.venue, "clock", "params") != "params"
+        is_by_clock = self.venue.clock != "params"
         token = _SIGNED_MS.set(exchange_ms if is_by_clock else None)
         try:
             yield

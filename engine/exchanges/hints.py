@@ -57,7 +57,8 @@ class HintStream:
     async def _watch(self, symbol: str) -> AccountHint | None:
         ccxt = self._connection.ccxt
         rows = await ccxt.watch_orders(symbol)
-        return self._hint([(row.get("id"), row.get("clientOrderId")) for row in rows if row.get("symbol") == symbol])
+        moved = (row for row in rows if row.get("symbol") == symbol and not _is_new(row))
+        return self._hint([(row.get("id"), row.get("clientOrderId")) for row in moved])
 
     def _tapped(self, message: Any) -> None:
         """Look at a raw message of the Binance family; others say nothing here."""
@@ -65,7 +66,7 @@ class HintStream:
         if not isinstance(event, Mapping):
             return
         match event.get("e"):
-            case "executionReport":
+            case "executionReport" if event.get("x") != "NEW":
                 for symbol, pump in self._pumps.items():
                     market = self._connection.market(symbol)
                     if market is not None and market.get("id") == event.get("s"):
@@ -83,6 +84,11 @@ class HintStream:
         own = (self._connection.venue.own_id(one) for _, one in ids if isinstance(one, str) and one)
         hint = AccountHint(theirs, frozenset(one for one in own if one))
         return hint if hint != AccountHint() else None
+
+
+def _is_new(row: Mapping[str, Any]) -> bool:
+    """Tell whether an order has only just come to the book: whoever placed it is told so by the answer."""
+    return row.get("status") == "open" and row.get("filled") in {None, "0", "0E-8", "0.00000000"}
 
 
 def _both(one: AccountHint, other: AccountHint) -> AccountHint:

@@ -152,7 +152,7 @@ def test_account_stream_names_every_order_of_a_burst(mode: Mode) -> None:
         async with running(quiet_script()) as server, client(server, mode) as (_, account), asyncio.timeout(10):
             waiting = asyncio.ensure_future(account.next_hint(SYMBOL))
             await subscribed(server, 1)
-            orders = [order_of(f"kburst{number}", limit="40000") for number in range(20)]
+            orders = [order_of(f"kburst{number}") for number in range(20)]
             await asyncio.gather(*(account.create(SYMBOL, order) for order in orders))
             hint = await waiting
             seen = set(hint.client_order_ids)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -152,7 +152,7 @@ def test_pump_keeps_what_came_before_it_broke() -> None:
 class ClockVenue(LocalVenue, frozen=True, kw_only=True):
     """An exchange whose library signs with its own clock alone."""
 
-    clock: str = "nonce"
+    clock: Literal["params", "nonce", "seconds"] = "nonce"
 
     def create_params(self, client_order_id: str, signed_ms: int) -> dict[str, Any]:
         """Name our id only."""
