@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from engine.core.effects import due, next_probe_ms, outstanding
+from engine.core.effects import due, outstanding
 from engine.core.errors import ConfigError
 from engine.core.events import BalancesObserved, BotEvent, RateLimited, TimerFired
 from engine.exchanges.port import Gateway
@@ -185,7 +185,7 @@ class LiveWorld(World):
         """Say how long nothing is due, in seconds of engine time."""
         moments = [self._slot.due_ms(), self._writer.next_save_ms, self._duties.next_ms(), until_ms]
         for seat in self.seats:
-            moments += [next_probe_ms(seat.bot.state), due(seat.bot.state)]
+            moments.append(due(seat.bot.state))
             moments.append(self._executors[seat.bot.state.bot_id].next_ms(seat.bot))
         now_ms = self.clock.now_ms
         return max(min((each for each in moments if each is not None), default=now_ms + 1_000) - now_ms, 0) / 1000
