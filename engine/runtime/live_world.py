@@ -7,7 +7,7 @@ looked at again. Source: design, "A tick, stop by stop"; issue "Live trading".
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -27,10 +27,12 @@ from engine.runtime.live_feed import LiveFeed
 from engine.runtime.price_source import PriceSource
 from engine.runtime.projection_writer import ProjectionWriter, Say
 from engine.runtime.reconciliation import Desked, Reconciler
-from engine.runtime.world import Seat, World
+from engine.runtime.world import Command, Seat, World
 
 STOP_S: Final = 15.0
 """A stop waits at most so long for calls that are under way."""
+
+ANSWER_EVERY_S: Final = 0.02
 
 HALTED: Final = "an operator must decide"
 
@@ -155,6 +157,20 @@ class LiveWorld(World):
             reason, by = self._stop
             await self._finish(reason, by)
         return reason
+
+    def _answer(self, command: Command, seats: Sequence[Seat]) -> None:
+        """Tell whoever asked, once no order is on its way that left before the command was in the log."""
+        executors = [self._executors[seat.bot.state.bot_id] for seat in seats]
+        if not any(executor.sending for executor in executors):
+            super()._answer(command, seats)
+            return
+
+        async def later() -> None:
+            while any(executor.sending for executor in executors):
+                await self._real_time.sleep(ANSWER_EVERY_S)
+            super(LiveWorld, self)._answer(command, seats)
+
+        self.spawn(later())
 
     async def _moment(self) -> None:
         """Do all that is due now: the wall clock, prices, deadlines, duties, what is owed, the saves."""
