@@ -2,7 +2,7 @@
 
 Owns when things happen there: one loop that takes what has come, decides, and begins what is owed; whatever waits for
 an exchange waits in a task of its own. Nothing is sent before the account was looked at, and after every outage it is
-looked at again. Source: design, "A tick, stop by stop"; issue "Live trading".
+looked at again. Source: design, "A tick, stop by stop"; decisions.md, "Live trading".
 """
 
 import asyncio
