@@ -137,7 +137,9 @@ def test_config_against_a_rule_is_refused(
     refused(standing, bot_file(tmp_path, **{"state_dir": str(standing / "state")} | changes), *names)
 
 
-@pytest.mark.spec("an exchange whose orders cannot be looked up is refused for live trading", section="issue: Bad input")
+@pytest.mark.spec(
+    "an exchange whose orders cannot be looked up is refused for live trading", section="issue: Bad input"
+)
 @pytest.mark.parametrize("exchange", ["alpaca", "gemini", "bitstamp"])
 def test_config_of_an_exchange_for_paper_only_is_refused_live_in_one_sentence(
     standing: Path, tmp_path: Path, exchange: str
