@@ -33,6 +33,7 @@ from engine.core.events.entries import (
     SellTargetSet,
 )
 from engine.core.events.feed import CandlesClosed, IndicatorsObserved, MarketRulesObserved, PriceObserved
+from engine.core.events.limits import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
 from engine.core.events.orders import (
     DiscrepancyFound,
     OrderAccepted,
@@ -94,6 +95,10 @@ BotEvent = (
     | TrailingWatermarkMoved
     | TrailingTriggered
     | TrailingReset
+    | LimitReached
+    | StopLossTriggered
+    | KillSwitchEngaged
+    | KillSwitchReleased
 )
 
 AnyEvent = FeedEvent | BotEvent
@@ -119,6 +124,9 @@ __all__ = [
     "FeedEvent",
     "IndicatorsObserved",
     "IndicatorsSkipped",
+    "KillSwitchEngaged",
+    "KillSwitchReleased",
+    "LimitReached",
     "MarketRulesObserved",
     "OrderAccepted",
     "OrderCancelRequested",
@@ -140,6 +148,7 @@ __all__ = [
     "SellTargetSet",
     "SessionStarted",
     "SessionStopped",
+    "StopLossTriggered",
     "TimerFired",
     "TrailingActivated",
     "TrailingReset",
