@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -164,10 +164,9 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
     hints = get_type_hints(BotConfig)
     if "fees" in raw:
         _refuse_unknown_within(raw["fees"], Fees, "fees.")
+    values = {key: _converted(value, hints[key], key) for key, value in raw.items() if key != "risk"}
     if "risk" in raw:
-        _refuse_unknown_within(raw["risk"], Risk, "risk.")
-        _refuse_without_limits(raw["risk"])
-    values = {key: _converted(value, hints[key], key) for key, value in raw.items()}
+        values["risk"] = _risk(raw["risk"])
     _refuse_unsound(values, "")
     _refuse_out_of_range(values, RANGES, "")
     strategy = values.get("strategy", "dca")
@@ -242,13 +241,18 @@ def _refuse_unknown_within(section: Any, kind: type, prefix: str) -> None:
             _refuse_unknown_within(value, hints[key], f"{prefix}{key}.")
 
 
-def _refuse_without_limits(section: Mapping[str, Any]) -> None:
-    """Refuse a section that limits nothing, and a limit without a number: neither is what its writer meant."""
+def _risk(section: Any) -> Risk:
+    """Read the limits; a section that limits nothing and a limit without a number are not what their writer meant."""
+    _refuse_unknown_within(section, Risk, "risk.")
     if not section:
         raise ConfigError("risk is empty: set a limit such as stop_loss_percent, or leave the section out")
+    hints, limits = get_type_hints(Risk), {}
     for key, value in section.items():
         if value is None:
             raise ConfigError(f"risk.{key} has no value: give it one, or leave the key out")
+        inner = get_args(hints[key])
+        limits[key] = _converted(value, inner[0] if type(None) in inner else hints[key], f"risk.{key}")
+    return Risk(**limits)
 
 
 def _refuse_unsound(value: Any, path: str) -> None:

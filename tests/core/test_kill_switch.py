@@ -211,9 +211,9 @@ def test_flatten_before_any_price_is_remembered() -> None:
 def test_revived_bot_buys_again(command: str) -> None:
     kernel = bought(50_000)
     kernel.command(command)
-    assert one(kernel.command("revive"), KillSwitchReleased)
+    one(kernel.command("revive"), KillSwitchReleased)
     kernel.votes(yes=True)
-    assert one(kernel.price(48_000), PurchaseRecorded)
+    one(kernel.price(48_000), PurchaseRecorded)
     assert tags(kernel.command("revive")) == ["command_received"], "there is nothing to release"
 
 

@@ -107,7 +107,7 @@ def test_buys_wait_for_open_orders_and_sells_do_not() -> None:
 def test_sell_goes_out_although_the_orders_are_at_their_limit() -> None:
     kernel = Kernel(buy_order_type="limit", **limited(max_open_orders=1))
     kernel.price(50_000)
-    assert one(kernel.price(49_990), PurchaseRecorded)
+    one(kernel.price(49_990), PurchaseRecorded)
     assert [order.side for order in kernel.state.orders.values()] == ["sell"]
 
 
@@ -172,7 +172,7 @@ def test_entries_begin_again_with_the_new_day_and_its_own_sum() -> None:
     kernel.price(50_000)
     kernel.wait((MIDNIGHT_MS - kernel.now_ms) // 1000 - 1)
     assert kernel.price(50_000, after_s=0) == []
-    assert one(kernel.price(50_000, after_s=1), PurchaseRecorded)
+    one(kernel.price(50_000, after_s=1), PurchaseRecorded)
     kernel.votes(yes=False)
     kernel.prices(55_000, 45_000)
     assert one(kernel.price(50_000), LimitReached).until_ms == MIDNIGHT_MS + DAY_MS
@@ -191,7 +191,7 @@ def test_loss_of_yesterday_is_none_of_today() -> None:
 def test_lots_are_sold_while_the_days_loss_stops_entries(order_type: str) -> None:
     kernel = bought(50_000, **{**DAILY, "sell_order_type": order_type})
     kernel.state = replace(kernel.state, guard=replace(kernel.state.guard, day=START_MS // DAY_MS, day_profit=D(-11)))
-    assert one(kernel.price(50_000), LimitReached)
+    one(kernel.price(50_000), LimitReached)
     kernel.prices(51_000, 50_800)
     kernel.price(51_000, after_s=30)
     assert kernel.state.stats.winning_trades == 1
@@ -229,9 +229,9 @@ def test_limit_that_is_raised_is_judged_anew() -> None:
     kernel.votes(yes=True)
     kernel.price(50_000)
     reconfigure(kernel, risk=replace(kernel.config.risk, max_daily_loss_percent=D(5)))
-    assert one(kernel.price(50_000), PurchaseRecorded)
+    one(kernel.price(50_000), PurchaseRecorded)
     reconfigure(kernel, risk=replace(kernel.config.risk, max_daily_loss_percent=D("0.5")))
-    assert one(kernel.price(50_000), LimitReached)
+    one(kernel.price(50_000), LimitReached)
 
 
 # --- the drawdown ----------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_drawdown_after_a_revive_is_counted_from_there() -> None:
     kernel.command("revive")
     assert kernel.state.peak == 180
     assert of(kernel.price(39_900), KillSwitchEngaged) == []
-    assert one(kernel.price(31_000), KillSwitchEngaged)
+    one(kernel.price(31_000), KillSwitchEngaged)
 
 
 def test_money_added_to_the_budget_is_no_gain_and_money_taken_out_no_loss() -> None:

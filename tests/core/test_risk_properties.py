@@ -45,7 +45,7 @@ def test_lots_of_any_life_are_sold_when_the_price_is_there_whatever_limits_are_r
     kernel = awake(life)
     sold_at_market(kernel)
     kernel.price(moved(kernel, 2_000))
-    for hundredths in (-150, -150, *[1] * 12):
+    for hundredths in (-110, 150) * 40:
         kernel.price(moved(kernel, hundredths), after_s=10)
     assert [lot for lot in kernel.state.lots.values() if lot.status == "open"] == []
     audit(kernel)
