@@ -137,8 +137,15 @@ def _lot_line(lot: Lot, config: BotConfig) -> tuple[str, ...]:
         price(round(lot.price, 8), config),
         money(lot.cost, config),
         "-" if lot.target is None else price(lot.target, config),
-        "waiting" if lot.sell_order is None else "resting",
+        _sell(lot),
     )
+
+
+def _sell(lot: Lot) -> str:
+    """Say how a lot's sale stands; one that its stop loss sells waits for the exchange only."""
+    if lot.stopped:
+        return attention("stopped out")
+    return "waiting" if lot.sell_order is None else "resting"
 
 
 def _trail_line(trail: Trail, config: BotConfig) -> tuple[str, ...]:
