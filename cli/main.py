@@ -28,6 +28,7 @@ VERBS: Final = {
     "flatten": "cli.control",
     "revive": "cli.control",
     "stop": "cli.control",
+    "credentials": "cli.credentials",
 }
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from engine.store.reader import LogReader
+
+if TYPE_CHECKING:
+    from engine.exchanges.credentials import Credentials
+    from engine.exchanges.port import AccountIdentity
+    from engine.runtime.connections import Wiring
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -19,6 +24,21 @@ state_dir_option: Decorator = click.option(
     help="The folder with the log and the state files.",
 )
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+class Outside(NamedTuple):
+    """How verbs reach the outside world, if otherwise than usual: click's context object, for tests.
+
+    `identify` asks an exchange whose keys these are: by account, exchange and credentials.
+    """
+
+    wiring: "Wiring | None" = None
+    identify: "Callable[[str, str, Credentials], AccountIdentity] | None" = None
+
+
+def outside(ctx_obj: object) -> Outside:
+    """Give how the outside world is reached."""
+    return ctx_obj if isinstance(ctx_obj, Outside) else Outside()
 
 
 @contextmanager

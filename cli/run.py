@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option
+from cli.options import json_option, outside
 from cli.summary import show_summary
 from cli.telling import Teller
-from engine.core.errors import EngineError
+from engine.core.errors import EngineError, OperatorNeededError, UsageError
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
+from engine.runtime.lockdown import lock_down
+from engine.runtime.markets import is_real
 
 if TYPE_CHECKING:
+    from engine.runtime.connections import Wiring
     from engine.runtime.supervisor import Engine, Outcome
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ROUTINE_SPEED = 10
-EXIT_BY_SIGNAL = {"SIGINT": 130, "SIGTERM": 143}
+EXIT_BY_REASON = {"SIGINT": 130, "SIGTERM": 143, "an operator must decide": OperatorNeededError.exit_code}
 
 
 class OutputError(EngineError):
@@ -88,10 +91,13 @@ def run(
     """
     loaded = [load_config(path) for path in paths]
     directory = one_directory(loaded)
+    _check_speed(ctx, loaded)
+    if any(not each.config.paper_trading for each in loaded):
+        lock_down()
     if routine is None:
         routine = speed is not None and speed <= ROUTINE_SPEED
     teller = Teller([each.config for each in loaded], quiet=quiet, routine=routine, json_lines=as_json)
-    outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller))
+    outcome = asyncio.run(_run(directory, loaded, speed, for_ms, teller, outside(ctx.obj).wiring))
     try:
         teller.close()
         show_summary(directory, outcome, as_json=as_json)
@@ -101,20 +107,37 @@ def run(
         raise OutputError(
             f"standard output could not be written ({error.strerror}); the run was ended in order, its log is whole"
         ) from error
-    ctx.exit(next((EXIT_BY_SIGNAL[reason] for reason in outcome.reasons if reason in EXIT_BY_SIGNAL), 0))
+    ctx.exit(next((EXIT_BY_REASON[reason] for reason in outcome.reasons if reason in EXIT_BY_REASON), 0))
+
+
+def _check_speed(ctx: click.Context, loaded: list[LoadedConfig]) -> None:
+    """Refuse a speed for a market that has its own."""
+    given = ctx.get_parameter_source("speed") is not click.core.ParameterSource.DEFAULT
+    real = next((each for each in loaded if is_real(each.config.exchange)), None)
+    if given and real is not None:
+        raise UsageError(
+            f"--speed goes with simulated and recorded markets, and {real.source} trades on {real.config.exchange}: "
+            "leave it out"
+        )
 
 
 async def _run(
-    directory: Path, loaded: list[LoadedConfig], speed: float | None, for_ms: int | None, teller: Teller
+    directory: Path,
+    loaded: list[LoadedConfig],
+    speed: float | None,
+    for_ms: int | None,
+    teller: Teller,
+    wiring: "Wiring | None",
 ) -> "Outcome":
     from engine.runtime.bootstrap import Surroundings
     from engine.runtime.clock import SystemTime
+    from engine.runtime.connections import Wiring
     from engine.runtime.entropy import draw_log_id
     from engine.runtime.journal import Listener
     from engine.runtime.supervisor import RunPlan, run_engine
 
     def surroundings(listeners: tuple[Listener, ...]) -> Surroundings:
-        return Surroundings(directory, listeners, teller.say, draw_log_id)
+        return Surroundings(directory, listeners, teller.say, draw_log_id, wiring=wiring or Wiring())
 
     def announce(engine: "Engine") -> None:
         teller.announce(directory, engine)

@@ -67,7 +67,7 @@ def is_routine(event: Event) -> bool:
 
 def _holes(world: "World") -> str:
     """Say for which times the recording has nothing, if there are such; they pass without a price."""
-    holes = world.feed.market.holes
+    holes = world.holes
     if not holes:
         return ""
     from_ms, to_ms = max(holes, key=lambda hole: hole[1] - hole[0])

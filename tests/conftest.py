@@ -1,6 +1,7 @@
-"""What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network.
+"""What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network or real keys.
 
-Owns the Hypothesis profiles and the network guard. Never holds fixtures of one area; those stand beside their tests.
+Owns the Hypothesis profiles, the network guard and the guard of keys. Never holds fixtures of one area; those stand
+beside their tests.
 """
 
 import ipaddress
@@ -51,4 +52,15 @@ def network_guard() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep every test, and every process that it starts, away from the keyring and the keys of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("KRYPTO_")]:
+            patch.delenv(name)
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield

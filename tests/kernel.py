@@ -11,11 +11,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from engine.core.config import BotConfig, config_digest
-from engine.core.decider import Observation, decide
+from engine.core.decider import Observation, decide, wants_indicators
 from engine.core.effects import OrderEffect, due, outstanding
 from engine.core.events import (
     BotCreated,
     BotEvent,
+    CandlesClosed,
     CommandReceived,
     ConnectivityChecked,
     Event,
@@ -144,6 +145,8 @@ class Kernel:
             ask=None if ask is None else Decimal(ask),
             gap_ms=gap_ms,
         )
+        if wants_indicators(self.strategy, self.state, price, self.now_ms, self.view.rules):
+            self.feed(CandlesClosed(self.config.timeframe))
         self.feed(price)
         self._decide(price)
         if settled:

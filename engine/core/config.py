@@ -56,6 +56,7 @@ class BotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     strategy: str = "dca"
     paper_trading: bool = True
     live: bool = False
+    account: str = ""
     check_interval: int = 60
     timeframe: str = "5m"
     fees: Fees = Fees()

@@ -109,15 +109,28 @@ def problems(config: BotConfig) -> Iterator[str]:
         name, _, port = host.rpartition(":")
         if not name or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:  # noqa: PLR2004
             yield f"connectivity_hosts has {host!r}: write host and port as in '8.8.8.8:53', or [] for none"
-    if config.live or not config.paper_trading:
-        yield "live trading does not exist yet: set paper_trading to true and leave live out"
-
     if config.risk.kill_switch == "flatten" and config.risk.max_drawdown_percent is None:
         yield (
             "risk.kill_switch is 'flatten', which says what a reached risk.max_drawdown_percent does: set that too, "
             "or leave kill_switch out"
         )
+    yield from _half_live(config)
     yield from _unaffordable(config)
+
+
+def _half_live(config: BotConfig) -> Iterator[str]:
+    """Name what keeps a configuration from being clearly on paper or clearly live (decisions.md, "Identity")."""
+    if config.live and config.paper_trading:
+        yield "live is true and paper_trading is true: live trading needs paper_trading: false, too"
+    if not config.live and not config.paper_trading:
+        yield (
+            "paper_trading is false and live is false: trading with real money needs live: true, too; else set "
+            "paper_trading to true"
+        )
+    if config.live and config.exchange in {"simulated", "recorded"}:
+        yield f"live is true and exchange is {config.exchange!r}: that market is not real, choose a real exchange"
+    if config.account and not is_bot_id(config.account):
+        yield f"account is {config.account!r}: use 1 to 64 of a-z, 0-9, '_' and '-', as for credentials set"
 
 
 def _is_asset(text: str) -> bool:

@@ -4,12 +4,15 @@ After a crash the same state owes the same effects, so recovery and normal runni
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from engine.core.decider.settlement import deadline_of
-from engine.core.state import BotState
+from engine.core.state import BotState, Order
+
+FRESH_MS: Final = 10_000
+"""For so long after it was decided may an order leave that rests on the price of a moment."""
 
 
 class OrderEffect(msgspec.Struct, frozen=True):
@@ -23,8 +26,8 @@ class OrderEffect(msgspec.Struct, frozen=True):
 def outstanding(state: BotState) -> tuple[OrderEffect, ...]:
     """Say which exchange calls are owed for orders, the oldest order first.
 
-    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused, and nothing is asked
-    while connectivity checks fail.
+    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused or halted, and nothing is
+    asked while connectivity checks fail.
     Source: design, "Effects are a projection of state".
     """
     return tuple(_effects(state))
@@ -36,12 +39,30 @@ def _effects(state: BotState) -> Iterable[OrderEffect]:
     not_before_ms = state.rate_limited_until_ms
     for order in state.orders.values():
         if order.status == "requested":
-            if not state.paused:
+            if not state.paused and not state.halted:
                 yield OrderEffect("send", order.client_order_id, not_before_ms)
         elif order.status in {"sent", "unknown", "canceled", "expired"}:
-            yield OrderEffect("query", order.client_order_id, not_before_ms)
+            yield OrderEffect("query", order.client_order_id, max(not_before_ms, order.ask_after_ms))
         elif order.cancel_reason is not None:
-            yield OrderEffect("cancel", order.client_order_id, not_before_ms)
+            yield OrderEffect("cancel", order.client_order_id, max(not_before_ms, order.ask_after_ms))
+
+
+def is_stale(order: Order, now_ms: int) -> bool:
+    """Tell whether an order that was not sent yet was decided too long ago to be sent now.
+
+    A limit sell at its target is good at any time; all others rest on the price of a moment.
+    """
+    rests_on_a_moment = order.kind == "market" or order.side == "buy" or order.purpose != "target"
+    return rests_on_a_moment and now_ms - order.requested_ms > FRESH_MS
+
+
+def proves_absence(order: Order, asked_ms: int, grace_ms: int) -> bool:
+    """Tell whether a look-up begun at `asked_ms` that found nothing proves that the order was never placed.
+
+    Only after the window in which the signed request could still be matched, and the time for which the exchange may
+    not show what it has. Source: design, "Order protocol".
+    """
+    return order.sent_ms is not None and asked_ms > order.sent_ms + order.valid_ms + grace_ms
 
 
 def next_probe_ms(state: BotState) -> int:

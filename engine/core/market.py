@@ -49,7 +49,9 @@ class MarketRules(msgspec.Struct, frozen=True, gc=False):
     """What the exchange accepts for one symbol.
 
     Units: `price_tick` in quote per base, `quantity_step` and `min_quantity` in base, `min_notional` in quote,
-    `maker_percent` and `taker_percent` in percent, `cadence_ms` the usual time between two prices.
+    `maker_percent` and `taker_percent` in percent, `cadence_ms` the usual time between two prices. The rest is told by
+    some exchanges only: a `max_quantity` in base and a `max_notional` in quote, the kinds of order in lower case (none:
+    not told), the factors that a limit price may differ from the market's by, and whether the market trades now.
     """
 
     symbol: str
@@ -62,3 +64,9 @@ class MarketRules(msgspec.Struct, frozen=True, gc=False):
     maker_percent: Decimal
     taker_percent: Decimal
     cadence_ms: int
+    max_quantity: Decimal | None = None
+    max_notional: Decimal | None = None
+    order_types: tuple[str, ...] = ()
+    price_factor_up: Decimal | None = None
+    price_factor_down: Decimal | None = None
+    active: bool = True

@@ -106,6 +106,11 @@ def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> s
     return f"{_order(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
 
 
+def _surveyed(event: ev.OrdersSurveyed, _config: BotConfig) -> str | None:
+    foreign = len(event.foreign)
+    return f"Open orders of others in this market, left alone: {foreign}" if foreign else None
+
+
 def _purchase(event: ev.PurchaseRecorded, config: BotConfig) -> str:
     return (
         f"Bought lot {event.lot}: {plain(event.held)} {config.base} for {money(event.cost, config)} "
@@ -180,6 +185,7 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.OrderCancelRequested: lambda e, _: f"{_order(e.client_order_id)} is to be canceled: {e.reason}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
+    ev.OrdersSurveyed: _surveyed,
     ev.DiscrepancyFound: lambda e, _: (
         f"Discrepancy in {e.subject}: expected {e.expected}, found {e.actual}; {e.action}"
     ),

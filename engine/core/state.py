@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from engine.core.config import BotConfig
-from engine.core.events.bot import Balance
+from engine.core.events import Balance
 from engine.core.events.orders import Kind, Side
 from engine.core.events.trailing import Direction
 from engine.core.guard import Guard
@@ -24,11 +24,20 @@ ENTRY: int = 0
 """The key of the entry's trail; every other trail bears the number of its lot."""
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """What of a sell order has been recorded as sold, with what it brought and what that had cost."""
+
+    filled: Decimal = ZERO
+    proceeds: Decimal = ZERO
+    cost: Decimal = ZERO
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One order, from intent to end. `cash` is Σ price × quantity; `fee_*` are in quote value.
 
     `cost_sold` is what the sold base had once cost; `final` is what the exchange says was filled when it closed the
-    order: until the fills add up to it, the order is not terminal. `recorded` says that its sale has been recorded.
+    order: until the fills add up to it, the order is not terminal. `recorded` is the part of a sell whose sale has been
+    recorded. While its outcome is unknown it is asked about, for the next time not before `ask_after_ms`.
     """
 
     client_order_id: str
@@ -57,7 +66,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     fee_base: Decimal = ZERO
     cost_sold: Decimal = ZERO
     trade_ids: tuple[str, ...] = ()
-    recorded: bool = False
+    recorded: Recorded = Recorded()
+    asks: int = 0
+    ask_after_ms: int = 0
 
     @property
     def is_terminal(self) -> bool:
@@ -150,6 +161,7 @@ class Connectivity(msgspec.Struct, frozen=True):
     first_failure_ms: int | None = None
     outage: bool = False
     backoff_until_ms: int | None = None
+    clock_skew_ms: int = 0
 
 
 class Blind(msgspec.Struct, frozen=True):
@@ -197,8 +209,11 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     `skip` names the last recorded reason not to enter, so that each is recorded once, `told_limits` those
     that hold until an order or a sale; `entry_hold_ms` is when an
     entry may be tried again after a rejection; `feed` is the one it listened to last, and
-    does still while `attached`. `cash_flow` is all cash received
-    less all cash paid.
+    does still while `attached`. `cash_flow` is all cash received less all cash paid. `awaited_ms` is when candles were
+    last found too old to consider an entry by. `account` is the fingerprint of the account that the log belongs to;
+    `balances_ms` is when it last told its balances, 0 once an order changed since, and `short` how often in a row it
+    held too little of the base. `has_looked` says that a live bot has seen its account since it started or lost the
+    connection. `halted` says why an operator must decide before anything more is sent.
     """
 
     bot_id: str
@@ -226,6 +241,13 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     entry_hold_ms: int = 0
     rejections: int = 0
     rate_limited_until_ms: int = 0
+    awaited_ms: int | None = None
+    account: str | None = None
+    balances_ms: int = 0
+    short: int = 0
+    has_looked: bool = False
+    foreign: tuple[str, ...] = ()
+    halted: str | None = None
     guard: Guard = Guard()
     watch: Watch = Watch()
 

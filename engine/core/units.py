@@ -19,7 +19,7 @@ def is_sound(value: Decimal) -> bool:
     Source: decisions.md, "Words" (money is finite and bounded on entry).
     """
     exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -MAX_DECIMALS and abs(value) <= MAX_AMOUNT
+    return isinstance(exponent, int) and exponent >= -MAX_DECIMALS and value.copy_abs() <= MAX_AMOUNT
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

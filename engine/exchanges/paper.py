@@ -11,8 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from engine.core.events import PriceObserved
-from engine.core.events.bot import Balance
+from engine.core.events import Balance, PriceObserved
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
@@ -38,6 +37,7 @@ class PaperGateway:
 
     repeats_create: Final = True
     valid_ms: Final = 5_000
+    grace_ms: Final = 0
 
     def __init__(self, settings: PaperSettings, view: Callable[[], FeedView]) -> None:
         """Take the settings and the way to look at the market."""
@@ -163,15 +163,10 @@ def _is_crossed(order: Order, price: PriceObserved) -> bool:
 @exactly
 def _refusal(state: BotState, order: Order, rules: MarketRules, price: PriceObserved) -> Rejected | None:
     """Refuse what the exchange's filters and the account would refuse."""
+    refusal = _filtered(order, rules, price)
+    if refusal is not None:
+        return refusal
     at = order.limit_price if order.limit_price is not None else price.last
-    if order.quantity < rules.min_quantity:
-        return Rejected("LOT_SIZE", f"quantity {order.quantity} is under {rules.min_quantity}")
-    if order.quantity % rules.quantity_step:
-        return Rejected("LOT_SIZE", f"quantity {order.quantity} is no multiple of {rules.quantity_step}")
-    if order.limit_price is not None and order.limit_price % rules.price_tick:
-        return Rejected("PRICE_FILTER", f"price {order.limit_price} is no multiple of {rules.price_tick}")
-    if order.quantity * at < rules.min_notional:
-        return Rejected("NOTIONAL", f"value {order.quantity * at} is under {rules.min_notional}")
     others = [o for o in state.orders.values() if o.client_order_id != order.client_order_id]
     if order.side == "buy":
         locked = sum((o.reserved for o in others), ZERO)
@@ -184,3 +179,44 @@ def _refusal(state: BotState, order: Order, rules: MarketRules, price: PriceObse
     if held - selling < order.quantity:
         return Rejected("INSUFFICIENT_BALANCE", f"not enough {rules.base} to sell {order.quantity}")
     return None
+
+
+def _filtered(order: Order, rules: MarketRules, price: PriceObserved) -> Rejected | None:
+    """Refuse what the market's own filters would refuse, whoever orders; filters that it does not tell let all pass."""
+    limit, quantity = order.limit_price, order.quantity
+    value = quantity * (limit if limit is not None else price.last)
+    down, up = rules.price_factor_down, rules.price_factor_up
+    refusals = (
+        (
+            bool(rules.order_types) and order.kind not in rules.order_types,
+            Rejected("ORDER_TYPE", f"{order.kind} orders are not taken in {rules.symbol}"),
+        ),
+        (quantity < rules.min_quantity, Rejected("LOT_SIZE", f"quantity {quantity} is under {rules.min_quantity}")),
+        (
+            rules.max_quantity is not None and quantity > rules.max_quantity,
+            Rejected("LOT_SIZE", f"quantity {quantity} is over {rules.max_quantity}"),
+        ),
+        (
+            bool(quantity % rules.quantity_step),
+            Rejected("LOT_SIZE", f"quantity {quantity} is no multiple of {rules.quantity_step}"),
+        ),
+        (
+            limit is not None and bool(limit % rules.price_tick),
+            Rejected("PRICE_FILTER", f"price {limit} is no multiple of {rules.price_tick}"),
+        ),
+        (
+            limit is not None and down is not None and limit < price.last * down,
+            Rejected("PERCENT_PRICE", f"price {limit} is under {down} times the price {price.last}"),
+        ),
+        (
+            limit is not None and up is not None and limit > price.last * up,
+            Rejected("PERCENT_PRICE", f"price {limit} is over {up} times the price {price.last}"),
+        ),
+        (value < rules.min_notional, Rejected("NOTIONAL", f"value {value} is under {rules.min_notional}")),
+        (
+            rules.max_notional is not None and value > rules.max_notional,
+            Rejected("NOTIONAL", f"value {value} is over {rules.max_notional}"),
+        ),
+        (not rules.active, Rejected("MARKET_CLOSED", f"{rules.symbol} is not traded now")),
+    )
+    return next((refusal for is_broken, refusal in refusals if is_broken), None)

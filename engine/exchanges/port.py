@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from engine.core.events.bot import Balance
+from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.state import BotState, Order
@@ -87,6 +87,11 @@ class Gateway(Protocol):
         """Give the validity window of a request, in milliseconds."""
         ...
 
+    @property
+    def grace_ms(self) -> int:
+        """Give how much longer than its window an accepted order may stay invisible, in milliseconds."""
+        ...
+
     async def create(self, state: BotState, order: Order) -> Outcome:
         """Place the order once, never retrying by itself."""
         ...
@@ -95,7 +100,7 @@ class Gateway(Protocol):
         """Look the order up by its client order id; None if the exchange does not know it."""
         ...
 
-    async def cancel(self, state: BotState, order: Order) -> OrderReport | Unknown:
+    async def cancel(self, state: BotState, order: Order) -> OrderReport | Unknown | None:
         """Ask for cancellation and say how the order stands."""
         ...
 
@@ -108,7 +113,7 @@ class Gateway(Protocol):
         ...
 
 
-# --- real exchanges: one connection per exchange and key in a process, shared by all its bots --------------------------
+# --- real exchanges: one connection per exchange and key in a process, shared by all its bots
 
 
 class AccountIdentity(msgspec.Struct, frozen=True):
@@ -152,8 +157,10 @@ class LiveMarketData(Protocol):
     """What a real exchange says of its markets, without keys. Times are the exchange's, in epoch milliseconds.
 
     Every call raises UnreachableError if no sensible answer came, RateLimitedError (without asking) while the exchange
-    wants silence.
+    wants silence, which is until `blocked_until_ms` of engine time; whoever restarts sets that again.
     """
+
+    blocked_until_ms: int
 
     async def rules(self, symbol: str, *, refresh: bool = False) -> MarketRules:
         """Give what the exchange accepts for a symbol, from the loaded markets.

@@ -4,7 +4,7 @@ Owns which candles are in force: from 500 before the last UTC midnight up to now
 confirmed. Never computes an indicator, never keeps a candle that is not sound.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -65,19 +65,38 @@ class CandleWindow:
 
         `ask_anyway` puts the question even if nothing can be missing: the cache is switched off.
         """
+        questions = self.refreshing(now_ms, ask_anyway=ask_anyway)
+        answer: Sequence[Candle] | None = None
+        while True:
+            try:
+                since_ms, until_ms = questions.send(answer)
+            except StopIteration as end:
+                found: Refreshed = end.value
+                return found
+            self.fetches += 1
+            answer = self._source(since_ms, until_ms)
+
+    def refreshing(
+        self, now_ms: int, *, ask_anyway: bool = False
+    ) -> Generator[tuple[int, int], Sequence[Candle] | None, Refreshed]:
+        """Do what `refresh` does for a source that takes its time: yield each question, be sent its answer.
+
+        The window changes only at the end, so that a source which fails half-way has changed nothing.
+        """
         since_ms = self.since(now_ms)
         until_ms = now_ms // self._timeframe_ms * self._timeframe_ms
         next_ms = max(since_ms, self.candles[-1].open_ms + self._timeframe_ms) if self.candles else since_ms
         kept = _trimmed(self.candles, since_ms)
         if next_ms >= until_ms:
             if ask_anyway:
-                self._fetch(until_ms - self._timeframe_ms, until_ms)
+                yield until_ms - self._timeframe_ms, until_ms
             self.candles = kept
             return Refreshed()
-        shown = self._fetch(next_ms, until_ms)
+        shown = self._within((yield next_ms, until_ms), next_ms, until_ms)
         holes = self._holes(kept, shown, next_ms)
         if holes:
-            shown |= self._fetch(holes[0], holes[-1] + self._timeframe_ms)
+            last_ms = holes[-1] + self._timeframe_ms
+            shown |= self._within((yield holes[0], last_ms), holes[0], last_ms)
         grown, unsound = self._grow(kept, shown, next_ms)
         self.candles = _trimmed(grown, since_ms)
         new = tuple(candle for candle in self.candles if candle.open_ms >= next_ms)
@@ -95,9 +114,8 @@ class CandleWindow:
         """Give the opening time of the earliest candle that a window of this moment may hold."""
         return now_ms // DAY_MS * DAY_MS - HISTORY * self._timeframe_ms
 
-    def _fetch(self, since_ms: int, until_ms: int) -> dict[int, Candle]:
-        self.fetches += 1
-        shown = self._source(since_ms, until_ms)
+    def _within(self, shown: Sequence[Candle] | None, since_ms: int, until_ms: int) -> dict[int, Candle]:
+        assert shown is not None, "a question is answered"
         return {each.open_ms: each for each in shown if since_ms <= each.open_ms <= until_ms - self._timeframe_ms}
 
     def _holes(self, kept: tuple[Candle, ...], shown: dict[int, Candle], next_ms: int) -> list[int]:

@@ -1,13 +1,14 @@
 """The composition root: configurations to worlds, on an open log.
 
-The one place that names concrete classes. Takes up each bot from the log or creates it, refuses what may not change,
-and gives every market its world.
+The one place, with `engine.runtime.connections`, that names concrete classes. Takes up each bot from the log or creates
+it, refuses what may not change, and gives every market its world.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,28 +16,37 @@ from engine.core.config import BotConfig, changed_keys, config_digest
 from engine.core.config_rules import forbidden_change
 from engine.core.errors import ConfigError
 from engine.core.events import ConfigChanged, FeedDetached
+from engine.core.feed_view import FeedView
 from engine.core.identity import bot_stream
 from engine.core.market import TIMEFRAMES_MS
 from engine.core.state import BotState
+from engine.exchanges.live import AccountGateway
 from engine.exchanges.paper import PaperGateway
 from engine.exchanges.port import Gateway
 from engine.feeds.market import WaitingMarket
+from engine.feeds.probe import reaches_internet
 from engine.indicators.spec import IndicatorSpec, parse_spec
+from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
-from engine.runtime.clock import MarketClock
+from engine.runtime.clock import EngineClock, MarketClock
+from engine.runtime.connections import Connections, Wiring
 from engine.runtime.feed import Feed
+from engine.runtime.feed_stream import FeedStream
 from engine.runtime.journal import Journal, Listener
-from engine.runtime.markets import build_market, feed_of, paper_settings
-from engine.runtime.projection_writer import ProjectionWriter
+from engine.runtime.live_feed import LiveFeed
+from engine.runtime.live_world import LiveWorld
+from engine.runtime.markets import build_market, feed_of, is_real, paper_settings
+from engine.runtime.projection_writer import ProjectionWriter, Say
 from engine.runtime.replica import bot_ids, restore_bot, restore_view
-from engine.runtime.world import World
+from engine.runtime.waiting_world import WaitingWorld
+from engine.runtime.world import Clock, World
 from engine.store.port import Batch, Entry, Head, Store
 from engine.strategies.catalogue import strategy_for
 
-GatewayFor = Callable[[BotConfig, Feed], Gateway]
+GatewayFor = Callable[[BotConfig, FeedStream], Gateway]
 
 
-def paper_gateway(config: BotConfig, feed: Feed) -> Gateway:
+def paper_gateway(config: BotConfig, feed: FeedStream) -> Gateway:
     """Give a bot its paper account."""
     return PaperGateway(paper_settings(config), lambda: feed.view)
 
@@ -52,10 +62,11 @@ class Surroundings(msgspec.Struct, frozen=True):
     say: Callable[[int, str, str, bool], None]
     draw_log_id: Callable[[], str]
     gateway_for: GatewayFor = paper_gateway
+    wiring: Wiring = Wiring()
 
 
 def check_configs(configs: Sequence[BotConfig]) -> dict[str, WaitingMarket]:
-    """Check configurations against each other and their markets; give each market by its feed's name.
+    """Check configurations against each other and their markets; give each market that waits by its feed's name.
 
     Raises:
         ConfigError: two bots share an id, or a bot needs what its market does not have.
@@ -67,6 +78,9 @@ def check_configs(configs: Sequence[BotConfig]) -> dict[str, WaitingMarket]:
     markets: dict[str, WaitingMarket] = {}
     for config in configs:
         feed = feed_of(config)
+        if is_real(config.exchange):
+            strategy_specs(config)
+            continue
         if feed not in markets:
             markets[feed] = build_market(config)
         _check_market(config, markets[feed])
@@ -74,11 +88,11 @@ def check_configs(configs: Sequence[BotConfig]) -> dict[str, WaitingMarket]:
 
 
 def _check_market(config: BotConfig, market: WaitingMarket) -> None:
-    for spec in strategy_for(config).indicators():
-        if _parsed(spec, config).needs_volume and not market.has_volume:
+    for spec in strategy_specs(config):
+        if spec.needs_volume and not market.has_volume:
             raise ConfigError(
-                f"{config.bot_id}: the vote over {spec} needs volumes, and this market has prices only: switch it off "
-                "or record candles"
+                f"{config.bot_id}: the vote over {spec.text} needs volumes, and this market has prices only: switch it "
+                "off or record candles"
             )
     amount, least = Decimal(str(config.strategy_params.get("amount_usd", 0))), market.rules.min_notional
     if 0 < amount < least:
@@ -88,31 +102,49 @@ def _check_market(config: BotConfig, market: WaitingMarket) -> None:
     market.candles(TIMEFRAMES_MS[config.timeframe], market.start_ms, market.start_ms)
 
 
-def _parsed(spec: str, config: BotConfig) -> IndicatorSpec:
+def strategy_specs(config: BotConfig) -> list[IndicatorSpec]:
+    """Give the indicators that a bot's strategy reads.
+
+    Raises:
+        ConfigError: one cannot be computed so.
+    """
     try:
-        return parse_spec(spec)
+        return [parse_spec(spec) for spec in strategy_for(config).indicators()]
     except ConfigError as error:
         raise ConfigError(f"{config.bot_id}: strategy_params.indicators: {error}") from error
 
 
 async def open_worlds(
-    store: Store, configs: Sequence[BotConfig], markets: Mapping[str, WaitingMarket], around: Surroundings
+    store: Store,
+    configs: Sequence[BotConfig],
+    markets: Mapping[str, WaitingMarket],
+    around: Surroundings,
+    connections: Connections,
+    clock: EngineClock,
 ) -> list[World]:
     """Take up or create every bot and seat it in the world of its market; `markets` is what `check_configs` gave.
 
+    `connections` and `clock` are those of real exchanges.
+
     Raises:
-        ConfigError: a configuration is refused after what the log holds.
+        ConfigError: a configuration is refused after what the log holds. CredentialsError: a live bot has no keys.
     """
     known = {bot_id: restore_bot(store, bot_id) for bot_id in bot_ids(store)}
     for config in configs:
         held = known.get(config.bot_id)
         if held is not None and (refusal := forbidden_change(held[0], config)) is not None:
             raise ConfigError(f"{config.bot_id}: {refusal}")
+    desks = {config.bot_id: connections.desk(config) for config in configs if not config.paper_trading}
     await _detach_the_dead(store, known)
-    worlds = []
-    for name, market in markets.items():
+    clock.not_before(max((head.at_ms for _, head in known.values()), default=0))
+    worlds: list[World] = []
+    for name in dict.fromkeys(map(feed_of, configs)):
         members = [config for config in configs if feed_of(config) == name]
-        worlds.append(await _world(store, name, market, members, known, around))
+        plan = _Plan(store, restore_view(store, name), members, known, around)
+        if name in markets:
+            worlds.append(await _waiting_world(plan, markets[name]))
+        else:
+            worlds.append(await _live_world(plan, connections, desks, clock))
     return worlds
 
 
@@ -132,36 +164,69 @@ async def _detach_the_dead(store: Store, known: dict[str, tuple[BotState, Head]]
         known[bot_id] = restore_bot(store, bot_id)
 
 
-async def _world(
-    store: Store,
-    name: str,
-    market: WaitingMarket,
-    members: Sequence[BotConfig],
-    known: dict[str, tuple[BotState, Head]],
-    around: Surroundings,
-) -> World:
-    view = restore_view(store, name)
-    heads = [known[config.bot_id][1].at_ms for config in members if config.bot_id in known]
-    clock = MarketClock(max([market.start_ms, view.at_ms, *heads]))
-    if view.price is None and market.end_ms is not None and clock.now_ms > market.end_ms:
-        raise ConfigError(f"{members[0].bot_id}: this market ends before the last event of its log: use another bot_id")
+class _Plan(NamedTuple):
+    """What a world is made of: the log, its market so far, the bots' configurations, and what the log knows of them."""
+
+    store: Store
+    view: FeedView
+    members: Sequence[BotConfig]
+    known: Mapping[str, tuple[BotState, Head]]
+    around: Surroundings
+
+    def last_ms(self) -> int:
+        """Give the last recorded time of the market and its bots."""
+        heads = [self.known[config.bot_id][1].at_ms for config in self.members if config.bot_id in self.known]
+        return max([self.view.at_ms, *heads])
+
+    def desks(self, clock: Clock) -> tuple[Journal, Say, ProjectionWriter]:
+        """Make the way to the log, the way to tell, and the writer of state files, on a clock."""
+        journal = Journal(self.store, self.around.listeners)
+
+        def say(bot_id: str, text: str, routine: bool) -> None:  # noqa: FBT001 - the shape of Say
+            at_ms = clock.now_ms
+            journal.afterwards(lambda: self.around.say(at_ms, bot_id, text, routine))
+
+        saved = (config for config in self.members if config.auto_save)
+        intervals_ms = {bot_stream(config.bot_id): config.save_interval * 1000 for config in saved}
+        writer = ProjectionWriter(self.around.directory, say, intervals_ms, clock.now_ms)
+        journal.listeners.insert(0, writer.listen)  # what is owed to the disk comes before what is told
+        return journal, say, writer
+
+    async def bots(self, now_ms: int, journal: Journal, feed: FeedStream) -> AsyncIterator[tuple[BotConfig, Bot]]:
+        """Take up or create every bot."""
+        for config in self.members:
+            bot = await _take_up(config, self.known.get(config.bot_id), now_ms, journal, self.around)
+            if bot.state.config != config:
+                await _change_config(bot, config, now_ms, journal, feed)
+            yield config, bot
+
+
+async def _waiting_world(plan: _Plan, market: WaitingMarket) -> World:
+    clock = MarketClock(max(market.start_ms, plan.last_ms()))
+    if plan.view.price is None and market.end_ms is not None and clock.now_ms > market.end_ms:
+        name = plan.members[0].bot_id
+        raise ConfigError(f"{name}: this market ends before the last event of its log: use another bot_id")
     calls: Counter[str] = Counter(load_markets=1)
-    journal = Journal(store, around.listeners)
+    journal, say, writer = plan.desks(clock)
+    feed = Feed(plan.view, market, calls, lambda bot, text: say(bot.state.bot_id, text, True))  # noqa: FBT003
+    world = WaitingWorld(feed, clock, journal, writer, calls)
+    async for config, bot in plan.bots(clock.now_ms, journal, feed):
+        world.seat(bot, plan.around.gateway_for(config, feed))
+    return world
 
-    def say(bot_id: str, text: str, routine: bool) -> None:  # noqa: FBT001 - the shape of Say
-        at_ms = clock.now_ms
-        journal.afterwards(lambda: around.say(at_ms, bot_id, text, routine))
 
-    feed = Feed(view, market, calls, lambda bot, text: say(bot.state.bot_id, text, True))  # noqa: FBT003
-    intervals_ms = {bot_stream(config.bot_id): config.save_interval * 1000 for config in members if config.auto_save}
-    writer = ProjectionWriter(around.directory, say, intervals_ms, clock.now_ms)
-    journal.listeners.insert(0, writer.listen)  # what is owed to the disk comes before what is told
-    world = World(feed, clock, journal, writer, calls)
-    for config in members:
-        bot = await _take_up(config, known.get(config.bot_id), clock.now_ms, journal, around)
-        if bot.state.config != config:
-            await _change_config(bot, config, clock.now_ms, journal, feed)
-        world.seat(bot, around.gateway_for(config, feed))
+async def _live_world(
+    plan: _Plan, connections: Connections, desks: Mapping[str, AccountDesk], clock: EngineClock
+) -> World:
+    clock.not_before(plan.last_ms())
+    data = connections.data(list(plan.members))
+    journal, say, writer = plan.desks(clock)
+    feed = LiveFeed(plan.view, data, plan.members[0].symbol)
+    world = LiveWorld(feed, clock, journal, writer, data.calls, say=say, probe=reaches_internet)
+    async for config, bot in plan.bots(clock.now_ms, journal, feed):
+        desk = desks.get(config.bot_id)
+        gateway = plan.around.gateway_for(config, feed) if desk is None else AccountGateway(desk.account, config.symbol)
+        world.seat(bot, gateway, desk)
     return world
 
 
@@ -175,6 +240,6 @@ async def _take_up(
     return bot
 
 
-async def _change_config(bot: Bot, config: BotConfig, now_ms: int, journal: Journal, feed: Feed) -> None:
+async def _change_config(bot: Bot, config: BotConfig, now_ms: int, journal: Journal, feed: FeedStream) -> None:
     event = ConfigChanged(config, config_digest(config), changed_keys(bot.state.config, config))
     await journal.commit([(bot, bot.observe([event], now_ms, feed.view))])

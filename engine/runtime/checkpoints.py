@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.runtime.bot import Bot
-from engine.runtime.feed import Feed
+from engine.runtime.feed_stream import FeedStream
 from engine.runtime.schema import STATE_SCHEMA, VIEW_SCHEMA
 from engine.store.port import Checkpoint, Store
 
 
-def save_checkpoints(store: Store, feed: Feed, bots: Iterable[Bot]) -> None:
+def save_checkpoints(store: Store, feed: FeedStream, bots: Iterable[Bot]) -> None:
     """Leave the durable states of a feed and its bots behind, with the next commit."""
     view, head = feed.durable
     if head.checksum:

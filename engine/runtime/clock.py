@@ -15,12 +15,20 @@ class RealTime(Protocol):
         """Give seconds on a clock that never goes back."""
         ...
 
+    def wall_ms(self) -> int:
+        """Give the time of day as the machine has it, in epoch milliseconds; it may jump."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
+        ...
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Give a context in which waiting longer raises TimeoutError."""
         ...
 
 
@@ -30,6 +38,10 @@ class SystemTime:
     def monotonic_s(self) -> float:
         """Give seconds on a clock that never goes back."""
         return time.monotonic()
+
+    def wall_ms(self) -> int:
+        """Give the time of day as the machine has it, in epoch milliseconds; it may jump."""
+        return time.time_ns() // 1_000_000
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -42,6 +54,46 @@ class SystemTime:
         except TimeoutError:
             return False
         return True
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Give a context in which waiting longer raises TimeoutError."""
+        return asyncio.timeout(seconds)
+
+
+class EngineClock:
+    """The clock of bots on a real market: wall time at the start, and what went by since on a clock that never jumps.
+
+    Never below the last recorded time, which `not_before` tells. Source: design, "Time".
+    """
+
+    JUMP_MS: Final = 1_000
+
+    def __init__(self, real_time: RealTime) -> None:
+        """Start now."""
+        self.real_time: Final = real_time
+        self._start_s: Final = real_time.monotonic_s()
+        self._start_ms = real_time.wall_ms()
+        self._ahead_ms = 0
+
+    @property
+    def now_ms(self) -> int:
+        """Give engine time in epoch milliseconds."""
+        return self._start_ms + int((self.real_time.monotonic_s() - self._start_s) * 1000)
+
+    def not_before(self, at_ms: int) -> None:
+        """Go on from this time, if it is later than now."""
+        if at_ms > self.now_ms:
+            self._start_ms += at_ms - self.now_ms
+            self._ahead_ms = self.now_ms - self.real_time.wall_ms()
+
+    def jump_ms(self) -> int:
+        """Give how far the wall clock jumped since the last call, if by more than a second; else 0."""
+        ahead_ms = self.now_ms - self.real_time.wall_ms()
+        jumped_ms = self._ahead_ms - ahead_ms
+        if abs(jumped_ms) <= self.JUMP_MS:
+            return 0
+        self._ahead_ms = ahead_ms
+        return jumped_ms
 
 
 class MarketClock:

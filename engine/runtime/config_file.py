@@ -19,8 +19,10 @@ from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
 from engine.core.errors import ConfigError
 from engine.core.identity import derived_bot_id
 from engine.core.units import MAX_AMOUNT, MAX_DECIMALS, is_sound
+from engine.exchanges.addresses import local_origin
+from engine.exchanges.venues import live_venue_of, venue_of
 from engine.runtime.conversion import explain
-from engine.runtime.markets import SETTINGS, market_keys, market_settings, paper_settings
+from engine.runtime.markets import SETTINGS, LiveSettings, is_real, market_keys, market_settings, paper_settings
 from engine.strategies.catalogue import PARAMS, STRATEGIES, strategy_for
 
 MAX_BYTES: Final = 64 * 1024
@@ -160,7 +162,7 @@ _EXAMPLES: Final = {"exchange": "simulated", "symbol": "BTC/USD"}
 
 
 def _checked(raw: dict[str, Any]) -> BotConfig:
-    _refuse_exchange(raw["exchange"])
+    raw["exchange"] = _canonical_exchange(raw["exchange"], live=raw.get("paper_trading") is False)
     hints = get_type_hints(BotConfig)
     if "fees" in raw:
         _refuse_unknown_within(raw["fees"], Fees, "fees.")
@@ -190,7 +192,7 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
         derived_bot_id(values["exchange"], values["symbol"], strategy, paper=values.get("paper_trading", True)),
     )
     config = BotConfig(**values)
-    for problem in problems(config):
+    for problem in (*problems(config), *_live_problems(config, raw)):
         raise ConfigError(problem)
     _refuse_unsound(market_settings(config), "market")
     _refuse_unsound(paper_settings(config), "market")
@@ -198,13 +200,32 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
     return config
 
 
-def _refuse_exchange(exchange: object) -> None:
+def _canonical_exchange(exchange: object, *, live: bool) -> str:
+    """Give the id of an exchange under which it is recorded; names that users know are taken."""
     if isinstance(exchange, str) and exchange in SETTINGS:
+        return exchange
+    if not isinstance(exchange, str):
+        raise ConfigError(f"exchange is {exchange!r}: name an exchange, 'simulated' or 'recorded'")
+    near = _nearest(exchange, SETTINGS)
+    if near:
+        raise ConfigError(f"exchange is {exchange!r}{near}")
+    return (live_venue_of if live else venue_of)(exchange).id
+
+
+def _live_problems(config: BotConfig, raw: Mapping[str, Any]) -> Iterable[str]:
+    """Name what a real exchange cannot do, or what must be said for it."""
+    settings = market_settings(config)
+    if isinstance(settings, LiveSettings) and settings.endpoint:
+        local_origin(settings.endpoint)
+    if not config.live or not is_real(config.exchange):
         return
-    near = _nearest(str(exchange), SETTINGS)
-    raise ConfigError(
-        f"exchange is {exchange!r}: real exchanges cannot be traded yet, use 'simulated' or 'recorded'{near}"
-    )
+    if "budget" not in raw:
+        yield "budget is missing: live trading needs it, for instance budget: 500, the most that is ever tied up"
+    if config.buy_order_type in {"market", "trailing_market"} and not venue_of(config.exchange).market_buy_by_base:
+        yield (
+            f"buy_order_type is {config.buy_order_type!r}: {config.exchange} cannot buy a quantity at market, use "
+            "'limit' or 'trailing_limit'"
+        )
 
 
 def _converted(value: Any, kind: Any, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Carries out what a bot owes the exchange, and records what comes back.
+"""Carries out what a bot owes the exchange on a market that waits for the answer, and records what comes back.
 
 At most one call per order at a time; nothing is remembered beyond the state, so after a restart the same state owes
 the same calls. Source: design, "Order protocol".
@@ -9,19 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from engine.core.effects import OrderEffect, outstanding
-from engine.core.events import (
-    BotEvent,
-    OrderAccepted,
-    OrderCanceled,
-    OrderExpired,
-    OrderFilled,
-    OrderOutcomeUnknown,
-    OrderRejected,
-    OrderSent,
-)
+from engine.core.events import BotEvent, OrderSent
 from engine.core.state import Order
-from engine.exchanges.port import Accepted, Fill, Gateway, NotSent, OrderReport, Outcome, Rejected, Unknown
+from engine.exchanges.port import Gateway
 from engine.runtime.bot import Bot
+from engine.runtime.reports import answer_events, outcome_events
 
 Record = Callable[[Bot, Sequence[BotEvent]], Awaitable[None]]
 """Record observations of a bot, durably."""
@@ -65,14 +57,14 @@ class Executor:
                 await self._create(bot, order)
             case "query":
                 self._calls["fetch_order"] += 1
-                await self._record(bot, _answer(order, await self._gateway.query(bot.state, order)))
+                await self._record(bot, answer_events(order, await self._gateway.query(bot.state, order)))
             case "cancel":
                 self._calls["cancel_order"] += 1
-                await self._record(bot, _answer(order, await self._gateway.cancel(bot.state, order)))
+                await self._record(bot, answer_events(order, await self._gateway.cancel(bot.state, order)))
 
     async def _create(self, bot: Bot, order: Order) -> None:
         self._calls["create_order"] += 1
-        await self._record(bot, _outcome(order, await self._gateway.create(bot.state, order)))
+        await self._record(bot, outcome_events(order, await self._gateway.create(bot.state, order)))
 
     async def _collect(self, bot: Bot) -> bool:
         """Record what happened to resting orders; tell whether anything did."""
@@ -80,50 +72,9 @@ class Executor:
         for report in reports:
             order = bot.state.order(report.client_order_id)
             assert order is not None, report
-            await self._record(bot, _answer(order, report))
+            await self._record(bot, answer_events(order, report))
         return bool(reports)
 
 
 def _is_ready(effect: OrderEffect, now_ms: int, tried: set[tuple[str, str]]) -> bool:
     return effect.not_before_ms <= now_ms and (effect.action, effect.client_order_id) not in tried
-
-
-def _outcome(order: Order, outcome: Outcome) -> list[BotEvent]:
-    match outcome:
-        case Accepted():
-            accepted = OrderAccepted(order.client_order_id, outcome.exchange_order_id)
-            return [accepted, *(_filled(order, fill) for fill in outcome.fills)]
-        case Rejected():
-            return [OrderRejected(order.client_order_id, outcome.proof, outcome.reason)]
-        case Unknown():
-            return [OrderOutcomeUnknown(order.client_order_id, outcome.error)]
-        case NotSent():
-            return [OrderRejected(order.client_order_id, "not sent", outcome.reason)]
-
-
-def _answer(order: Order, report: OrderReport | Unknown | None) -> list[BotEvent]:
-    if report is None or isinstance(report, Unknown):
-        error = "the exchange does not know it" if report is None else report.error
-        return [OrderOutcomeUnknown(order.client_order_id, error)]
-    events: list[BotEvent] = []
-    if order.status in {"requested", "sent", "unknown"}:
-        events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))
-    events += [_filled(order, fill) for fill in report.fills]
-    if report.status == "canceled":
-        events.append(OrderCanceled(order.client_order_id, report.filled))
-    elif report.status == "expired":
-        events.append(OrderExpired(order.client_order_id, report.filled))
-    return events
-
-
-def _filled(order: Order, fill: Fill) -> OrderFilled:
-    return OrderFilled(
-        client_order_id=order.client_order_id,
-        trade_id=fill.trade_id,
-        price=fill.price,
-        quantity=fill.quantity,
-        fee=fill.fee,
-        fee_asset=fill.fee_asset,
-        fee_quote=fill.fee_quote,
-        liquidity=fill.liquidity,
-    )

@@ -61,6 +61,11 @@ class Journal:
         elif self.store.pending_rows > MOST_PENDING_ROWS:
             await self.store.flush()
 
+    async def witnessed(self) -> None:
+        """Return once everything appended so far is durable, and the loss of any of it would be noticed."""
+        if self._last is not None:
+            await self.store.cover(await self._last)
+
     def afterwards(self, tell: Callable[[], None]) -> None:
         """Tell something once everything appended so far has been published."""
         if self._last is None:

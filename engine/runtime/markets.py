@@ -19,17 +19,36 @@ from engine.runtime.conversion import explain
 
 SIMULATED: Final = "simulated"
 RECORDED: Final = "recorded"
-SETTINGS: Final[dict[str, type[SimulatedSettings] | type[RecordedSettings]]] = {
-    SIMULATED: SimulatedSettings,
-    RECORDED: RecordedSettings,
-}
+
+
+class LiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the `market` section of a real exchange may hold.
+
+    `endpoint` is a server on this machine that plays the exchange, such as `http://127.0.0.1:8600`: to try things out.
+    """
+
+    endpoint: str = ""
+
+
+Settings = SimulatedSettings | RecordedSettings | LiveSettings
+SETTINGS: Final[dict[str, type[Settings]]] = {SIMULATED: SimulatedSettings, RECORDED: RecordedSettings}
+"""The markets that need no network; every other exchange is a real one."""
 
 T = TypeVar("T")
 
 
 def market_keys(exchange: str) -> tuple[str, ...]:
     """Name the keys that the `market` section of an exchange may hold."""
-    return (*SETTINGS[exchange].__struct_fields__, *PaperSettings.__struct_fields__)
+    return (*_kind_of(exchange).__struct_fields__, *PaperSettings.__struct_fields__)
+
+
+def is_real(exchange: str) -> bool:
+    """Tell whether an exchange is a real one, which does not wait for the bot."""
+    return exchange not in SETTINGS
+
+
+def _kind_of(exchange: str) -> type[Settings]:
+    return SETTINGS.get(exchange, LiveSettings)
 
 
 def _part(kind: type[T], config: BotConfig) -> T:
@@ -53,13 +72,13 @@ def paper_settings(config: BotConfig) -> PaperSettings:
     return settings
 
 
-def market_settings(config: BotConfig) -> SimulatedSettings | RecordedSettings:
+def market_settings(config: BotConfig) -> Settings:
     """Give the settings of this bot's market.
 
     Raises:
         ConfigError: a key of `market` has a wrong type or is missing.
     """
-    return _part(SETTINGS[config.exchange], config)
+    return _part(_kind_of(config.exchange), config)
 
 
 def feed_of(config: BotConfig) -> str:
@@ -81,12 +100,13 @@ def _plain(value: object) -> object:
 
 
 def build_market(config: BotConfig) -> WaitingMarket:
-    """Make the market that this bot trades on.
+    """Make the market that this bot trades on, one that waits.
 
     Raises:
         ConfigError: a setting is out of range, or the recording cannot be used.
     """
     settings = market_settings(config)
+    assert not isinstance(settings, LiveSettings), config
     if isinstance(settings, SimulatedSettings):
         return SimulatedMarket(config.symbol, config.base, config.quote, settings)
     from engine.feeds.recorded import load_recording

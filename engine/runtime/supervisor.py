@@ -6,6 +6,7 @@ Owns the process's life. Worlds run side by side, each on its market's clock; th
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,8 @@ import msgspec
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
 from engine.runtime.bootstrap import Surroundings, check_configs, open_worlds
-from engine.runtime.clock import RealTime
+from engine.runtime.clock import EngineClock, RealTime
+from engine.runtime.connections import Connections
 from engine.runtime.control import ControlServer, Reply, Request
 from engine.runtime.journal import Listener
 from engine.runtime.world import Command, World
@@ -116,9 +118,12 @@ async def run_engine(
         EngineError: the directory, a configuration or the log refuses; or the log could not be written.
     """
     markets = check_configs(configs)
-    store = await SqliteLog.open(directory, linger=real_time.sleep)
-    try:
-        worlds = await open_worlds(store, configs, markets, surroundings(listeners))
+    async with AsyncExitStack() as stack:
+        store = await SqliteLog.open(directory, linger=real_time.sleep)
+        stack.push_async_callback(store.close)
+        clock, around = EngineClock(real_time), surroundings(listeners)
+        connections = await stack.enter_async_context(Connections(around.wiring, lambda: clock.now_ms))
+        worlds = await open_worlds(store, configs, markets, around, connections, clock)
         engine = Engine(worlds, real_time, store.notes)
         control = ControlServer(directory, engine.handle)
         await control.start()
@@ -132,8 +137,6 @@ async def run_engine(
             await real_time.sleep(0)
             await control.close()
         return Outcome(reasons, tuple(worlds))
-    finally:
-        await store.close()
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

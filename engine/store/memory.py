@@ -66,6 +66,9 @@ class MemoryLog(Appender):
         stands_on = self._disk.checksum_before(self._chains.stream_id(stream), found.sequence + 1)
         return found if stands_on == found.checksum else None
 
+    async def cover(self, position: int) -> None:
+        """Return at once: memory loses everything or nothing."""
+
     async def close(self) -> None:
         """Make everything durable and end."""
         await self._queue.close()

@@ -97,6 +97,9 @@ class Store(Protocol):
     async def flush(self) -> None:
         """Return once everything appended so far is durable."""
 
+    async def cover(self, position: int) -> None:
+        """Return once a lost end of the log up to this durable position would be noticed (the witness covers it)."""
+
     def read(
         self, stream: str | None = None, *, after_position: int = 0, after_sequence: int = 0, verified: bool = False
     ) -> Iterator[Recorded]:

@@ -81,7 +81,12 @@ def _cash_adds_up(
         elsewhere += fill.fee_quote if fill.fee_asset not in {"USD", "BTC"} else 0
     assert state.cash_flow == cash, "Money: cash flow is what the fills moved"
     under_way = sum(
-        (o.cash - o.fee_quote - o.cost_sold for o in state.orders.values() if o.side == "sell" and not o.recorded), ZERO
+        (
+            o.cash - o.fee_quote - o.recorded.proceeds - (o.cost_sold - o.recorded.cost)
+            for o in state.orders.values()
+            if o.side == "sell"
+        ),
+        ZERO,
     )
     profit = sum((sale.profit for sale in sales), ZERO)
     assert state.stats.total_profit == profit, "decision 9: total_profit is realised and net"

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.decider.entries import assess_entry
 from engine.core.effects import outstanding
@@ -17,6 +18,7 @@ from engine.core.events import (
     OrderSent,
     PricesSkipped,
     PurchaseRecorded,
+    RateLimited,
     SaleRecorded,
     TrailingReset,
 )
@@ -179,6 +181,31 @@ def test_flatten_during_an_outage_sells_after_it(order_type: str) -> None:
     kernel.price(48_000)
     kernel.check(reachable=True)
     kernel.price(47_000)
+    assert kernel.state.lots == {}
+
+
+@SPEC("a bot that waits for an operator's decision sends nothing, not for a limit either", section="Risk")
+@pytest.mark.parametrize("order_type", TYPES)
+def test_flatten_of_a_halted_bot_sells_in_the_next_session(order_type: str) -> None:
+    kernel = with_lots(order_type)
+    kernel.state = replace(kernel.state, halted="orders that the log does not know")
+    kernel.command("flatten")
+    kernel.price(48_000)
+    assert len(kernel.state.lots) == 3
+    assert [order for order in kernel.state.orders.values() if order.kind == "market"] == []
+    kernel.restart()
+    kernel.price(47_000)
+    assert kernel.state.lots == {}
+
+
+@SPEC("the exchange's wish for silence delays a sale and forgets none", section="Risk")
+def test_stop_during_a_silence_is_sold_after_it() -> None:
+    kernel = bought(50_000, risk={"stop_loss_percent": "10"})
+    kernel.observe(RateLimited(kernel.now_ms + 150_000))
+    kernel.prices(45_000, 49_000)
+    assert len(kernel.state.lots) == 1
+    kernel.price(49_000)
+    kernel.price(49_000)
     assert kernel.state.lots == {}
 
 

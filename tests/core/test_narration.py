@@ -113,6 +113,7 @@ EXAMPLES: list[tuple[Any, str]] = [
     (ev.OrderCancelRequested(NAME, "timeout"), "Order 1 is to be canceled: timeout"),
     (ev.OrderCanceled(NAME, D("0.001")), "Order 1 canceled with 0.001 BTC filled"),
     (ev.OrderExpired(NAME, D(0)), "Order 1 expired with 0 BTC filled"),
+    (ev.OrdersSurveyed((), ("77", "78")), "Open orders of others in this market, left alone: 2"),
     (
         ev.DiscrepancyFound("BTC", "0.002", "0.001", "trading stopped"),
         "Discrepancy in BTC: expected 0.002, found 0.001; trading stopped",
@@ -168,9 +169,11 @@ EXAMPLES: list[tuple[Any, str]] = [
 GATE = ev.IndicatorsSkipped("price_move", D(50_150), D(50_000), D("0.3"), D("0.50"))
 SILENCE = ev.RateLimited(1_730_635_800_000)
 SILENT = {
+    ev.AccountObserved,
     ev.BalancesObserved,
     ev.FeedAttached,
     ev.FeedDetached,
+    ev.IndicatorsAwaited,
     ev.OrderAccepted,
     ev.OrderReconciled,
     ev.OrderSent,

@@ -224,10 +224,20 @@ def test_order_of_unknown_outcome_keeps_its_reserve() -> None:
 
 def test_effects_while_the_exchange_asks_for_silence_wait_for_its_end() -> None:
     kernel = Kernel()
+    kernel.price(50_000, settled=False)
     until_ms = kernel.now_ms + 90_000
     kernel.observe(RateLimited(until_ms))
-    kernel.price(50_000)
     assert [effect.not_before_ms for effect in outstanding(kernel.state)] == [until_ms]
+    kernel.wait(90)
+    kernel.settle()
+    assert kernel.lot.status == "open"
+
+
+def test_price_while_the_exchange_asks_for_silence_brings_no_order() -> None:
+    kernel = Kernel()
+    kernel.observe(RateLimited(kernel.now_ms + 90_000))
+    kernel.price(50_000)
+    assert not kernel.state.lots
     kernel.price(50_000)
     assert kernel.lot.status == "open"
 

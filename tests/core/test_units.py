@@ -32,6 +32,7 @@ STEPS: Final = st.sampled_from([D("0.00000001"), D("0.00001"), D("0.01"), D("0.5
         ("sNaN", False),
         ("Infinity", False),
         ("-Infinity", False),
+        ("1e999999999", False),
     ],
 )
 def test_number_may_enter_if_finite_bounded_and_not_too_fine(text: str, sound: bool) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.core.events import MarketRulesObserved, OrderFilled
-from engine.core.events.bot import Balance
+from engine.core.events import Balance
 from engine.core.state import Order
 from engine.exchanges.paper import PaperSettings
 from engine.exchanges.port import Accepted, OrderReport, Rejected
@@ -62,6 +62,35 @@ def created(kernel: Kernel, order: Order) -> Any:
 )
 def test_order_is_refused_by_the_filter_it_breaks(order: tuple[Any, Any, str, str | None], proof: str | None) -> None:
     kernel = bought(50_000, budget="1000", sell_order_type="market")
+    answer = created(kernel, order_of(*order))
+    assert (answer.proof if isinstance(answer, Rejected) else None) == proof
+
+
+@SPEC("the paper exchange refuses what a real one would refuse", section="issue: Paper gateway")
+@pytest.mark.parametrize(
+    ("told", "order", "proof"),
+    [
+        pytest.param({"max_quantity": D("0.001")}, ("buy", "limit", "0.00101", "50000"), "LOT_SIZE", id="too-much"),
+        pytest.param({"max_quantity": D("0.001")}, ("buy", "limit", "0.001", "50000"), None, id="just-not-too-much"),
+        pytest.param({"max_notional": D(50)}, ("buy", "limit", "0.00101", "50000"), "NOTIONAL", id="too-valuable"),
+        pytest.param({"max_notional": D(50)}, ("buy", "market", "0.00101", None), "NOTIONAL", id="market-too-valuable"),
+        pytest.param({"max_notional": D(50)}, ("buy", "limit", "0.001", "50000"), None, id="just-not-too-valuable"),
+        pytest.param(
+            {"order_types": ("limit",)}, ("buy", "market", "0.001", None), "ORDER_TYPE", id="no-market-orders"
+        ),
+        pytest.param({"order_types": ("limit",)}, ("buy", "limit", "0.001", "50000"), None, id="limit-orders-only"),
+        pytest.param({"price_factor_down": D("0.8")}, ("buy", "limit", "0.001", "39999.99"), "PERCENT_PRICE", id="low"),
+        pytest.param({"price_factor_down": D("0.8")}, ("buy", "limit", "0.001", "40000"), None, id="just-not-too-low"),
+        pytest.param({"price_factor_up": D("1.2")}, ("sell", "limit", "0.001", "60000.01"), "PERCENT_PRICE", id="high"),
+        pytest.param({"price_factor_up": D("1.2")}, ("sell", "limit", "0.001", "60000"), None, id="just-not-too-high"),
+        pytest.param({"active": False}, ("buy", "limit", "0.001", "50000"), "MARKET_CLOSED", id="closed-market"),
+    ],
+)
+def test_order_is_refused_by_a_filter_that_only_some_exchanges_have(
+    told: dict[str, Any], order: tuple[Any, Any, str, str | None], proof: str | None
+) -> None:
+    kernel = bought(50_000, budget="1000", sell_order_type="market")
+    kernel.feed(MarketRulesObserved(replace(RULES, **told)))
     answer = created(kernel, order_of(*order))
     assert (answer.proof if isinstance(answer, Rejected) else None) == proof
 

@@ -18,7 +18,7 @@ from engine.core.config import BotConfig
 from engine.exchanges.port import Gateway
 from engine.runtime import journal, projection_writer, supervisor
 from engine.runtime.bootstrap import paper_gateway
-from engine.runtime.feed import Feed
+from engine.runtime.feed_stream import FeedStream
 from engine.store.follower import Follower
 from engine.store.port import Batch, Checkpoint
 from engine.store.sqlite import SqliteLog
@@ -73,7 +73,7 @@ class Points:
             return False
         return reached > target.sequence or point.feed != target.feed or point.ordinal >= target.ordinal
 
-    def gateway(self, config: BotConfig, feed: Feed) -> Gateway:
+    def gateway(self, config: BotConfig, feed: FeedStream) -> Gateway:
         """Give a bot its paper account, with boundaries around every question to it."""
         return _Gateway(paper_gateway(config, feed), self)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
-from engine.runtime.bootstrap import Surroundings, paper_gateway
+from engine.runtime.bootstrap import GatewayFor, Surroundings, paper_gateway
 from engine.runtime.clock import SystemTime
 from engine.runtime.config_file import parse_config
 from engine.runtime.replica import bot_ids
@@ -49,7 +49,7 @@ def configs_of(bots: tuple[str, ...]) -> tuple[BotConfig, ...]:
 def run_session(request: Request) -> None:
     """Run a session to its end, unless it dies."""
     directory = Path(request.directory)
-    gateway_for = paper_gateway
+    gateway_for: GatewayFor = paper_gateway
     points = None
     if request.target is not None or request.number is not None or request.trace is not None:
         points = Points(target=request.target, number=request.number)

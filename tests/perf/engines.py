@@ -13,7 +13,8 @@ from typing import Any, Final
 from engine.core.config import BotConfig
 from engine.feeds.market import WaitingMarket
 from engine.runtime.bootstrap import Surroundings, check_configs, open_worlds
-from engine.runtime.clock import SystemTime
+from engine.runtime.clock import EngineClock, SystemTime
+from engine.runtime.connections import Connections
 from engine.runtime.supervisor import Outcome, RunPlan, run_engine
 from engine.runtime.world import World
 from engine.store.port import Store
@@ -70,7 +71,8 @@ async def world_of(
 ) -> World:
     """Seat bots of one market in a world on an open log; `wrap` may put something between the world and its market."""
     markets = {name: wrap(market) for name, market in check_configs(configs).items()}
-    (world,) = await open_worlds(store, configs, markets, surroundings(directory))
+    around, clock = surroundings(directory), EngineClock(SystemTime())
+    (world,) = await open_worlds(store, configs, markets, around, Connections(around.wiring, lambda: 0), clock)
     return world
 
 

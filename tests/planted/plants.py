@@ -124,7 +124,7 @@ PLANTS = (
     Plant(
         "the candle cache is never too old",
         "engine/runtime/feed.py",
-        "impatient = [bot for bot in readers if at_ms - fetched_ms >= cache_ttl_ms(bot)]",
+        "impatient = [bot for bot in readers if at_ms - fetched_ms >= cache_ttl_ms(bot.state)]",
         "impatient: list[Bot] = []",
         "tests/runtime/test_exchange_calls.py",
     ),

@@ -19,6 +19,8 @@ ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
     ("engine/runtime/entropy.py", frozenset({"chance"}), "the one source of chance: a new log's id"),
     ("engine/runtime/config_file.py", frozenset({"files"}), "reads the configuration that the operator wrote"),
     ("engine/runtime/control.py", frozenset({"files"}), "owns the control socket in the state directory"),
+    ("engine/runtime/credentials_file.py", frozenset({"files"}), "reads and replaces the private file of credentials"),
+    ("engine/runtime/credentials_environment.py", frozenset({"files"}), "reads secrets that a container is handed"),
     ("engine/runtime/projection_writer.py", frozenset({"files"}), "replaces the state file"),
     ("cli/replay.py", frozenset({"files"}), "reads the state file to hold it against the log"),
     ("engine/feeds/recorded.py", frozenset({"files"}), "reads recorded markets"),

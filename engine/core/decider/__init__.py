@@ -7,6 +7,7 @@ the bot's own; a price is the feed's and comes with the view of it. Called by th
 
 from typing import Final
 
+from engine.core.decider.account import on_balances, on_reconciled, on_survey
 from engine.core.decider.commands import on_command
 from engine.core.decider.connectivity import on_checked
 from engine.core.decider.draft import Draft, Observation
@@ -14,13 +15,16 @@ from engine.core.decider.entries import wants_indicators
 from engine.core.decider.prices import on_price
 from engine.core.decider.settlement import on_report, on_timer
 from engine.core.events import (
+    BalancesObserved,
     BotEvent,
     CommandReceived,
     ConnectivityChecked,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
+    OrderReconciled,
     OrderRejected,
+    OrdersSurveyed,
     PriceObserved,
     TimerFired,
 )
@@ -40,6 +44,9 @@ _HANDLERS: Final = {
     OrderRejected: on_report,
     OrderCanceled: on_report,
     OrderExpired: on_report,
+    OrderReconciled: on_reconciled,
+    BalancesObserved: on_balances,
+    OrdersSurveyed: on_survey,
 }
 
 

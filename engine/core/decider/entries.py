@@ -12,6 +12,7 @@ from engine.core.decider.requests import request_order
 from engine.core.decider.skips import unseen_ms
 from engine.core.events import (
     EntrySkipped,
+    IndicatorsAwaited,
     IndicatorsSkipped,
     PriceObserved,
     TrailingActivated,
@@ -19,6 +20,7 @@ from engine.core.events import (
 )
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
+from engine.core.instants import iso_utc
 from engine.core.lots import target_price
 from engine.core.market import MarketRules
 from engine.core.reducers.blindness import is_blind
@@ -26,6 +28,9 @@ from engine.core.reducers.trading import skip_key
 from engine.core.state import ENTRY, BotState
 from engine.core.strategy import Buy, Hold, Strategy
 from engine.core.units import HUNDRED, MAX_AMOUNT, ceil_to, change_percent, floor_to
+
+MOST_SKEW_MS = 1_000
+"""With a clock further from the exchange's nobody knows how old a price is: nothing is bought."""
 
 RESERVE_STEP = Decimal("1e-8")
 
@@ -41,17 +46,43 @@ def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
     return at_ms // interval_ms != (at_ms - unseen_ms(state, price.gap_ms, at_ms)) // interval_ms
 
 
-def may_enter(state: BotState, price: PriceObserved, at_ms: int) -> bool:
-    """Tell whether an entry is up for consideration at all: a new cycle, and nothing under way."""
+def may_enter(state: BotState, at_ms: int) -> bool:
+    """Tell whether nothing is under way that keeps the bot from buying."""
     return (
-        begins_cycle(state, price, at_ms)
-        and not is_blind(state)
+        not is_blind(state)
         and not state.stopping
-        and at_ms >= state.entry_hold_ms
+        and not state.halted
+        and (state.config.paper_trading or state.has_looked)
+        and abs(state.connectivity.clock_skew_ms) <= MOST_SKEW_MS
+        and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
         and not entries_are_stopped(state, at_ms)
         and ENTRY not in state.trails
         and state.open_buy is None
     )
+
+
+def awaits_candles(state: BotState, fetched_ms: int | None) -> bool:
+    """Tell whether the bot found the candles too old to consider an entry, and none were fetched since."""
+    return state.awaited_ms is not None and (fetched_ms is None or fetched_ms < state.awaited_ms)
+
+
+def cache_ttl_ms(state: BotState) -> int:
+    """Give how old candles may be for this bot, in milliseconds; `smart_indicator_checks: false` allows none."""
+    return state.config.indicator_cache_ttl * 1000 if state.config.smart_indicator_checks else 0
+
+
+def _candles_came(state: BotState, fetched_ms: int | None, price: PriceObserved, at_ms: int) -> bool:
+    """Tell whether this is the first price since candles were fetched that the bot had waited for."""
+    return (
+        state.awaited_ms is not None
+        and fetched_ms is not None
+        and fetched_ms >= state.awaited_ms
+        and _since_previous(fetched_ms, price, at_ms)
+    )
+
+
+def _since_previous(fetched_ms: int, price: PriceObserved, at_ms: int) -> bool:
+    return price.gap_ms is None or fetched_ms > at_ms - price.gap_ms
 
 
 @exactly
@@ -59,7 +90,7 @@ def wants_indicators(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules | None
 ) -> bool:
     """Tell whether a decision at this price would read indicators."""
-    if rules is None or not may_enter(state, price, at_ms):
+    if rules is None or not may_enter(state, at_ms) or not begins_cycle(state, price, at_ms):
         return False
     return _screened(strategy, state, price, at_ms, rules, strategy.amount(state)) is None
 
@@ -68,13 +99,36 @@ def consider_entry(draft: Draft, price: PriceObserved) -> None:
     """Buy, arm a buy trail, or record why not (once per changed cause)."""
     state, at_ms, strategy = draft.state, draft.at_ms, draft.strategy
     assert draft.market.rules is not None
-    if not may_enter(state, price, at_ms):
+    fetched_ms = draft.market.fetched_ms.get(state.config.timeframe)
+    is_due = begins_cycle(state, price, at_ms) or _candles_came(state, fetched_ms, price, at_ms)
+    if not is_due or not may_enter(state, at_ms):
         return
-    intent = _judge(strategy, state, draft.market)
+    skip = _screened(strategy, state, price, at_ms, draft.market.rules, strategy.amount(state))
+    if skip is None and not _is_fresh(state, fetched_ms, price, at_ms):
+        if not awaits_candles(state, fetched_ms):
+            draft.emit(IndicatorsAwaited(state.config.timeframe))
+        return
+    intent = skip or _vote(strategy, state, price, draft.market)
     if isinstance(intent, Buy):
         _enter(draft, price, strategy.amount(state), intent.reason)
     else:
         record_skip(draft, intent)
+
+
+def _is_fresh(state: BotState, fetched_ms: int | None, price: PriceObserved, at_ms: int) -> bool:
+    """Tell whether candles were fetched within the time to live, or since the price before."""
+    if fetched_ms is None:
+        return False
+    return at_ms - fetched_ms < cache_ttl_ms(state) or _since_previous(fetched_ms, price, at_ms)
+
+
+def _vote(strategy: Strategy, state: BotState, price: PriceObserved, market: FeedView) -> Buy | Hold:
+    """Ask the strategy's votes, if there are indicators to vote by."""
+    indicators = market.indicators.get(state.config.timeframe)
+    if indicators is None or indicators.refused is not None:
+        reason = "none were observed yet" if indicators is None else str(indicators.refused)
+        return Hold("indicators", f"no indicators: {reason}", {"reason": reason})
+    return strategy.vote(state, price, indicators)
 
 
 def _judge(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold | IndicatorsSkipped:
@@ -84,13 +138,7 @@ def _judge(strategy: Strategy, state: BotState, market: FeedView) -> Buy | Hold 
     assert at_ms is not None
     assert rules is not None
     skip = _screened(strategy, state, price, at_ms, rules, strategy.amount(state))
-    if skip is not None:
-        return skip
-    indicators = market.indicators.get(state.config.timeframe)
-    if indicators is None or indicators.refused is not None:
-        reason = "none were observed yet" if indicators is None else str(indicators.refused)
-        return Hold("indicators", f"no indicators: {reason}", {"reason": reason})
-    return strategy.vote(state, price, indicators)
+    return skip or _vote(strategy, state, price, market)
 
 
 @exactly
@@ -110,18 +158,45 @@ def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy |
 
 def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
     """Give what keeps the bot from considering an entry at all."""
-    if state.paused:
-        return Hold("paused", "the bot is paused")
-    if state.connectivity.failure_count:
-        failures = str(state.connectivity.failure_count)
-        return Hold("connectivity", f"{failures} connectivity checks failed in a row", {"failures": failures})
-    if state.open_buy is not None:
-        return Hold("open_buy", "a buy order is open", {"order": state.open_buy.client_order_id})
-    if ENTRY in state.trails:
-        return Hold("buy_trail", "a buy trail is following the price", {"status": state.trails[ENTRY].status})
-    if at_ms < state.entry_hold_ms:
-        return Hold("rejected", "the exchange refused the last buy, and it is not time to try again")
-    return None
+    link, silence_ms = state.connectivity, state.rate_limited_until_ms
+    order = state.open_buy
+    reasons: tuple[tuple[object, str, str, dict[str, str]], ...] = (
+        (state.paused, "paused", "the bot is paused", {}),
+        (state.halted, "halted", f"an operator must decide about {state.halted}", {}),
+        (
+            link.failure_count,
+            "connectivity",
+            f"{link.failure_count} connectivity checks failed in a row",
+            {"failures": str(link.failure_count)},
+        ),
+        (
+            abs(link.clock_skew_ms) > MOST_SKEW_MS,
+            "clock",
+            "the clock of this machine is more than a second off the exchange's",
+            {"skew_ms": str(link.clock_skew_ms)},
+        ),
+        (
+            not state.config.paper_trading and not state.has_looked,
+            "account",
+            "the account was not looked at since the bot started or was cut off",
+            {},
+        ),
+        (at_ms < silence_ms, "rate_limited", f"the exchange asked for silence until {iso_utc(silence_ms)}", {}),
+        (order, "open_buy", "a buy order is open", {"order": order.client_order_id if order else ""}),
+        (
+            ENTRY in state.trails,
+            "buy_trail",
+            "a buy trail is following the price",
+            {"status": state.trails[ENTRY].status if ENTRY in state.trails else ""},
+        ),
+        (
+            at_ms < state.entry_hold_ms,
+            "rejected",
+            "the exchange refused the last buy, and it is not time to try again",
+            {},
+        ),
+    )
+    return next((Hold(rule, text, numbers) for holds, rule, text, numbers in reasons if holds), None)
 
 
 def _screened(
@@ -165,6 +240,8 @@ def _price_gate(state: BotState, price: PriceObserved) -> IndicatorsSkipped | No
 def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> Hold | None:
     """Rule out an entry that limits, budget, balance or the exchange's minimums would not bear."""
     config = state.config
+    if not rules.active:
+        return Hold("market", "the exchange does not trade this market now")
     if len(state.lots) >= config.max_open_lots:
         return Hold(
             "max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))}

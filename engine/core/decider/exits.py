@@ -9,8 +9,14 @@ from engine.core.decider.draft import Draft
 from engine.core.decider.requests import request_order
 from engine.core.events import DustRecorded, TrailingReset, TrailingStarted
 from engine.core.lots import sellable_quantity
-from engine.core.state import Lot
-from engine.core.units import ceil_to
+from engine.core.market import MarketRules
+from engine.core.state import BotState, Lot
+from engine.core.units import ZERO, ceil_to, floor_to
+
+
+def may_sell(state: BotState, at_ms: int) -> bool:
+    """Tell whether a sell could leave at once: not while the exchange wants silence or an operator must decide."""
+    return at_ms >= state.rate_limited_until_ms and state.halted is None
 
 
 def arm_exit(draft: Draft, lot: Lot) -> None:
@@ -20,7 +26,7 @@ def arm_exit(draft: Draft, lot: Lot) -> None:
     """
     config = draft.state.config
     assert lot.target is not None, lot
-    if lot.sell_order is not None or draft.at_ms < lot.hold_ms:
+    if lot.sell_order is not None or draft.at_ms < lot.hold_ms or not may_sell(draft.state, draft.at_ms):
         return
     if draft.state.is_leaving(lot):
         _sell_out(draft, lot)
@@ -50,6 +56,14 @@ def arm_exits(draft: Draft) -> None:
             arm_exit(draft, lot)
 
 
+def _that_is_there(state: BotState, quantity: Decimal, rules: MarketRules) -> Decimal:
+    """Give as much of a quantity as the account has free, where it told so since our orders last changed."""
+    balance = state.balances.get(state.config.base)
+    if state.config.paper_trading or not state.balances_ms:
+        return quantity
+    return min(quantity, floor_to(balance.free if balance else ZERO, rules.quantity_step))
+
+
 def set_unsellable_aside(draft: Draft) -> None:
     """Move lots to the dust that were sellable only with dust that another sale has taken, and end their trails."""
     rules = draft.market.rules
@@ -73,6 +87,9 @@ def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal
     quantity = sellable_quantity(draft.state, lot, price, rules)
     if not quantity:
         draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+        return False
+    quantity = _that_is_there(draft.state, quantity, rules)
+    if quantity < rules.min_quantity or quantity * price < rules.min_notional:
         return False
     trailing_limit = purpose == "trailing" and limit_price is not None
     request_order(

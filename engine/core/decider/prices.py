@@ -6,7 +6,7 @@ An uneventful price costs the same however many lots are open: it is compared wi
 from engine.core.decider.draft import Draft
 from engine.core.decider.emergency import keep_limits
 from engine.core.decider.entries import consider_entry
-from engine.core.decider.exits import arm_exits, request_sell
+from engine.core.decider.exits import arm_exits, may_sell, request_sell
 from engine.core.decider.skips import unseen_ms
 from engine.core.decider.trailing import step_trails
 from engine.core.events import PriceObserved
@@ -42,7 +42,7 @@ def _is_stale(draft: Draft, price: PriceObserved) -> bool:
 def _sell_at_market(draft: Draft, price: PriceObserved) -> None:
     """Sell at market every lot whose target the bid has reached (`sell_order_type: market`)."""
     lowest = draft.state.watch.market_target
-    if lowest is None or price.sell_price < lowest:
+    if lowest is None or price.sell_price < lowest or not may_sell(draft.state, draft.at_ms):
         return
     for lot in list(draft.state.lots.values()):
         if lot.number in draft.state.trails:

@@ -108,7 +108,7 @@ def _set_target(draft: Draft, lot: Lot) -> None:
 
 def _settle_sell(draft: Draft, order: Order) -> None:
     lot = draft.state.lots.get(order.lot or 0)
-    if lot is None or lot.sell_order is not None or order.recorded:
+    if lot is None or lot.sell_order is not None or 0 < order.filled <= order.recorded.filled:
         return  # closed, sold by another order since, or recorded: an old report came again
     closed = False
     if order.filled and lot.status == "open":
@@ -126,7 +126,7 @@ def _settle_sell(draft: Draft, order: Order) -> None:
 def _sell_on(draft: Draft, order: Order) -> None:
     """Sell at market what a resting sell left of a lot that must go; its cancellation was only asked for."""
     lot = draft.state.lots.get(order.lot or 0)
-    if lot is None or lot.status != "open" or order.kind != "limit" or order.recorded:
+    if lot is None or lot.status != "open" or order.kind != "limit" or 0 < order.filled <= order.recorded.filled:
         return
     if draft.state.is_leaving(lot) and not is_blind(draft.state) and not draft.state.stopping:
         arm_exit(draft, lot)
@@ -151,21 +151,23 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
     rules = draft.market.rules
     assert rules is not None, "nothing is sold before the market's rules are known"
     assert lot.target is not None, lot
-    proceeds = order.cash - order.fee_quote
-    profit = proceeds - order.cost_sold
+    quantity = order.filled - order.recorded.filled
+    proceeds = order.cash - order.fee_quote - order.recorded.proceeds
+    cost = order.cost_sold - order.recorded.cost
+    profit = proceeds - cost
     closed = not lot.quantity or not sellable_quantity(draft.state, lot, lot.target, rules)
-    shortfall = (lot.target - order.average_price) * order.filled
+    shortfall = (lot.target - order.average_price) * quantity
     draft.emit(
         SaleRecorded(
             lot=lot.number,
             price=order.average_price,
-            quantity=order.filled,
+            quantity=quantity,
             proceeds=proceeds,
-            cost=order.cost_sold,
+            cost=cost,
             profit=profit,
-            profit_percent=change_percent(proceeds, order.cost_sold) if order.cost_sold else ZERO,
+            profit_percent=change_percent(proceeds, cost) if cost else ZERO,
             closed=closed,
-            dust_quantity=_dust_sold(order),
+            dust_quantity=min(_dust_sold(order), quantity),
             slippage=max(shortfall, ZERO),
             client_order_id=order.client_order_id,
         )

@@ -5,7 +5,7 @@ Exact: a trail fires iff retrace ≥ percent, compared by multiplication, never 
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.entries import buy_now, entry_hold, record_skip
-from engine.core.decider.exits import request_sell
+from engine.core.decider.exits import may_sell, request_sell
 from engine.core.events import (
     PriceObserved,
     TrailingActivated,
@@ -47,6 +47,8 @@ def _activate(draft: Draft, price: PriceObserved, direction: str) -> None:
 
 def _fire_up(draft: Draft, price: PriceObserved) -> None:
     """Fire every active up-trail whose retrace is enough and whose floor the bid has (decision 18)."""
+    if not may_sell(draft.state, draft.at_ms):
+        return
     for trail in list(draft.state.trails.values()):
         if trail.status != "active" or trail.direction != "up" or price.last * HUNDRED > trigger_up(trail):
             continue
@@ -67,6 +69,8 @@ def _fire_down(draft: Draft, price: PriceObserved) -> None:
     """Fire the entry's trail, if the gate still lets it pass (decisions.md, "Orders")."""
     trail = draft.state.trails.get(ENTRY)
     if trail is None or trail.status != "active" or price.last * HUNDRED < trigger_down(trail):
+        return
+    if draft.state.halted or draft.at_ms < draft.state.rate_limited_until_ms:
         return
     draft.emit(_triggered(trail, price))
     assert trail.amount is not None, trail

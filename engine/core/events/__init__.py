@@ -4,9 +4,15 @@ Owns tags, versions and payload shapes; docs/events.md is made from here. Tag an
 field with a default keeps the version, anything else is version + 1 and an upcaster in `engine.store.upcasts`.
 """
 
+from engine.core.events.account import (
+    AccountObserved,
+    Balance,
+    BalancesObserved,
+    DiscrepancyFound,
+    OrdersSurveyed,
+)
 from engine.core.events.base import Cause, Event, Role
 from engine.core.events.bot import (
-    BalancesObserved,
     BotCreated,
     CommandReceived,
     ConfigChanged,
@@ -27,6 +33,7 @@ from engine.core.events.connectivity import (
 from engine.core.events.entries import (
     DustRecorded,
     EntrySkipped,
+    IndicatorsAwaited,
     IndicatorsSkipped,
     PurchaseRecorded,
     SaleRecorded,
@@ -35,7 +42,6 @@ from engine.core.events.entries import (
 from engine.core.events.feed import CandlesClosed, IndicatorsObserved, MarketRulesObserved, PriceObserved
 from engine.core.events.limits import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
 from engine.core.events.orders import (
-    DiscrepancyFound,
     OrderAccepted,
     OrderCanceled,
     OrderCancelRequested,
@@ -69,6 +75,9 @@ BotEvent = (
     | TimerFired
     | RateLimited
     | CommandReceived
+    | AccountObserved
+    | OrdersSurveyed
+    | IndicatorsAwaited
     | IndicatorsSkipped
     | EntrySkipped
     | ConnectivityChecked
@@ -104,8 +113,10 @@ BotEvent = (
 AnyEvent = FeedEvent | BotEvent
 
 __all__ = [
+    "AccountObserved",
     "AnyEvent",
     "BackoffStarted",
+    "Balance",
     "BalancesObserved",
     "BotCreated",
     "BotEvent",
@@ -122,6 +133,7 @@ __all__ = [
     "FeedAttached",
     "FeedDetached",
     "FeedEvent",
+    "IndicatorsAwaited",
     "IndicatorsObserved",
     "IndicatorsSkipped",
     "KillSwitchEngaged",
@@ -138,6 +150,7 @@ __all__ = [
     "OrderRejected",
     "OrderRequested",
     "OrderSent",
+    "OrdersSurveyed",
     "OutageDeclared",
     "PriceObserved",
     "PricesSkipped",

@@ -1,19 +1,9 @@
 """Events of a bot's life: creation, sessions, what it listened to, and what it was told."""
 
-from decimal import Decimal
 from typing import ClassVar
-
-import msgspec
 
 from engine.core.config import BotConfig
 from engine.core.events.base import Event, Role
-
-
-class Balance(msgspec.Struct, frozen=True, gc=False):
-    """What an account holds of one asset."""
-
-    free: Decimal
-    locked: Decimal = Decimal(0)
 
 
 class BotCreated(Event, frozen=True, tag="bot_created"):
@@ -84,13 +74,6 @@ class FeedDetached(Event, frozen=True, tag="feed_detached"):
     feed: str
     at: int
     seen_ms: int | None = None
-
-
-class BalancesObserved(Event, frozen=True, tag="balances_observed"):
-    """The account told what it holds, by asset."""
-
-    role: ClassVar[Role] = Role.OBSERVATION
-    balances: dict[str, Balance]
 
 
 class TimerFired(Event, frozen=True, tag="timer_fired"):

@@ -20,6 +20,16 @@ class IndicatorsSkipped(Event, frozen=True, tag="indicators_skipped"):
     threshold_percent: Decimal
 
 
+class IndicatorsAwaited(Event, frozen=True, tag="indicators_awaited"):
+    """An entry is up for consideration, and the candles are too old for it: they are owed to this bot.
+
+    The entry is considered at the first price after they came. Source: docs/adr/0014-candles-are-awaited.md.
+    """
+
+    urgent: ClassVar[bool] = False
+    timeframe: str
+
+
 class EntrySkipped(Event, frozen=True, tag="entry_skipped"):
     """No purchase was made; `rule` says why and `numbers` holds what it compared. Once per changed cause."""
 

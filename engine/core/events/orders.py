@@ -55,7 +55,11 @@ class OrderAccepted(Event, frozen=True, tag="order_accepted"):
 
 
 class OrderRejected(Event, frozen=True, tag="order_rejected"):
-    """The exchange proved that it did not take the order; `proof` is its code, `reason` its words."""
+    """The order was not placed; `proof` is the exchange's code, `reason` its words.
+
+    Three proofs are ours: `stale` and `not sent`, if it never left, and `not placed`, if a look-up begun after its
+    validity window (and the time an order may stay invisible) did not find it.
+    """
 
     role: ClassVar[Role] = Role.OBSERVATION
     client_order_id: str
@@ -118,12 +122,3 @@ class OrderReconciled(Event, frozen=True, tag="order_reconciled"):
     client_order_id: str
     old_status: str
     new_status: str
-
-
-class DiscrepancyFound(Event, frozen=True, tag="discrepancy_found"):
-    """The exchange said something that the log cannot account for; `action` is what was done about it."""
-
-    subject: str
-    expected: str
-    actual: str
-    action: str

@@ -5,12 +5,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from engine.core.events import (
+    AccountObserved,
+    Balance,
     BalancesObserved,
     BotCreated,
     CommandReceived,
     ConfigChanged,
+    DiscrepancyFound,
     FeedAttached,
     FeedDetached,
+    OrdersSurveyed,
     PricesSkipped,
     RateLimited,
     SessionStarted,
@@ -21,6 +25,10 @@ from engine.core.reducers.blindness import leave_blindness, start_blindness
 from engine.core.reducers.limits import reconfigured
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Connectivity
+from engine.core.units import ZERO
+
+MOST_SHORT: Final = 3
+"""Counting further would change the state at every look."""
 
 
 def created(event: BotCreated, at_ms: int) -> BotState:
@@ -38,11 +46,32 @@ def _config_changed(state: BotState, event: ConfigChanged, _at_ms: int) -> BotSt
 
 
 def _session_started(state: BotState, _event: SessionStarted, _at_ms: int) -> BotState:
-    return replace(state, stopping=False) if state.stopping else state
+    return replace(state, stopping=False, halted=None, has_looked=False)
 
 
-def _balances_observed(state: BotState, event: BalancesObserved, _at_ms: int) -> BotState:
-    return replace(state, balances=event.balances)
+def _account_observed(state: BotState, event: AccountObserved, _at_ms: int) -> BotState:
+    return replace(state, account=event.fingerprint)
+
+
+def _balances_observed(state: BotState, event: BalancesObserved, at_ms: int) -> BotState:
+    """Note what the account holds, and whether that is less than the bots believe."""
+    held = event.balances.get(state.config.base, Balance(ZERO)).total
+    is_short = event.is_settled and held < state.position + state.dust.quantity + event.others
+    return replace(
+        state,
+        balances=event.balances,
+        balances_ms=at_ms,
+        has_looked=True,
+        short=min(state.short + 1, MOST_SHORT) if is_short else 0,
+    )
+
+
+def _orders_surveyed(state: BotState, event: OrdersSurveyed, _at_ms: int) -> BotState:
+    return replace(state, foreign=event.foreign)
+
+
+def _discrepancy_found(state: BotState, event: DiscrepancyFound, _at_ms: int) -> BotState:
+    return replace(state, halted=event.subject) if event.halts else state
 
 
 def _rate_limited(state: BotState, event: RateLimited, _at_ms: int) -> BotState:
@@ -89,6 +118,9 @@ REDUCERS: Final[Table] = {
     FeedAttached: _feed_attached,
     FeedDetached: _feed_detached,
     PricesSkipped: _prices_skipped,
+    AccountObserved: _account_observed,
+    OrdersSurveyed: _orders_surveyed,
+    DiscrepancyFound: _discrepancy_found,
     BalancesObserved: _balances_observed,
     TimerFired: _unchanged,
     RateLimited: _rate_limited,

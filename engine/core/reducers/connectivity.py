@@ -14,14 +14,16 @@ def _checked(state: BotState, event: ConnectivityChecked, at_ms: int) -> BotStat
     old = state.connectivity
     next_check_ms = at_ms + state.config.connectivity_check_interval * 1000
     if event.reachable:
-        return replace(state, connectivity=replace(old, last_success_ms=at_ms, next_check_ms=next_check_ms))
+        skew_ms = old.clock_skew_ms if event.clock_skew_ms is None else event.clock_skew_ms
+        good = replace(old, last_success_ms=at_ms, next_check_ms=next_check_ms, clock_skew_ms=skew_ms)
+        return replace(state, connectivity=good)
     new = replace(
         old,
         failure_count=old.failure_count + 1,
         first_failure_ms=at_ms if old.failure_count == 0 else old.first_failure_ms,
         next_check_ms=next_check_ms,
     )
-    return replace(state, connectivity=new)
+    return replace(state, connectivity=new, has_looked=False)
 
 
 def _outage_declared(state: BotState, _event: OutageDeclared, _at_ms: int) -> BotState:

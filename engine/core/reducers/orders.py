@@ -11,7 +11,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from engine.core.events import (
-    DiscrepancyFound,
     OrderAccepted,
     OrderCanceled,
     OrderCancelRequested,
@@ -25,11 +24,16 @@ from engine.core.events import (
 )
 from engine.core.lots import buy_into_lot, sell_from_lot
 from engine.core.reducers.table import Table
-from engine.core.state import BotState, Order
+from engine.core.state import BotState, Order, OrderStatus
 from engine.core.units import ZERO
 from engine.core.watch import with_watch
 
 DONE_ORDERS_KEPT: Final = 200
+ASK_AGAIN_MS: Final = 1_000
+ASK_DOUBLINGS: Final = 6
+STALE: Final = "stale"
+"""The proof of a rejection that means: not sent, because it was decided too long ago. It is decided afresh at once."""
+
 REJECTION_HOLD_MS: Final = 60_000
 REJECTION_DOUBLINGS: Final = 6
 
@@ -45,7 +49,7 @@ def _store(state: BotState, order: Order) -> BotState:
             done = dict(islice(done.items(), len(done) - DONE_ORDERS_KEPT, None))
     else:
         orders[order.client_order_id] = order
-    state = replace(state, orders=orders, done_orders=done)
+    state = replace(state, orders=orders, done_orders=done, balances_ms=0)
     if order.is_terminal and order.side == "sell":
         return _free_lot(state, order)
     return state
@@ -105,6 +109,8 @@ def _rejected(state: BotState, event: OrderRejected, at_ms: int) -> BotState:
     if order is None:
         return state
     state = _store(state, replace(order, status="rejected"))
+    if event.proof == STALE:
+        return state
     if order.side == "buy":
         return replace(
             state, rejections=state.rejections + 1, entry_hold_ms=at_ms + _hold_ms(state.rejections), skip=None
@@ -116,9 +122,14 @@ def _rejected(state: BotState, event: OrderRejected, at_ms: int) -> BotState:
     return replace(state, lots={**state.lots, lot.number: held})
 
 
-def _outcome_unknown(state: BotState, event: OrderOutcomeUnknown, _at_ms: int) -> BotState:
+def _outcome_unknown(state: BotState, event: OrderOutcomeUnknown, at_ms: int) -> BotState:
+    """Keep the order, and ask about it again: at once the first time, then 1 2 4 … 64 seconds later."""
     order = state.orders.get(event.client_order_id)
-    return state if order is None or order.status != "sent" else _store(state, replace(order, status="unknown"))
+    if order is None:
+        return state
+    wait_ms = ASK_AGAIN_MS << min(order.asks - 1, ASK_DOUBLINGS) if order.asks else 0
+    status = "unknown" if order.status == "sent" else order.status
+    return _store(state, replace(order, status=status, asks=order.asks + 1, ask_after_ms=at_ms + wait_ms))
 
 
 def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
@@ -191,14 +202,21 @@ def _closed(state: BotState, event: OrderCanceled | OrderExpired, _at_ms: int) -
 
 
 def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotState:
-    order = state.orders.get(event.client_order_id)
+    """Move an order to the status that the exchange shows; one held to be not placed comes back into the books."""
+    order = state.order(event.client_order_id)
     if order is None or event.new_status not in {"open", "unknown"}:
         return state
-    return _store(state, replace(order, status="open" if event.new_status == "open" else "unknown"))
-
-
-def _discrepancy_found(state: BotState, _event: DiscrepancyFound, _at_ms: int) -> BotState:
-    return state
+    done = {name: each for name, each in state.done_orders.items() if name != event.client_order_id}
+    status: OrderStatus = "open" if event.new_status == "open" else "unknown"
+    if order.status == "rejected" and order.side == "sell":
+        lot = state.lots.get(order.lot or 0)
+        if lot is not None and lot.sell_order is None:
+            lots = {**state.lots, lot.number: replace(lot, sell_order=order.client_order_id)}
+            state = with_watch(replace(state, lots=lots))
+    reserved = order.reserved
+    if order.status == "rejected" and order.side == "buy":
+        reserved = order.quantity * (order.limit_price or order.seen_price)
+    return _store(replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved))
 
 
 REDUCERS: Final[Table] = {
@@ -212,5 +230,4 @@ REDUCERS: Final[Table] = {
     OrderCanceled: _closed,
     OrderExpired: _closed,
     OrderReconciled: _reconciled,
-    DiscrepancyFound: _discrepancy_found,
 }

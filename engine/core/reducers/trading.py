@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from engine.core.events import (
     DustRecorded,
     EntrySkipped,
+    IndicatorsAwaited,
     IndicatorsSkipped,
     PurchaseRecorded,
     SaleRecorded,
@@ -15,7 +16,7 @@ from engine.core.events import (
 from engine.core.lots import set_aside
 from engine.core.reducers.limits import with_peak_marked, with_result
 from engine.core.reducers.table import Table
-from engine.core.state import BotState, Lot, LotStatus, Statistics
+from engine.core.state import BotState, Lot, LotStatus, Recorded, Statistics
 from engine.core.units import change_percent
 from engine.core.watch import with_watch
 
@@ -45,6 +46,10 @@ def skip_key(event: IndicatorsSkipped | EntrySkipped) -> str:
 def _skipped(state: BotState, event: IndicatorsSkipped | EntrySkipped, _at_ms: int) -> BotState:
     told = (*state.told_limits, event.rule) if event.rule in LIMITS else state.told_limits
     return replace(state, skip=skip_key(event), told_limits=told)
+
+
+def _awaited(state: BotState, _event: IndicatorsAwaited, at_ms: int) -> BotState:
+    return replace(state, awaited_ms=at_ms)
 
 
 def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> BotState:
@@ -88,7 +93,13 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
     done = state.done_orders
     if event.client_order_id in done:
-        done = {**done, event.client_order_id: replace(done[event.client_order_id], recorded=True)}
+        order = done[event.client_order_id]
+        recorded = Recorded(
+            filled=order.recorded.filled + event.quantity,
+            proceeds=order.recorded.proceeds + event.proceeds,
+            cost=order.recorded.cost + event.cost,
+        )
+        done = {**done, event.client_order_id: replace(order, recorded=recorded)}
     state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done, told_limits=())
     if not event.closed:
         return with_watch(state)
@@ -118,6 +129,7 @@ def _close(state: BotState, number: int, status: LotStatus, at_ms: int) -> BotSt
 
 
 REDUCERS: Final[Table] = {
+    IndicatorsAwaited: _awaited,
     IndicatorsSkipped: _skipped,
     EntrySkipped: _skipped,
     PurchaseRecorded: _purchase_recorded,

@@ -1,0 +1,320 @@
+"""What the library's dictionaries mean: checked values of ours, or a fault that says what made no sense.
+
+Owns the reading of rows. Numbers come as text and become exact decimals; whatever is missing, not a number or out of
+bounds raises UnreachableError, never a guess. Never asks an exchange anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+
+import msgspec
+
+from engine.core.errors import ConfigError, UnreachableError
+from engine.core.events import Balance
+from engine.core.events.orders import Liquidity, Side
+from engine.core.exact import exactly
+from engine.core.market import Candle, MarketRules, Tick
+from engine.core.units import HUNDRED, MAX_DECIMALS, ZERO, is_sound
+from engine.exchanges.port import OpenOrder
+
+Row = Mapping[str, Any]
+Standing = Literal["open", "filled", "canceled", "expired"]
+
+CADENCE_MS: Final = 5_000
+_LONGEST: Final = 64
+_CANDLE_FIELDS: Final = 6
+_SMALLEST: Final = Decimal(1).scaleb(-MAX_DECIMALS)
+_OVER: Final[dict[str, Standing]] = {
+    "canceled": "canceled",
+    "cancelled": "canceled",
+    "rejected": "canceled",
+    "expired": "expired",
+}
+_RESTING: Final = frozenset({"open", "canceling", "new", "pending_new", "partially_filled"})
+
+
+class RawTrade(msgspec.Struct, frozen=True):
+    """One trade as read; its fee is in `fee_asset` and not yet valued."""
+
+    trade_id: str
+    order_id: str | None
+    at_ms: int | None
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    liquidity: Liquidity
+
+
+class RawOrder(msgspec.Struct, frozen=True):
+    """One order as read; `client_order_id` is as the exchange reports it."""
+
+    order_id: str
+    client_order_id: str | None
+    status: Standing
+    filled: Decimal
+
+
+def exact_number(value: Any) -> Decimal | None:
+    """Give the exact number that a text or whole number is, None if it is none or out of bounds."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value)
+    try:
+        number = Decimal(text) if len(text) <= _LONGEST else None
+    except InvalidOperation:
+        return None
+    if number is None or not number.is_finite() or number.adjusted() > _LONGEST:
+        return None
+    number = _plain(number)
+    return number if is_sound(number) else None
+
+
+def needed(row: Row, name: str, what: str) -> Decimal:
+    """Give a number that must be there. Raises UnreachableError."""
+    number = exact_number(row.get(name))
+    if number is None:
+        raise UnreachableError(f"The exchange named no {name} for {what}.")
+    return number
+
+
+def positive(row: Row, name: str, what: str) -> Decimal:
+    """Give a number that must be there and over zero. Raises UnreachableError."""
+    number = needed(row, name, what)
+    if number <= 0:
+        raise UnreachableError(f"The exchange named an impossible {name} for {what}: {number}.")
+    return number
+
+
+def id_of(row: Row, what: str) -> str:
+    """Give the id that a row must have. Raises UnreachableError."""
+    found = row.get("id")
+    if isinstance(found, str | int) and not isinstance(found, bool) and str(found):
+        return str(found)
+    raise UnreachableError(f"The exchange named no id for {what}.")
+
+
+def text_of(row: Row, name: str) -> str | None:
+    """Give a text if there is one."""
+    found = row.get(name)
+    return found if isinstance(found, str) and found else None
+
+
+def time_of(row: Row) -> int | None:
+    """Give the time of a row, if it is told."""
+    found = row.get("timestamp")
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+
+
+def tick_of(row: Row, now_ms: int) -> Tick:
+    """Read a price; `now_ms` is its time if the exchange tells none. Raises UnreachableError."""
+    last = positive(row, "last", "a price")
+    bid, ask = exact_number(row.get("bid")), exact_number(row.get("ask"))
+    at_ms = time_of(row)
+    return Tick(
+        at_ms=now_ms if at_ms is None else at_ms,
+        last=last,
+        bid=bid if bid is not None and bid > 0 else None,
+        ask=ask if ask is not None and ask > 0 else None,
+    )
+
+
+def candle_of(row: Sequence[Any]) -> Candle:
+    """Read a candle. Raises UnreachableError."""
+    numbers = [exact_number(part) for part in row[1:_CANDLE_FIELDS]]
+    whole = [number for number in numbers if number is not None]
+    if len(row) < _CANDLE_FIELDS or not isinstance(row[0], int) or len(whole) != len(numbers):
+        raise UnreachableError("The exchange gave a candle without time or numbers.")
+    opened, high, low, close, volume = whole
+    if not 0 < low <= min(opened, close) <= max(opened, close) <= high or volume < 0:
+        raise UnreachableError(f"The exchange gave an impossible candle at {row[0]}.")
+    return Candle(row[0], opened, high, low, close, volume)
+
+
+def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
+    """Read how an order stands; `quantity` is what was ordered. Cost and average, often wrong, are not looked at.
+
+    Raises UnreachableError if it makes no sense.
+    """
+    order_id, filled = id_of(row, "an order"), needed(row, "filled", "an order")
+    amount = exact_number(row.get("amount")) if quantity is None else quantity
+    if filled < 0 or (amount is not None and filled > amount):
+        raise UnreachableError(f"The exchange says that {filled} of an order over {amount} is filled.")
+    told = str(row.get("status") or "").lower()
+    if told == "closed":
+        status: Standing = "canceled" if amount is not None and filled < amount else "filled"
+    elif told in _RESTING:
+        status = "open"
+    elif told in _OVER:
+        status = _OVER[told]
+    else:
+        raise UnreachableError(f"The exchange names an unknown status of an order: {told or 'none'}.")
+    return RawOrder(order_id, text_of(row, "clientOrderId"), status, filled)
+
+
+def open_order_of(row: Row, own_id: str | None) -> OpenOrder:
+    """Read an order on the book. Raises UnreachableError."""
+    side: Side
+    match row.get("side"):
+        case "buy":
+            side = "buy"
+        case "sell":
+            side = "sell"
+        case _:
+            raise UnreachableError("The exchange named no side for an open order.")
+    filled = exact_number(row.get("filled"))
+    return OpenOrder(
+        exchange_order_id=id_of(row, "an open order"),
+        client_order_id=own_id,
+        side=side,
+        quantity=positive(row, "amount", "an open order"),
+        filled=ZERO if filled is None else filled,
+    )
+
+
+def trade_of(row: Row) -> RawTrade:
+    """Read a trade. Raises UnreachableError if id, price, quantity or fee are not told."""
+    fee, asset = _fee_of(row)
+    return RawTrade(
+        trade_id=id_of(row, "a trade"),
+        order_id=text_of(row, "order"),
+        at_ms=time_of(row),
+        price=positive(row, "price", "a trade"),
+        quantity=positive(row, "amount", "a trade"),
+        fee=fee,
+        fee_asset=asset,
+        liquidity="maker" if row.get("takerOrMaker") == "maker" else "taker",
+    )
+
+
+@exactly
+def balances_of(row: Row) -> dict[str, Balance]:
+    """Read what an account holds; assets it has none of are left out. Raises UnreachableError."""
+    if not row.get("info") or not isinstance(row.get("free"), dict):
+        raise UnreachableError("The exchange named no balances.")
+    held = {}
+    for asset in row["free"]:
+        parts = row.get(asset)
+        if not isinstance(parts, dict):
+            raise UnreachableError(f"The exchange named no balance of {asset}.")
+        free = needed(parts, "free", f"the balance of {asset}")
+        locked = exact_number(parts.get("used"))
+        balance = Balance(free, ZERO if locked is None else locked)
+        if balance.free or balance.locked:
+            held[str(asset)] = balance
+    return held
+
+
+@exactly
+def rules_of(market: Row) -> MarketRules:
+    """Read what a market accepts. Raises ConfigError if it does not tell tick or step."""
+    symbol, precision, limits = market["symbol"], market.get("precision") or {}, market.get("limits") or {}
+    tick, step = exact_number(precision.get("price")), exact_number(precision.get("amount"))
+    if tick is None or step is None or tick <= 0 or step <= 0:
+        raise ConfigError(f"{symbol} cannot be traded: the exchange tells no price tick or quantity step for it.")
+    amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
+    info = market.get("info")
+    info = info if isinstance(info, dict) else {}
+    down, up = _price_factors(info)
+    return MarketRules(
+        symbol=symbol,
+        base=market["base"],
+        quote=market["quote"],
+        price_tick=tick,
+        quantity_step=step,
+        min_quantity=exact_number(amount.get("min")) or step,
+        min_notional=exact_number(cost.get("min")) or ZERO,
+        maker_percent=_percent(market.get("maker")),
+        taker_percent=_percent(market.get("taker")),
+        cadence_ms=CADENCE_MS,
+        max_quantity=exact_number(amount.get("max")) or None,
+        max_notional=exact_number(cost.get("max")) or None,
+        order_types=tuple(str(kind).lower() for kind in info.get("orderTypes") or ()),
+        price_factor_up=up,
+        price_factor_down=down,
+        active=market.get("active") is not False,
+    )
+
+
+@exactly
+def in_quote(trade: RawTrade, base: str, quote: str, rate: Decimal | None) -> Decimal:
+    """Value a fee in quote; `rate` is what one unit of a third asset is worth in it."""
+    if not trade.fee or trade.fee_asset == quote:
+        return trade.fee
+    if trade.fee_asset == base:
+        return _bounded(trade.fee * trade.price)
+    assert rate is not None, trade
+    return _bounded(trade.fee * rate)
+
+
+@exactly
+def is_multiple(number: Decimal, step: Any) -> bool:
+    """Tell whether a number is a whole multiple of a market's step, as the library has it; of an unknown one it is."""
+    unit = exact_number(step)
+    return not unit or number % unit == 0
+
+
+@exactly
+def inverse(rate: Decimal) -> Decimal:
+    """Give what one unit of quote is worth in base."""
+    assert rate > 0, rate
+    return 1 / rate
+
+
+@exactly
+def total(trades: Sequence[RawTrade]) -> Decimal:
+    """Add up quantities."""
+    return sum((trade.quantity for trade in trades), ZERO)
+
+
+def _fee_of(row: Row) -> tuple[Decimal, str]:
+    single = row.get("fee")
+    rows = [single] if isinstance(single, dict) and single.get("currency") else row.get("fees") or []
+    assets = {str(fee.get("currency")) for fee in rows if isinstance(fee, dict) and fee.get("currency")}
+    if len(assets) != 1:
+        raise UnreachableError("The exchange does not say what fee a trade cost, or in which one asset.")
+    return _sum([needed(fee, "cost", "a fee") for fee in rows]), assets.pop()
+
+
+@exactly
+def _sum(numbers: Sequence[Decimal]) -> Decimal:
+    return sum(numbers, ZERO)
+
+
+@exactly
+def _bounded(value: Decimal) -> Decimal:
+    """Keep as many decimals as may enter the engine."""
+    return value if is_sound(value) else value.quantize(_SMALLEST)
+
+
+def _plain(number: Decimal) -> Decimal:
+    """Drop the zeros that exchanges pad numbers with, without rounding anything."""
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int), number
+    if not number:
+        return ZERO
+    kept = len(digits)
+    while exponent < 0 and digits[kept - 1] == 0:
+        kept, exponent = kept - 1, exponent + 1
+    return Decimal((sign, digits[:kept], exponent))
+
+
+def _percent(rate: Any) -> Decimal:
+    number = exact_number(rate if isinstance(rate, str | int) else str(rate))
+    return ZERO if number is None else _plain(number * HUNDRED)
+
+
+def _price_factors(info: Row) -> tuple[Decimal | None, Decimal | None]:
+    """Give the narrower of the factors that a price may be under and over the average, by both sides' filters."""
+    filters = [one for one in info.get("filters") or () if isinstance(one, dict)]
+    downs, ups = [], []
+    for one in filters:
+        if not str(one.get("filterType", "")).startswith("PERCENT_PRICE"):
+            continue
+        for name, value in one.items():
+            number = exact_number(value)
+            if number is not None and number > 0:
+                downs += [number] if name.lower().endswith("multiplierdown") else []
+                ups += [number] if name.lower().endswith("multiplierup") else []
+    return max(downs, default=None), min(ups, default=None)

@@ -1,0 +1,218 @@
+"""What a live world does besides trading: it gets ready, checks the connection, looks at the account, fetches candles.
+
+Owns when each is due and what follows when the exchange does not answer. Facts go to the log through the world; nothing
+here decides.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from engine.core.effects import next_probe_ms
+from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
+from engine.core.events import ConnectivityChecked
+from engine.runtime.clock import RealTime
+from engine.runtime.duties import RETRY_MS, Duty
+from engine.runtime.live_feed import LiveFeed
+from engine.runtime.reconciliation import Found, Reconciler
+
+if TYPE_CHECKING:
+    from engine.runtime.live_world import LiveWorld
+
+SWEEP_MS: Final = 60_000
+"""The open orders are looked at so often while the account's stream is silent or broken."""
+
+LISTENING_SWEEP_MS: Final = 180_000
+THOROUGH_MS: Final = 600_000
+RULES_MS: Final = 6 * 3_600_000
+CANDLE_TRIES: Final = 3
+
+Probe = Callable[[Sequence[str]], Awaitable[bool]]
+"""Tell whether one of these hosts can be reached at all."""
+
+
+class LiveDuties:
+    """The duties of one world. `is_ready` says that its accounts were looked at since the connection was last lost."""
+
+    def __init__(self, world: "LiveWorld", feed: LiveFeed, probe: Probe) -> None:
+        """Take the world, its feed, and the probe of the internet."""
+        self.is_ready = False
+        self.exchange_ahead_ms = 0
+        self._world: Final = world
+        self._feed: Final = feed
+        self._internet: Final = probe
+        self._was_ready = False
+        self._thorough_ms = 0
+        self._is_listening: Final[set[str]] = set()
+        self._hint_failures = 0
+        self._ready: Final = Duty(self._get_ready, self._now_ms, None)
+        self._sweep: Final = Duty(self._look, self._now_ms, None)
+        self._rules: Final = Duty(self._world.learn, self._now_ms, None)
+        self._check: Final = Duty(self._probe, self._now_ms, None)
+        self._candles: Final[dict[str, Duty]] = {}
+        self._candle_tries: Final[dict[str, int]] = {}
+
+    def _now_ms(self) -> int:
+        return self._world.clock.now_ms
+
+    def start(self, now_ms: int) -> None:
+        """Want the first duty: to get ready."""
+        self._ready.want(now_ms)
+
+    def begin_due(self, now_ms: int) -> None:
+        """Begin every duty that is due and whose time it is."""
+        if any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):
+            self._check.want(now_ms)
+        for timeframe in self._feed.awaited(self._world.bots):
+            duty = self._candles.get(timeframe)
+            if duty is None:
+                work = partial(self._fetch_candles, timeframe)
+                duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
+            if duty.due_ms is None and not duty.is_running:
+                duty.want(now_ms)
+        duties = [self._check]
+        if not self._is_cut_off():
+            duties += [self._ready, *([self._sweep, self._rules, *self._candles.values()] if self.is_ready else [])]
+        for duty in duties:
+            if duty.begins(now_ms):
+                self._world.spawn(self._run(duty))
+
+    def next_ms(self) -> int | None:
+        """Say when a duty is due next."""
+        duties = (self._ready, self._sweep, self._rules, *self._candles.values())
+        waiting = (duty.due_ms for duty in duties if not duty.is_running and not self._is_cut_off())
+        return min((each for each in waiting if each is not None), default=None)
+
+    def _is_cut_off(self) -> bool:
+        """Tell whether the last check failed: until the next one nothing is asked (decision 4)."""
+        return any(bot.state.connectivity.failure_count for bot in self._world.bots)
+
+    async def _run(self, duty: Duty) -> None:
+        await duty.run()
+        self._world.wake.set()
+
+    async def _fetch_candles(self, timeframe: str) -> None:
+        """Fetch candles that are awaited; one that should have closed by now and is not there is asked for again."""
+        tries = self._candle_tries.get(timeframe, 0)
+        is_whole = await self._world.fetch_candles(timeframe)
+        self._candle_tries[timeframe] = 0 if is_whole or tries >= CANDLE_TRIES else tries + 1
+        if self._candle_tries[timeframe]:
+            self._candles[timeframe].want(self._now_ms() + RETRY_MS[0])
+
+    # --- getting ready -----------------------------------------------------------------------------------------------
+
+    async def _get_ready(self) -> None:
+        """Learn the rules, make sure of the account, and look at everything in it; then orders may leave."""
+        try:
+            await self._world.learn()
+            for reconciler in self._world.reconcilers:
+                await reconciler.identify()
+                if not self._was_ready:
+                    reconciler.desk.check_budgets(await reconciler.desk.balances())
+                self._tell_found(await reconciler.sweep(thorough=True))
+        except CredentialsError as error:
+            if not self._was_ready:
+                raise
+            self._world.tell(f"{error}; trying again")
+            raise UnreachableError(str(error)) from error
+        now_ms = self._now_ms()
+        self.is_ready = self._was_ready = True
+        self._thorough_ms = now_ms
+        self._rules.want(now_ms + RULES_MS)
+        self._want_sweep()
+
+    def _tell_found(self, found: dict[str, Found]) -> None:
+        for bot in self._world.bots:
+            each = found.get(bot.state.bot_id)
+            if each is None:
+                continue
+            state = bot.state
+            drift = "drift 0" if not state.short else f"{state.config.base} is missing"
+            settled = "" if each.is_settled else ", some orders still to be settled"
+            self._world.say_of(
+                bot,
+                f"Recovered: {_counted(len(state.lots), 'lot')}, {_counted(len(state.orders), 'open order')}, "
+                f"{_counted(each.trades, 'trade')} while away, {drift}{settled}",
+            )
+
+    # --- looking at the account --------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Look at the open orders, now and then at the trades too; while nothing is open, only then."""
+        now_ms = self._now_ms()
+        thorough = now_ms - self._thorough_ms >= THOROUGH_MS
+        self._want_sweep()
+        for reconciler in self._world.reconcilers:
+            if thorough or any(seat.bot.state.orders or seat.bot.state.short for seat in reconciler.seats):
+                await reconciler.sweep(thorough=thorough)
+        if thorough:
+            self._thorough_ms = now_ms
+
+    def _want_sweep(self) -> None:
+        if self._world.reconcilers:
+            all_listen = len(self._is_listening) == len(self._world.reconcilers)
+            self._sweep.want(self._now_ms() + (LISTENING_SWEEP_MS if all_listen else SWEEP_MS))
+
+    async def next_hint(self, reconciler: Reconciler, real_time: RealTime) -> None:
+        """Wait for the account's stream to say something, and have the orders it names looked at."""
+        try:
+            hint = await reconciler.desk.account.next_hint(self._feed.symbol)
+        except UnreachableError as error:
+            wait_ms = RETRY_MS[min(self._hint_failures, len(RETRY_MS) - 1)]
+            if isinstance(error, RateLimitedError):
+                wait_ms = max(wait_ms, error.until_ms - self._now_ms())
+            self._hint_failures += 1
+            if reconciler.desk.name in self._is_listening:
+                self._is_listening.discard(reconciler.desk.name)
+                self._sweep.want(self._now_ms())
+            await real_time.sleep(wait_ms / 1000)
+            return
+        self._hint_failures = 0
+        self._is_listening.add(reconciler.desk.name)
+        for seat in reconciler.seats:
+            for order in seat.bot.state.orders.values():
+                if order.exchange_order_id in hint.exchange_order_ids or order.client_order_id in hint.client_order_ids:
+                    seat.executor.look(order.client_order_id)
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    async def _probe(self) -> None:
+        """Check the connection once for all bots that want to know: the exchange, then the internet (decision 3)."""
+        asked_ms = self._now_ms()
+        reachable, error, latency_ms, skew_ms = True, None, None, None
+        try:
+            server_ms = await self._feed.data.time_ms()
+        except RateLimitedError:
+            error = "not asked: the exchange wants silence"
+        except UnreachableError as fault:
+            reachable, error = False, str(fault)
+        else:
+            latency_ms = self._now_ms() - asked_ms
+            skew_ms = server_ms - asked_ms - latency_ms // 2
+            self.exchange_ahead_ms = skew_ms
+        due = [bot for bot in self._world.bots if next_probe_ms(bot.state) <= max(asked_ms, self._now_ms())]
+        hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
+        diagnosis = None
+        if not reachable and hosts:
+            self._world.calls["internet_probe"] += 1
+            diagnosis = "exchange down" if await self._internet(hosts) else "no internet"
+        was_cut_off = self._is_cut_off()
+        for bot in due:
+            checked = ConnectivityChecked(
+                "exchange",
+                reachable=reachable,
+                latency_ms=latency_ms,
+                clock_skew_ms=skew_ms,
+                error=error,
+                diagnosis=diagnosis if bot.state.config.connectivity_hosts else None,
+                failure=0 if reachable else bot.state.connectivity.failure_count + 1,
+            )
+            await self._world.note(bot, checked)
+        if self._is_cut_off():
+            self.is_ready = False
+        elif was_cut_off:
+            self._ready.want(self._now_ms())
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,171 @@
+"""Carries out what bots owe a real exchange: one call per order at a time, each in a task of its own.
+
+Prices and other orders go on while a call waits for its answer. Everything that acts rests on the durable state; an
+order leaves only once `order_sent` is durable and the witness covers it. Nothing is remembered beyond the state but how
+soon to ask again. Source: design, "Order protocol".
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from engine.core.effects import OrderEffect, is_stale, outstanding
+from engine.core.events import BotEvent, OrderRejected, OrderSent
+from engine.core.reducers.orders import STALE
+from engine.core.state import Order
+from engine.exchanges.port import Accepted, Gateway, OrderReport, Unknown
+from engine.runtime.bot import Bot
+from engine.runtime.executor import Record
+from engine.runtime.reports import NOT_SENT, answer_events, outcome_events
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Looked = OrderReport | Unknown | None
+
+ASK_AGAIN_MS: Final = 1_000
+MOST_ASK_AGAIN_MS: Final = 64_000
+
+
+class LiveExecutor:
+    """Carries out the outstanding effects of one bot.
+
+    `may_send` says whether the account has been looked at since the connection was last lost: until then only questions
+    are asked. `busy` holds the orders about which a call is under way.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        record: Record,
+        *,
+        now_ms: Callable[[], int],
+        spawn: Spawn,
+        witnessed: Callable[[], Awaitable[None]],
+        may_send: Callable[[], bool],
+        done: Callable[[], None],
+    ) -> None:
+        """Take the gateway, the way to record, the clock, and who runs tasks and is told when one has ended."""
+        self._gateway: Final = gateway
+        self._record: Final = record
+        self._now_ms: Final = now_ms
+        self._spawn: Final = spawn
+        self._witnessed: Final = witnessed
+        self._may_send: Final = may_send
+        self._done: Final = done
+        self.busy: Final[set[str]] = set()
+        self._looks: Final[set[str]] = set()
+        self._not_before_ms: Final[dict[str, int]] = {}
+        self._asked: Final[Counter[str]] = Counter()
+
+    async def settle(self, bot: Bot, now_ms: int) -> None:
+        """Begin every call that is owed now and not under way; book what a paper account traded meanwhile."""
+        for report in self._gateway.trades(bot.state):
+            order = bot.state.order(report.client_order_id)
+            assert order is not None, report
+            await self._record(bot, answer_events(order, report))
+        for effect in self._owed(bot):
+            if self._ready_ms(effect) <= now_ms:
+                self.busy.add(effect.client_order_id)
+                self._spawn(self._carry_out(bot, effect))
+
+    def next_ms(self, bot: Bot) -> int | None:
+        """Say when a call will next be owed, in milliseconds."""
+        return min(map(self._ready_ms, self._owed(bot)), default=None)
+
+    def look(self, client_order_id: str) -> None:
+        """Ask about an order soon, whatever its status: there is reason to believe that something happened to it."""
+        self._looks.add(client_order_id)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether no call is under way and none is asked for."""
+        return not self.busy and not self._looks
+
+    async def look_now(self, bot: Bot, client_order_id: str) -> None:
+        """Ask about an order and book the answer, unless a call about it is under way."""
+        if client_order_id not in self.busy:
+            self.busy.add(client_order_id)
+            await self._carry_out(bot, OrderEffect("query", client_order_id, 0))
+
+    def _owed(self, bot: Bot) -> list[OrderEffect]:
+        """Give the effects of the durable state that are not under way, and the looks that were asked for."""
+        state = bot.durable[0]
+        effects = {effect.client_order_id: effect for effect in outstanding(state)}
+        for name in list(self._looks):
+            if state.order(name) is None:
+                self._looks.discard(name)
+            elif name not in effects and not state.connectivity.failure_count:
+                effects[name] = OrderEffect("query", name, state.rate_limited_until_ms)
+        return [
+            effect
+            for name, effect in effects.items()
+            if name not in self.busy and (effect.action != "send" or self._may_send())
+        ]
+
+    def _ready_ms(self, effect: OrderEffect) -> int:
+        return max(effect.not_before_ms, self._not_before_ms.get(effect.client_order_id, 0))
+
+    async def _carry_out(self, bot: Bot, effect: OrderEffect) -> None:
+        try:
+            order = bot.state.order(effect.client_order_id)
+            if order is None:
+                return
+            match effect.action:
+                case "send":
+                    await self._send(bot, order)
+                case "query" if self._gateway.repeats_create and order.status in {"sent", "unknown"}:
+                    await self._create(bot, order)
+                case "query":
+                    self._looks.discard(order.client_order_id)
+                    await self._answered(bot, order, self._gateway.query(bot.state, order))
+                case "cancel":
+                    await self._answered(bot, order, self._gateway.cancel(bot.state, order))
+        finally:
+            self.busy.discard(effect.client_order_id)
+            self._done()
+
+    async def _send(self, bot: Bot, order: Order) -> None:
+        """Send an order, if what it was decided upon still holds; record before, and record what became of it."""
+        now_ms, name = self._now_ms(), order.client_order_id
+        if order.status != "requested" or not _may_leave(bot):
+            return
+        if is_stale(order, now_ms):
+            age_s = (now_ms - order.requested_ms) / 1000
+            await self._record(bot, [OrderRejected(name, STALE, f"it was decided {age_s:.0f} s ago, and never sent")])
+            return
+        await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
+        await self._witnessed()
+        if not _may_leave(bot):  # nothing leaves after a pause is in the log
+            await self._record(bot, [OrderRejected(name, NOT_SENT, "the bot was paused before it left")])
+            return
+        await self._create(bot, bot.state.orders[name])
+
+    async def _create(self, bot: Bot, order: Order) -> None:
+        outcome = await self._gateway.create(bot.state, order)
+        await self._record(bot, outcome_events(order, outcome))
+        if isinstance(outcome, Accepted) and not outcome.is_whole:
+            self.look(order.client_order_id)
+
+    async def _answered(self, bot: Bot, order: Order, answer: Awaitable[Looked]) -> None:
+        """Record an answer against the order as it is now; one that settles nothing is asked for again, but later."""
+        asked_ms, name = self._now_ms(), order.client_order_id
+        report = await answer
+        order = bot.state.order(name) or order
+        events: list[BotEvent] = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms)
+        await self._record(bot, events)
+        now = bot.state.order(name)
+        trades_are_late = isinstance(report, OrderReport) and now is not None and report.filled > now.filled
+        if trades_are_late:
+            self.look(name)
+        is_at_rest = now is None or now.is_terminal or (now.status == "open" and now.cancel_reason is None)
+        if is_at_rest and not trades_are_late:
+            self._not_before_ms.pop(name, None)
+            self._asked.pop(name, None)
+        else:
+            wait_ms = min(ASK_AGAIN_MS << self._asked[name], MOST_ASK_AGAIN_MS)
+            self._asked[name] = min(self._asked[name] + 1, 10)
+            self._not_before_ms[name] = self._now_ms() + wait_ms
+
+
+def _may_leave(bot: Bot) -> bool:
+    """Tell whether nothing forbids this bot to send."""
+    return not bot.state.paused and bot.state.halted is None

@@ -1,0 +1,219 @@
+"""Reconciliation: what the exchange holds against what the logs of its bots say.
+
+One path, at the start, after every reconnection, and on a timer. Owns which differences are looked for and which
+observations record them. It invents nothing: an order is looked up, a trade is booked by its own id, and what belongs
+to others is listed and left alone.
+Source: issue "Live trading", 3; design, "Order protocol".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from engine.core.events import Balance, BalancesObserved, OrderReconciled, OrdersSurveyed
+from engine.core.identity import parse_client_order_id
+from engine.core.state import BotState, Order
+from engine.core.units import ZERO
+from engine.exchanges.port import OpenOrder, OwnTrade
+from engine.runtime.account_desk import AccountDesk
+from engine.runtime.bot import Bot
+from engine.runtime.executor import Record
+from engine.runtime.live_executor import LiveExecutor
+from engine.runtime.reports import filled
+
+OVERLAP_MS: Final = 3_600_000
+"""A look at the trades goes back so much further than the last one."""
+
+MOST_BACK_MS: Final = 7 * 86_400_000
+KNOWN_MOST: Final = 10_000
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a thorough look at one bot found: trades booked by it, open orders of others, and whether all is settled."""
+
+    trades: int
+    foreign: int
+    is_settled: bool
+
+
+class Desked(msgspec.Struct, frozen=True):
+    """A bot at the account, with the one who carries out its orders."""
+
+    bot: Bot
+    executor: LiveExecutor
+
+
+class Reconciler:
+    """Keeps the bots of one account in one market in step with the exchange."""
+
+    def __init__(self, desk: AccountDesk, symbol: str, record: Record, now_ms: Callable[[], int]) -> None:
+        """Take the desk, the symbol, the way to record, and the clock."""
+        self.desk: Final = desk
+        self.seats: Final[list[Desked]] = []
+        self._symbol: Final = symbol
+        self._record: Final = record
+        self._now_ms: Final = now_ms
+        self._trades_seen_ms: int | None = None
+        self._client_ids: Final[dict[str, str | None]] = {}
+
+    async def identify(self) -> None:
+        """Make sure that the logs of these bots belong to this account.
+
+        Raises:
+            ConfigError: one belongs to another. CredentialsError: the key is not fit. UnreachableError: no answer.
+        """
+        identity = await self.desk.identify()
+        for seat in self.seats:
+            observed = self.desk.introduce(seat.bot, identity)
+            if observed is not None:
+                await self._record(seat.bot, [observed])
+
+    async def sweep(self, *, thorough: bool) -> dict[str, Found]:
+        """Look at the open orders, with `thorough` at the trades too, and then at the balances.
+
+        Raises:
+            UnreachableError: the exchange did not answer; what was found until then is recorded.
+        """
+        before = {seat.bot.state.bot_id: _trades_of(seat.bot.state) for seat in self.seats}
+        listed = await self.desk.account.open_orders(self._symbol)
+        unknown_own: dict[str, list[str]] = {}
+        for row in listed:
+            self._client_ids[row.exchange_order_id] = row.client_order_id
+        for seat in self.seats:
+            unknown_own[seat.bot.state.bot_id] = await self._compare(seat, listed)
+        if thorough:
+            await self._look_at_trades(unknown_own)
+        foreign = tuple(sorted(row.exchange_order_id for row in listed if not self._is_ours(row)))
+        for seat in self.seats:
+            await self._survey(seat, tuple(unknown_own[seat.bot.state.bot_id]), foreign)
+        await self._look_at_balances()
+        return {
+            seat.bot.state.bot_id: Found(
+                _trades_of(seat.bot.state) - before[seat.bot.state.bot_id], len(foreign), self._is_settled(seat)
+            )
+            for seat in self.seats
+        }
+
+    async def _compare(self, seat: Desked, listed: Sequence[OpenOrder]) -> list[str]:
+        """Look up every order that differs from the list; give the ids of this log that it does not hold."""
+        state = seat.bot.state
+        rows = {row.client_order_id or "": row for row in listed}
+        by_exchange_id = {row.exchange_order_id: row for row in listed}
+        for order in list(state.orders.values()):
+            if order.status == "requested":
+                continue
+            row = rows.get(order.client_order_id) or by_exchange_id.get(order.exchange_order_id or "")
+            if row is None or row.filled != order.filled or order.status != "open":
+                await seat.executor.look_now(seat.bot, order.client_order_id)
+        unknown = []
+        for name in rows:
+            parsed = parse_client_order_id(name)
+            if parsed is None or parsed[0] != state.log_id:
+                continue
+            if parsed[1] > seat.bot.state.order_number:
+                unknown.append(name)
+            elif name not in seat.bot.state.orders:
+                await self._take_back(seat, name)
+        return unknown
+
+    async def _take_back(self, seat: Desked, client_order_id: str) -> None:
+        """Put an order back into the books that was held to be not placed, and look up any that is at its end."""
+        order = seat.bot.state.order(client_order_id)
+        if order is not None and order.status == "rejected":
+            await self._record(seat.bot, [OrderReconciled(client_order_id, order.status, "open")])
+        await seat.executor.look_now(seat.bot, client_order_id)
+
+    async def _look_at_trades(self, unknown_own: dict[str, list[str]]) -> None:
+        """Book trades that no look-up of an open order would find, and find those of another copy of a log."""
+        started_ms = self._now_ms()
+        trades = await self.desk.account.trades(self._symbol, self._since_ms())
+        owners: dict[str, tuple[Desked, Order]] = {}
+        for seat in self.seats:
+            for order in (*seat.bot.state.orders.values(), *seat.bot.state.done_orders.values()):
+                if order.exchange_order_id is not None:
+                    owners[order.exchange_order_id] = (seat, order)
+        for trade in trades:
+            owner = owners.get(trade.exchange_order_id)
+            if owner is not None:
+                await self._book(*owner, trade)
+            else:
+                await self._ask_whose(trade, unknown_own)
+        self._trades_seen_ms = started_ms
+
+    async def _book(self, seat: Desked, order: Order, trade: OwnTrade) -> None:
+        order = seat.bot.state.order(order.client_order_id) or order
+        if trade.fill.trade_id in order.trade_ids:
+            return
+        if order.is_terminal:  # an order in the books is looked up, with its status
+            await self._record(seat.bot, [filled(order, trade.fill)])
+        else:
+            await seat.executor.look_now(seat.bot, order.client_order_id)
+
+    async def _ask_whose(self, trade: OwnTrade, unknown_own: dict[str, list[str]]) -> None:
+        """Find out, once, under which client order id an order traded that no log knows by its exchange id."""
+        name = trade.exchange_order_id
+        if name not in self._client_ids:
+            if len(self._client_ids) > KNOWN_MOST:
+                self._client_ids.clear()
+            self._client_ids[name] = await self.desk.account.client_order_id_of(self._symbol, name)
+        client_order_id = self._client_ids[name]
+        parsed = None if client_order_id is None else parse_client_order_id(client_order_id)
+        if client_order_id is None or parsed is None:
+            return
+        for seat in self.seats:
+            if parsed[0] != seat.bot.state.log_id:
+                continue
+            unknown = unknown_own[seat.bot.state.bot_id]
+            if parsed[1] <= seat.bot.state.order_number:
+                await self._take_back(seat, client_order_id)
+            elif client_order_id not in unknown:
+                unknown.append(client_order_id)
+
+    def _since_ms(self) -> int:
+        """Say from when on trades are to be listed: an hour before the last look, at first before the oldest order."""
+        if self._trades_seen_ms is not None:
+            return self._trades_seen_ms - OVERLAP_MS
+        now_ms = self._now_ms()
+        oldest_ms = min(
+            (
+                order.requested_ms
+                for seat in self.seats
+                for order in (*seat.bot.state.orders.values(), *list(seat.bot.state.done_orders.values())[-1:])
+            ),
+            default=now_ms,
+        )
+        return max(oldest_ms - OVERLAP_MS, now_ms - MOST_BACK_MS)
+
+    async def _survey(self, seat: Desked, unknown_own: tuple[str, ...], foreign: tuple[str, ...]) -> None:
+        if unknown_own or foreign != seat.bot.state.foreign:
+            await self._record(seat.bot, [OrdersSurveyed(unknown_own, foreign)])
+
+    async def _look_at_balances(self) -> None:
+        """Record what the account holds where that is news, and every time while it is too little."""
+        orders = {seat.bot.state.bot_id: seat.bot.state.orders for seat in self.seats}
+        balances = await self.desk.balances()
+        for seat in self.seats:
+            state, others = seat.bot.state, self.desk.others_hold(seat.bot)
+            is_settled = self._is_settled(seat) and state.orders == orders[state.bot_id]
+            relevant = {
+                asset: balances[asset] for asset in (state.config.base, state.config.quote) if asset in balances
+            }
+            held = relevant.get(state.config.base, Balance(ZERO)).total
+            is_short = is_settled and held < state.position + state.dust.quantity + others
+            is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
+            if is_news or is_short or state.short:
+                await self._record(seat.bot, [BalancesObserved(relevant, others, is_settled)])
+
+    def _is_settled(self, seat: Desked) -> bool:
+        """Tell whether the log holds all that happened: nothing is in flight, nothing unknown, nothing to look at."""
+        in_flight = any(order.status != "open" for order in seat.bot.state.orders.values())
+        return seat.executor.is_quiet and not in_flight
+
+    def _is_ours(self, row: OpenOrder) -> bool:
+        parsed = None if row.client_order_id is None else parse_client_order_id(row.client_order_id)
+        return parsed is not None and any(parsed[0] == bot.state.log_id for bot in self.desk.bots)
+
+
+def _trades_of(state: BotState) -> int:
+    return sum(len(order.trade_ids) for order in (*state.orders.values(), *state.done_orders.values()))
