@@ -10,7 +10,7 @@ from tests.cli.terminal import bot_file, refused
 KEYS: list[Any] = [
     pytest.param({"profit_targt": 1}, ["profit_targt", "profit_target"], id="misspelt key"),
     pytest.param({"zzz": 1}, ["zzz", "remove it"], id="unknown key like no other"),
-    pytest.param({"risk": {"max_drawdown": 5}}, ["risk"], id="section that does not exist yet"),
+    pytest.param({"risks": {"max_drawdown_percent": 5}}, ["risks", "risk"], id="misspelt section"),
     pytest.param({"fees": {"makr": 0.1}}, ["fees.makr", "maker"], id="misspelt nested key"),
     pytest.param({"strategy_params": {"amount": 5}}, ["strategy_params.amount", "amount_usd"], id="misspelt parameter"),
     pytest.param(

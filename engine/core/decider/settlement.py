@@ -57,6 +57,7 @@ def settle(draft: Draft, client_order_id: str) -> None:
         _settle_buy(draft, order)
     else:
         _settle_sell(draft, order)
+        _sell_on(draft, order)
 
 
 def _settle_buy(draft: Draft, order: Order) -> None:
@@ -142,6 +143,15 @@ def _settle_late_sale(draft: Draft, order: Order, lot: Lot | None) -> None:
             action=f"the cash of {late} more is booked, and no lot had it",
         )
     )
+
+
+def _sell_on(draft: Draft, order: Order) -> None:
+    """Sell at market what a resting sell left of a lot that must go; its cancellation was only asked for."""
+    lot = draft.state.lots.get(order.lot or 0)
+    if lot is None or lot.status != "open" or order.kind != "limit" or 0 < order.filled <= order.recorded.filled:
+        return
+    if draft.state.is_leaving(lot) and not is_blind(draft.state) and not draft.state.stopping:
+        arm_exit(draft, lot)
 
 
 def _settle_trail(draft: Draft, order: Order, lot: Lot, *, closed: bool) -> None:
