@@ -209,7 +209,11 @@ def _canonical_exchange(exchange: object, *, live: bool) -> str:
     near = _nearest(exchange, SETTINGS)
     if near:
         raise ConfigError(f"exchange is {exchange!r}{near}")
-    return (live_venue_of if live else venue_of)(exchange).id
+    try:
+        venue = venue_of(exchange)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; 'simulated' and 'recorded' need no network") from error
+    return live_venue_of(exchange).id if live else venue.id
 
 
 def _live_problems(config: BotConfig, raw: Mapping[str, Any]) -> Iterable[str]:

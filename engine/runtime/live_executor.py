@@ -29,7 +29,7 @@ class LiveExecutor:
     """Carries out the outstanding effects of one bot.
 
     `may_send` says whether the account has been looked at since the connection was last lost: until then only questions
-    are asked. `busy` holds the orders about which a call is under way.
+    are asked. `busy` holds the orders about which a call is under way, `sending` counts those that are being placed.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class LiveExecutor:
         self._may_send: Final = may_send
         self._done: Final = done
         self.busy: Final[set[str]] = set()
+        self.sending = 0
         self._looks: Final[set[str]] = set()
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
@@ -134,13 +135,19 @@ class LiveExecutor:
             return
         await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
         await self._witnessed()
-        if not _may_leave(bot):  # nothing leaves after a pause is in the log
-            await self._record(bot, [OrderRejected(name, NOT_SENT, "the bot was paused before it left")])
+        held_s = (self._now_ms() - now_ms) / 1000
+        if not _may_leave(bot) or held_s * 1000 > self._gateway.valid_ms:
+            why = "the bot was paused" if not _may_leave(bot) else f"this machine stood still for {held_s:.0f} s"
+            await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])
 
     async def _create(self, bot: Bot, order: Order) -> None:
-        outcome = await self._gateway.create(bot.state, order)
+        self.sending += 1
+        try:
+            outcome = await self._gateway.create(bot.state, order)
+        finally:
+            self.sending -= 1
         await self._record(bot, outcome_events(order, outcome))
         if isinstance(outcome, Accepted) and not outcome.is_whole:
             self.look(order.client_order_id)
