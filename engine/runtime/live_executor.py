@@ -127,7 +127,7 @@ class LiveExecutor:
     async def _send(self, bot: Bot, order: Order) -> None:
         """Send an order, if what it was decided upon still holds; record before, and record what became of it."""
         now_ms, name = self._now_ms(), order.client_order_id
-        if order.status != "requested" or not _may_leave(bot):
+        if order.status != "requested" or not _may_leave(bot, order):
             return
         if is_stale(order, now_ms):
             age_s = (now_ms - order.requested_ms) / 1000
@@ -136,8 +136,9 @@ class LiveExecutor:
         await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
         await self._witnessed()
         held_s = (self._now_ms() - now_ms) / 1000
-        if not _may_leave(bot) or held_s * 1000 > self._gateway.valid_ms:
-            why = "the bot was paused" if not _may_leave(bot) else f"this machine stood still for {held_s:.0f} s"
+        may_leave = _may_leave(bot, order)
+        if not may_leave or held_s * 1000 > self._gateway.valid_ms:
+            why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
             await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])
@@ -173,6 +174,7 @@ class LiveExecutor:
             self._not_before_ms[name] = self._now_ms() + wait_ms
 
 
-def _may_leave(bot: Bot) -> bool:
-    """Tell whether nothing forbids this bot to send."""
-    return not bot.state.paused and bot.state.halted is None
+def _may_leave(bot: Bot, order: Order) -> bool:
+    """Tell whether nothing forbids this bot to send this order: a pause, a halt, or for a buy the kill switch."""
+    state = bot.state
+    return not state.paused and state.halted is None and (order.side == "sell" or state.guard.kill is None)
