@@ -120,7 +120,8 @@ class Round:
             return None
         kind = min(self._chance.sample(KINDS, 5), key=lambda each: self._tally.kinds[each])
         delay_s = self._chance.uniform(0.001, 0.02) if kind == AIR else 0.0
-        return Target(kind, self._chance.choice((1, 1, 2, 3, 5)), delay_s)
+        is_early = kind.startswith("start-up") or kind.endswith(("end", "cancel request"))
+        return Target(kind, self._chance.choice((1, 1, 2) if is_early else (1, 1, 2, 3, 5)), delay_s)
 
     def _request(self, server: ServerProcess, target: Target | None, *, last: bool = False) -> Request:
         start_ms, origin_s = _clock_of(server)
