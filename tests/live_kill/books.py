@@ -5,7 +5,7 @@ Owns what the checker compares. Nothing of the engine is asked what happened; on
 
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -86,8 +86,7 @@ class Intent:
             case "order_outcome_unknown" if self.status == "sent":
                 self.status = "unknown"
             case "order_filled":
-                trade = Trade(*(Decimal(says[name]) for name in ("price", "quantity", "fee")), says["fee_asset"])
-                self.trades[says["trade_id"]].append(trade)
+                self.trades[says["trade_id"]].append(_trade(says, "fee", "fee_asset"))
             case "order_cancel_requested" if self.status == "requested":
                 self.withdrawn = True
             case "order_cancel_requested":
@@ -160,9 +159,9 @@ class Ledger:
             found[states[-1]["wish"]["client_order_id"]].append(states)
         return found
 
-    def creates(self) -> dict[str, int]:
+    def creates(self) -> Counter[str]:
         """Count the requests to create an order, by client order id, whatever became of them."""
-        counted: dict[str, int] = defaultdict(int)
+        counted: Counter[str] = Counter()
         for request in self.requests:
             if (request["method"], request["path"]) == ("POST", "/api/v3/order"):
                 counted[request["parameters"].get("newClientOrderId", "")] += 1
@@ -171,7 +170,11 @@ class Ledger:
 
 def trade_of(row: dict[str, Any]) -> Trade:
     """Read a trade of the ledger."""
-    return Trade(*(Decimal(row[name]) for name in ("price", "quantity", "commission")), row["commission_asset"])
+    return _trade(row, "commission", "commission_asset")
+
+
+def _trade(row: dict[str, Any], fee: str, fee_asset: str) -> Trade:
+    return Trade(Decimal(row["price"]), Decimal(row["quantity"]), Decimal(row[fee]), row[fee_asset])
 
 
 def _rows(path: Path) -> list[Row]:

@@ -8,16 +8,17 @@ import os
 import random
 import select
 import time
+import urllib.error
 from collections import Counter
+from contextlib import suppress
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.kill.forks import Forks
 from tests.live_kill.books import Ledger, LogBook
-from tests.live_kill.checker import Terms, check, check_orders
+from tests.live_kill.checker import OPEN, Terms, check, check_orders
 from tests.live_kill.points import AIR, KINDS, Target
 from tests.live_kill.scenario import BOTS, BUDGET, LOTS, bot_texts, script_of
 from tests.live_kill.session import Request
@@ -27,6 +28,14 @@ LONGEST_S: Final = 2.5
 """A session that did not come to its boundary by then is killed from outside."""
 
 OUTSIDE: Final = "random instant"
+STALLS: Final = ("durable sent", "before witness", "after witness", "leaving create", "answered create", "before fill")
+"""Where a process may stand still for a while, as a machine does that is put to sleep."""
+
+DOWN_S: Final = (0, 0, 0, 0.02, 0.1, 0.3, 0.3, 2.0)
+ODD_CLOCKS: Final = 0.3
+"""In so many rounds the clock of the machine is set anew between sessions, by half a second or most of a minute."""
+
+MEDDLE: Final = 0.15
 
 
 class Tally:
@@ -35,7 +44,7 @@ class Tally:
     def __init__(self) -> None:
         """Start with nothing."""
         self.rounds = self.kills = self.under_way = self.in_flight = 0
-        self.orders = self.trades = self.sessions = 0
+        self.orders = self.trades = self.stalls = 0
         self.kinds: Final[Counter[str]] = Counter()
         self.faults: Final[Counter[str]] = Counter()
         self.violations: Final[list[str]] = []
@@ -44,8 +53,8 @@ class Tally:
         """Say the numbers."""
         return (
             f"{self.rounds} rounds, {self.kills} kills ({self.under_way} under way, {self.in_flight} with an order in "
-            f"flight), {self.orders} orders, {self.trades} trades, {sum(self.faults.values())} faults, "
-            f"{len(self.violations)} violations"
+            f"flight), {self.stalls} stalls, {self.orders} orders, {self.trades} trades, "
+            f"{sum(self.faults.values())} faults, {len(self.violations)} violations"
         )
 
     def count(self, ledger: Ledger) -> None:
@@ -70,6 +79,7 @@ class Round:
         self._tally: Final = tally
         self._wrong: Final = wrong
         self._chance: Final = random.Random(f"round {seed}")
+        self._has_odd_clock: Final = self._chance.random() < ODD_CLOCKS
 
     def run(self, kills: int) -> list[str]:
         """Run a round of so many kills; give the violations found, each with how to see it again."""
@@ -100,8 +110,8 @@ class Round:
         before = LogBook(self._directory).position
         target = self._target()
         child = self._forks.start(request := self._request(server, target))
-        kind = target.kind if target is not None else OUTSIDE
-        if not _ended(child, LONGEST_S if target is not None else self._chance.uniform(0.15, LONGEST_S)):
+        kind = target.kind if target is not None and not target.stall_s else OUTSIDE
+        if not _ended(child, self._chance.uniform(0.15, LONGEST_S) if kind == OUTSIDE else LONGEST_S):
             kind = OUTSIDE
             was_killed = self._forks.kill(child, request)
         else:
@@ -109,22 +119,43 @@ class Round:
         assert was_killed, "a session ended by itself"
         log = LogBook(self._directory)
         self._tally.kills += 1
+        self._tally.stalls += target is not None and target.stall_s > 0
         self._tally.kinds[kind] += 1
         self._tally.under_way += log.was_under_way(before)
         self._tally.in_flight += log.was_under_way(before) and log.has_order_in_flight()
-        time.sleep(self._chance.choice((0, 0, 0.02, 0.1, 0.3)))
+        if self._chance.random() < MEDDLE:
+            self._meddle(server)
+        time.sleep(self._chance.choice(DOWN_S))
 
     def _target(self) -> Target | None:
-        """Choose where the next session dies: mostly at a boundary, the rarer ones first."""
-        if self._chance.random() < 0.25:
+        """Choose what befalls the next session: mostly death at a boundary, the rarer ones first."""
+        drawn = self._chance.random()
+        if drawn < 0.2:
             return None
+        if drawn < 0.3:
+            return Target(self._chance.choice(STALLS), self._chance.choice((1, 2, 3)), 0.0, self._chance.uniform(0, 1))
         kind = min(self._chance.sample(KINDS, 5), key=lambda each: self._tally.kinds[each])
         delay_s = self._chance.uniform(0.001, 0.02) if kind == AIR else 0.0
         is_early = kind.startswith("start-up") or kind.endswith(("end", "cancel request"))
         return Target(kind, self._chance.choice((1, 1, 2) if is_early else (1, 1, 2, 3, 5)), delay_s)
 
+    def _meddle(self, server: ServerProcess) -> None:
+        """Have the exchange itself end an open order, or fill a part of it, while nobody looks."""
+        orders = [states[-1] for states in server.ledger()["orders"] if states[-1]["status"] in OPEN]
+        if not orders:
+            return
+        order = self._chance.choice(orders)
+        wish, left = order["wish"], Decimal(order["quantity"]) - Decimal(order["executed"])
+        change = {"symbol": wish["symbol"], "client_order_id": wish["client_order_id"]}
+        if self._chance.random() < 0.5:
+            change["quantity"] = str((left / 2).quantize(Decimal("0.00001"), ROUND_UP))
+        with suppress(urllib.error.HTTPError):  # it may have been filled meanwhile
+            server.control("order", change)
+
     def _request(self, server: ServerProcess, target: Target | None, *, last: bool = False) -> Request:
         start_ms, origin_s = _clock_of(server)
+        if self._has_odd_clock and not last:
+            start_ms += self._chance.choice((0, 0, -600, 600, -45_000, 45_000))
         texts = bot_texts(server.port, may_buy=not last)
         return Request(str(self._directory), texts, start_ms, origin_s, target, self._wrong, last)
 
@@ -172,8 +203,3 @@ def run_rounds(folder: Path, seeds: range, kills: int, tally: Tally, wrong: str 
             if found:
                 return found
     return []
-
-
-def as_json(tally: Tally) -> bytes:
-    """Write a tally for other programs."""
-    return msgspec.json.encode({name: value for name, value in vars(tally).items()})

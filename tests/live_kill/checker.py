@@ -33,8 +33,7 @@ class Terms:
 
 def check_orders(log: LogBook, ledger: Ledger) -> Iterator[str]:
     """Hold every order at the exchange against the intents: one for each, none unknown, none that was given up."""
-    for name in log.requested_twice:
-        yield f"intent: {name} was requested twice"
+    yield from (f"intent: {name} was requested twice" for name in log.requested_twice)
     by_client_id = ledger.orders_by_client_id()
     for name, orders in by_client_id.items():
         intent = log.intents.get(name)
@@ -47,14 +46,21 @@ def check_orders(log: LogBook, ledger: Ledger) -> Iterator[str]:
             yield from _compare(name, intent, states[-1])
         if intent.rejections:
             yield f"given up: {name} was at the exchange; the log said {intent.rejections}"
-    for name, count in ledger.creates().items():
-        if name in log.intents and count > 1:
-            yield f"sent twice: {name} was asked for {count} times"
     for name, intent in log.intents.items():
-        if intent.sent > 1:
-            yield f"sent twice: {name} was recorded as sent {intent.sent} times"
         if intent.exchange_ids and name not in by_client_id:
             yield f"invented: {name} was accepted as {intent.exchange_ids}, and the exchange has no such order"
+
+
+def check_sending(log: LogBook, ledger: Ledger) -> Iterator[str]:
+    """Hold every request to create an order against the log: one at most for each intent, and none that is unsaid."""
+    creates = ledger.creates()
+    for name, intent in log.intents.items():
+        if creates[name] > 1 or intent.sent > 1:
+            yield f"sent twice: {name} was asked for {creates[name]} times, and recorded as sent {intent.sent} times"
+        if creates[name] and not intent.sent:
+            yield f"unlogged: {name} was asked for, and the log does not say that it was sent"
+    for name in creates.keys() - log.intents.keys():
+        yield f"unlogged: {name} was asked for, and the log does not want it"
 
 
 def _compare(name: str, intent: Intent, order: dict[str, Any]) -> Iterator[str]:
@@ -63,8 +69,6 @@ def _compare(name: str, intent: Intent, order: dict[str, Any]) -> Iterator[str]:
     ours = (wanted["side"], wanted["kind"], Decimal(wanted["quantity"]), wanted.get("limit_price"))
     if theirs[:3] != ours[:3] or Decimal(theirs[3] or 0) != Decimal(ours[3] or 0):
         yield f"another order: {name} is {theirs} at the exchange and {ours} in the log"
-    if not intent.sent:
-        yield f"unlogged: {name} is at the exchange, and the log does not say that it was sent"
     if intent.exchange_ids - {str(order["order_id"])}:
         yield f"another order: {name} is {order['order_id']} at the exchange and {intent.exchange_ids} in the log"
 
@@ -145,6 +149,7 @@ def check(directory: Path, ledger: Ledger, terms: Terms) -> list[str]:
     log = LogBook(directory)
     return [
         *check_orders(log, ledger),
+        *check_sending(log, ledger),
         *check_trades(log, ledger),
         *check_balances(log, ledger, terms),
         *check_rest(log, ledger),

@@ -8,6 +8,7 @@ one kind often enough.
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -65,11 +66,15 @@ KINDS: Final = (
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A boundary to die at: the kind, at which passing of it, and (in the air) how many seconds after it."""
+    """A boundary to die at: the kind, at which passing of it, and (in the air) how many seconds after it.
+
+    With `stall_s` the whole process stands still there for so long, and lives on.
+    """
 
     kind: str
     ordinal: int = 1
     delay_s: float = 0.0
+    stall_s: float = 0.0
 
 
 class Points:
@@ -86,11 +91,16 @@ class Points:
         kinds = (kind, f"start-up: {kind}") if self._is_starting else (kind,)
         for each in kinds:
             self._counts[each] += 1
-            if each == self._target.kind and self._counts[each] >= self._target.ordinal:
-                if self._target.delay_s:
-                    asyncio.get_running_loop().call_later(self._target.delay_s, _die)
-                else:
-                    _die()
+            if each == self._target.kind and self._counts[each] == self._target.ordinal:
+                self._arrive()
+
+    def _arrive(self) -> None:
+        if self._target.stall_s:
+            time.sleep(self._target.stall_s)
+        elif self._target.delay_s:
+            asyncio.get_running_loop().call_later(self._target.delay_s, _die)
+        else:
+            _die()
 
     def install(self) -> None:
         """Put the boundaries around what this process is made of."""
@@ -105,7 +115,7 @@ class Points:
             await get_ready(duties)
             self._is_starting = False
 
-        LiveDuties._get_ready = ready  # type: ignore[method-assign]
+        _put(LiveDuties, "_get_ready", ready)
 
     def _around_log(self) -> None:
         append, publish = SqliteLog.append, Journal._publish
@@ -121,8 +131,8 @@ class Points:
             self.cross(f"durable {_named(batches)}")
             publish(journal, done, publishers, batches)
 
-        SqliteLog.append = appended  # type: ignore[method-assign]
-        Journal._publish = published  # type: ignore[method-assign]
+        _put(SqliteLog, "append", appended)
+        _put(Journal, "_publish", published)
 
     def _around_wire(self) -> None:
         hook = CcxtConnection._hook
@@ -143,7 +153,7 @@ class Points:
 
             connection.ccxt.fetch = fetched
 
-        CcxtConnection._hook = hooked  # type: ignore[method-assign]
+        _put(CcxtConnection, "_hook", hooked)
 
 
 def _die() -> None:
@@ -155,6 +165,10 @@ def _named(batches: Sequence[Batch]) -> str:
     return next((name for kind, name in reversed(WRITTEN.items()) if kind in there), "other")
 
 
+def _put(owner: Any, name: str, value: Any) -> None:
+    setattr(owner, name, value)
+
+
 def _around(owner: Any, name: str, points: Points, before: str, after: str) -> None:
     inner: Callable[..., Any] = getattr(owner, name)
 
@@ -164,4 +178,4 @@ def _around(owner: Any, name: str, points: Points, before: str, after: str) -> N
         points.cross(after)
         return result
 
-    setattr(owner, name, wrapped)
+    _put(owner, name, wrapped)

@@ -6,10 +6,10 @@ drawn anew for each, so that rounds are unlike each other.
 
 import random
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
-from tests.exchange_server.faults import Fault, StreamFault
+from tests.exchange_server.faults import Action, Fault, StreamFault
 from tests.exchange_server.script import AccountScript, Fixed, Limits, MarketScript, Script, Visibility, Waves
 from tests.live.harness import config_text
 
@@ -66,6 +66,7 @@ def script_of(seed: int) -> Script:
     return Script(
         seed=f"live-kill-{seed}",
         speed=SPEED,
+        skew_ms=chance.choice((0, 0, 500, -500)),
         markets=(
             MarketScript(
                 "BTC",
@@ -113,13 +114,14 @@ def _faults(chance: random.Random) -> list[Fault]:
     drawn += [fault("late", _CANCEL, 0.05, delay_ms=each) for each in (1_000, 4_000, 8_000)]
     for on in (_TRADES, _OPEN):
         drawn += [fault("repeat_rows", on, 0.15), fault("shuffle_rows", on, 0.15), fault("lose_rows", on, 0.04)]
+    for on in ("account", "exchangeInfo", "ticker/24hr", "klines", "time"):
+        drawn += [fault(kind, f"GET /api/v3/{on}", 0.02) for kind in ("drop", "status", "html", "hang")]
     chance.shuffle(drawn)
     return [each for each in drawn if each.rate > 0]
 
 
 def _stream_faults(chance: random.Random) -> list[StreamFault]:
-    actions = ("close", "abort", "silence", "lose", "repeat", "terminate", "freeze", "swap", "resume")
-    return [
-        StreamFault(chance.choice(actions), chance.choice(("user", "user", "market")), chance.randint(0, 40))
-        for _ in range(30)
-    ]
+    """Draw what befalls the streams: a fault for each of the first connections, some of them none."""
+    actions: tuple[Action, ...] = ("close", "abort", "silence", "lose", "repeat", "terminate", "freeze", "swap")
+    kinds: tuple[Literal["market", "user"], ...] = ("user", "user", "market")
+    return [StreamFault(chance.choice(actions), chance.choice(kinds), chance.randint(0, 40)) for _ in range(30)]

@@ -14,7 +14,7 @@ from engine.runtime import reports
 
 def _resend_at_once() -> None:
     """Send an order whose outcome is unknown again, under the same id."""
-    AccountGateway.repeats_create = True  # type: ignore[misc]
+    _put(AccountGateway, "repeats_create", value=True)
 
 
 def _time_out_is_failed() -> None:
@@ -25,12 +25,16 @@ def _time_out_is_failed() -> None:
         outcome: Outcome = await create(self, *arguments)
         return Rejected("no answer", outcome.error) if isinstance(outcome, Unknown) else outcome
 
-    CcxtAccount.create = judged  # type: ignore[method-assign]
+    _put(CcxtAccount, "create", judged)
 
 
 def _not_found_is_failed() -> None:
     """Take an order for not placed as soon as one look does not find it."""
-    reports.proves_absence = lambda order, _asked_ms, _grace_ms: order.sent_ms is not None
+    _put(reports, "proves_absence", lambda order, _asked_ms, _grace_ms: order.sent_ms is not None)
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    setattr(owner, name, value)
 
 
 WRONG: Final = {
