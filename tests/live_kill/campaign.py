@@ -7,6 +7,7 @@ its seed, as far as two processes and real time let it.
 import os
 import random
 import select
+import signal
 import time
 import urllib.error
 from collections import Counter
@@ -15,6 +16,9 @@ from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Final
 
+from engine.core.errors import EngineError
+from engine.runtime.control import Request as Command
+from engine.runtime.control import send_command
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.kill.forks import Forks
 from tests.live_kill.books import Ledger, LogBook
@@ -28,6 +32,7 @@ LONGEST_S: Final = 2.5
 """A session that did not come to its boundary by then is killed from outside."""
 
 OUTSIDE: Final = "random instant"
+STOPPED: Final = "during an orderly stop"
 STALLS: Final = ("durable sent", "before witness", "after witness", "leaving create", "answered create", "before fill")
 """Where a process may stand still for a while, as a machine does that is put to sleep."""
 
@@ -56,6 +61,14 @@ class Tally:
             f"flight), {self.stalls} stalls, {self.orders} orders, {self.trades} trades, "
             f"{sum(self.faults.values())} faults, {len(self.violations)} violations"
         )
+
+    def died(self, kind: str, log: LogBook, before: int) -> None:
+        """Count a death, and in which circumstances; the session had found the log ending at `before`."""
+        self.kills += 1
+        self.kinds[kind] += 1
+        if log.was_under_way(before):
+            self.under_way += 1
+            self.in_flight += log.has_order_in_flight()
 
     def count(self, ledger: Ledger) -> None:
         """Count what the exchange has seen in a round."""
@@ -111,21 +124,33 @@ class Round:
         target = self._target()
         child = self._forks.start(request := self._request(server, target))
         kind = target.kind if target is not None and not target.stall_s else OUTSIDE
-        if not _ended(child, self._chance.uniform(0.15, LONGEST_S) if kind == OUTSIDE else LONGEST_S):
-            kind = OUTSIDE
+        if kind == OUTSIDE or not _ended(child, LONGEST_S):
+            kind = self._disturb(child)
             was_killed = self._forks.kill(child, request)
         else:
             was_killed = self._forks.wait(request)
-        assert was_killed, "a session ended by itself"
-        log = LogBook(self._directory)
-        self._tally.kills += 1
+        assert was_killed or kind == STOPPED, "a session ended by itself"
         self._tally.stalls += target is not None and target.stall_s > 0
-        self._tally.kinds[kind] += 1
-        self._tally.under_way += log.was_under_way(before)
-        self._tally.in_flight += log.was_under_way(before) and log.has_order_in_flight()
+        if was_killed:
+            self._tally.died(kind, LogBook(self._directory), before)
         if self._chance.random() < MEDDLE:
             self._meddle(server)
         time.sleep(self._chance.choice(DOWN_S))
+
+    def _disturb(self, child: int) -> str:
+        """Let a session live for a while, perhaps with commands, perhaps to the beginning of an orderly end."""
+        _ended(child, self._chance.uniform(0.15, LONGEST_S))
+        drawn = self._chance.random()
+        if drawn < 0.25:
+            os.kill(child, signal.SIGTERM)  # nobody has waited for it yet, so the number is still its own
+            _ended(child, self._chance.uniform(0, 0.5))
+            return STOPPED
+        if drawn < 0.5:
+            command = self._chance.choice(("pause", "resume", "resume", "reset-trailing"))
+            with suppress(EngineError, OSError):
+                send_command(self._directory, Command(command, str(self._chance.choice(BOTS)["bot_id"])))
+            _ended(child, self._chance.uniform(0, 0.3))
+        return OUTSIDE
 
     def _target(self) -> Target | None:
         """Choose what befalls the next session: mostly death at a boundary, the rarer ones first."""

@@ -144,12 +144,23 @@ def check_log(directory: Path) -> Iterator[str]:
             yield from (f"redecide: {bot_id} {each}" for each in redecide(reader, bot_id).divergences)
 
 
+def check_pauses(log: LogBook) -> Iterator[str]:
+    """Look for an order that left after a pause of its bot was in the log, and before the end of that pause."""
+    paused: set[str] = set()
+    for row in log.rows:
+        if row.tag == "command_received" and row.says["command"] in {"pause", "resume"}:
+            (paused.add if row.says["command"] == "pause" else paused.discard)(row.stream)
+        elif row.tag == "order_sent" and row.stream in paused:
+            yield f"paused: {row.says['client_order_id']} was sent although {row.stream} was paused"
+
+
 def check(directory: Path, ledger: Ledger, terms: Terms) -> list[str]:
     """Check everything; give the violations."""
     log = LogBook(directory)
     return [
         *check_orders(log, ledger),
         *check_sending(log, ledger),
+        *check_pauses(log),
         *check_trades(log, ledger),
         *check_balances(log, ledger, terms),
         *check_rest(log, ledger),

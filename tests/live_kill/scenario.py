@@ -23,12 +23,18 @@ TIMEOUT_MS: Final = 300
 """So long, in real time, does the engine wait for an answer: six seconds of its own."""
 
 ALPHA: Final = {"bot_id": "alpha", "buy_order_type": "market", "sell_order_type": "limit"}
-BETA: Final = {"bot_id": "beta", "buy_order_type": "limit", "sell_order_type": "trailing_market"}
+BETA: Final = {
+    "bot_id": "beta",
+    "buy_order_type": "limit",
+    "sell_order_type": "trailing_market",
+    "on_stop": "cancel_buys",
+}
 GAMMA: Final = {
     "bot_id": "gamma",
     "symbol": "ETH/USD",
     "buy_order_type": "trailing_limit",
     "sell_order_type": "trailing_limit",
+    "on_stop": "cancel_all",
 }
 DELTA: Final = {"bot_id": "delta", "symbol": "ETH/USD", "buy_order_type": "market", "sell_order_type": "market"}
 BOTS: Final = (ALPHA, BETA, GAMMA, DELTA)
