@@ -180,7 +180,7 @@ class Round:
     def _request(self, server: ServerProcess, target: Target | None, *, last: bool = False) -> Request:
         start_ms, origin_s = _clock_of(server)
         if self._has_odd_clock and not last:
-            start_ms += self._chance.choice((0, 0, -600, 600, -45_000, 45_000))
+            start_ms += self._chance.choice((*(6 * (0,)), -600, 600, -45_000, 45_000))
         texts = bot_texts(server.port, may_buy=not last)
         return Request(str(self._directory), texts, start_ms, origin_s, target, self._wrong, last)
 

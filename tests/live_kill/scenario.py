@@ -121,7 +121,7 @@ def _faults(chance: random.Random) -> list[Fault]:
     for on in (_TRADES, _OPEN):
         drawn += [fault("repeat_rows", on, 0.15), fault("shuffle_rows", on, 0.15), fault("lose_rows", on, 0.04)]
     for on in ("account", "exchangeInfo", "ticker/24hr", "klines", "time"):
-        drawn += [fault(kind, f"GET /api/v3/{on}", 0.02) for kind in ("drop", "status", "html", "hang")]
+        drawn += [fault(kind, f"GET /api/v3/{on}", 0.008) for kind in ("drop", "status", "html", "hang")]
     chance.shuffle(drawn)
     return [each for each in drawn if each.rate > 0]
 
