@@ -17,7 +17,7 @@ LIMIT_BUYS: Final = {"buy_order_type": "limit", "strategy_params": {"min_interva
 
 
 async def answer_to_a_buy_never_comes(path: Path) -> list[str]:
-    """The order is taken; the answer is not there in time."""
+    """Have an order taken whose answer does not come in time."""
     async with scene(path) as stage:
         stage.silence_new_streams()
         async with stage.engine() as run:
@@ -29,7 +29,7 @@ async def answer_to_a_buy_never_comes(path: Path) -> list[str]:
 
 
 async def new_order_does_not_exist_yet(path: Path) -> list[str]:
-    """The order is taken, the connection breaks, and for eight seconds look-ups say that there is no such order."""
+    """Have an order taken, the connection break, and look-ups know of no such order for eight seconds."""
     async with scene(path) as stage, stage.engine() as run:
         stage.show_late(orders_s=8, trades_s=8)
         stage.faults(Fault("drop"))
@@ -39,7 +39,7 @@ async def new_order_does_not_exist_yet(path: Path) -> list[str]:
 
 
 async def cancellations_do_not_arrive(path: Path) -> list[str]:
-    """A resting buy is to be cancelled; the network eats three requests, and then the market comes down to it."""
+    """Lose three requests to cancel a resting buy, and then let the market come down to it."""
     async with scene(path) as stage, stage.engine(stage.config(**LIMIT_BUYS, max_open_lots=3)) as run:
         await stage.until(run, lambda: stage.placed("BUY"))
         stage.faults(Fault("drop", on="DELETE /api/v3/order", when="before", times=3))
@@ -50,7 +50,7 @@ async def cancellations_do_not_arrive(path: Path) -> list[str]:
 
 
 async def process_dies_before_the_answer(path: Path) -> list[str]:
-    """The order is taken, its answer is cut off, and the process is gone before it can ask."""
+    """Have an order taken whose answer does not come, and end the process before it can ask."""
     async with scene(path) as stage:
         async with stage.engine(crash=True) as run:
             stage.faults(Fault("hang"))
@@ -62,7 +62,7 @@ async def process_dies_before_the_answer(path: Path) -> list[str]:
 
 
 async def acknowledged_order_is_not_found(path: Path) -> list[str]:
-    """The exchange takes a buy and tells of a fill; its look-ups know of neither for ten seconds."""
+    """Acknowledge a buy and tell of its fill, while look-ups know of neither for ten seconds."""
     async with scene(path) as stage, stage.engine(stage.config(**LIMIT_BUYS)) as run:
         await stage.until(run, lambda: run.state().orders and not run.events(OrderFilled))
         await stage.pass_time(2)
@@ -74,7 +74,7 @@ async def acknowledged_order_is_not_found(path: Path) -> list[str]:
 
 
 async def cancellation_comes_after_the_fill(path: Path) -> list[str]:
-    """A buy is filled while the account's stream is silent, and cancelled for its age before anybody has looked."""
+    """Fill a buy while the account's stream is silent, just before it is cancelled for its age."""
     async with scene(path) as stage, stage.engine(stage.config(**LIMIT_BUYS)) as run:
         await stage.until(run, lambda: stage.placed("BUY"))
         await stage.streams("silence")
@@ -86,7 +86,7 @@ async def cancellation_comes_after_the_fill(path: Path) -> list[str]:
 
 
 async def trades_show_after_the_cancellation(path: Path) -> list[str]:
-    """A buy is filled in part and cancelled; the trade shows in the lists only later."""
+    """Fill a part of a buy before it is cancelled, and list the trade only later."""
     async with scene(path) as stage, stage.engine(stage.config(**LIMIT_BUYS)) as run:
         await stage.until(run, lambda: stage.placed("BUY"))
         await stage.streams("silence")
@@ -99,7 +99,7 @@ async def trades_show_after_the_cancellation(path: Path) -> list[str]:
 
 
 async def order_is_not_found_at_the_start(path: Path) -> list[str]:
-    """At a restart, look-ups do not know a resting sell for a while, then they do."""
+    """Restart while look-ups do not know a resting sell, and show it again later."""
     async with scene(path) as stage:
         async with stage.engine() as run:
             await bought(stage, run)
@@ -114,7 +114,7 @@ async def order_is_not_found_at_the_start(path: Path) -> list[str]:
 
 
 async def names_of_hosts_fail_during_an_order(path: Path) -> list[str]:
-    """The order is taken, its answer is lost, and for two minutes nothing else gets through."""
+    """Have an order taken whose answer is lost, and then let nothing through for two minutes."""
     async with scene(path) as stage:
         stage.silence_new_streams()
         async with stage.engine() as run:
@@ -130,7 +130,7 @@ async def names_of_hosts_fail_during_an_order(path: Path) -> list[str]:
 
 
 async def answer_is_a_web_page(path: Path) -> list[str]:
-    """The order is taken; a proxy answers in its place."""
+    """Have an order taken, and a proxy answer in the exchange's place."""
     async with scene(path) as stage, stage.engine() as run:
         stage.faults(Fault("html"))
         await stage.until(run, lambda: run.events(OrderSent))

@@ -26,7 +26,7 @@ EMPTY: Final = {"account": {"balances": {"USD": Decimal(100_000), "BTC": Decimal
 
 
 async def trades_are_listed_again_at_each_start(path: Path) -> list[str]:
-    """A lot was bought and sold; at each of two restarts the exchange lists both trades again, and twice."""
+    """Restart twice after a purchase and a sale; each time both trades are listed again, and every row twice."""
     async with scene(path) as stage:
         async with stage.engine() as run:
             await bought(stage, run)
@@ -41,7 +41,7 @@ async def trades_are_listed_again_at_each_start(path: Path) -> list[str]:
 
 
 async def real_trade_follows_the_count(path: Path) -> list[str]:
-    """A resting sell fills; the order says so at once, its trade is listed five seconds later."""
+    """Fill a resting sell whose order says so at once, and list its trade five seconds later."""
     async with scene(path) as stage, stage.engine() as run:
         await bought(stage, run)
         await stage.pass_time(2)
@@ -52,7 +52,7 @@ async def real_trade_follows_the_count(path: Path) -> list[str]:
 
 
 async def account_looks_empty_at_the_start(path: Path) -> list[str]:
-    """At a restart the account seems to hold nothing of what was bought; a minute later all is there again."""
+    """Restart while the account seems to hold nothing of what was bought, and show it again later."""
     async with scene(path, **EMPTY) as stage:
         text = stage.config(sell_order_type="market")
         async with stage.engine(text) as run:
@@ -68,7 +68,7 @@ async def account_looks_empty_at_the_start(path: Path) -> list[str]:
 
 
 async def many_restarts_with_a_resting_sell(path: Path) -> list[str]:
-    """Five restarts, in order and without a word, while a sell rests."""
+    """Restart five times while a sell rests, now in order, now without a word."""
     async with scene(path) as stage:
         async with stage.engine() as run:
             await bought(stage, run)
@@ -81,21 +81,21 @@ async def many_restarts_with_a_resting_sell(path: Path) -> list[str]:
 
 
 async def position_is_eleven_days_old(path: Path) -> list[str]:
-    """A sell rests for eleven days, nobody runs, and it fills on the last; lists reach back ten days."""
+    """Leave a sell alone for eleven days and fill it then, while lists reach back ten days."""
     async with scene(path, step_ms=60_000) as stage:
         async with stage.engine() as run:
             await bought(stage, run)
             target = run.state().lots[1].target
         stage.jump(11 * DAY_S)
         stage.server.exchange.visibility = Visibility(history_ms=10 * DAY_S * 1000)
-        stage.price((target or 0) + 1)
+        stage.price((target or Decimal(0)) + 1)
         async with stage.engine() as run:
             await stage.pass_time(20)
             return differences(stage, run.state())
 
 
 async def two_reconciliations_of_the_same_log(path: Path) -> list[str]:
-    """A sell filled in five parts while nobody ran; two copies of the log are reconciled, rows coming in any order."""
+    """Fill a sell in five parts while nobody runs; reconcile two copies of the log, their rows in other orders."""
     async with scene(path / "exchange") as stage:
         async with stage.engine(directory=path / "one") as run:
             await bought(stage, run)
@@ -120,7 +120,7 @@ def _facts(run: Run) -> list[Any]:
 
 
 async def part_is_filled_before_and_after_a_crash(path: Path) -> list[str]:
-    """A sell fills in part, which is booked; the process dies; another part fills; a third after the restart."""
+    """Fill a sell in three parts: one booked before the process dies, one while it is dead, one after."""
     async with scene(path) as stage:
         async with stage.engine(crash=True) as run:
             await bought(stage, run)
@@ -141,7 +141,7 @@ def _sold(state: BotState) -> Decimal:
 
 
 async def another_copy_of_the_log_trades(path: Path) -> list[str]:
-    """An order of this very log with a higher number stands at the exchange: from then on nothing may be sent."""
+    """Show an order of this very log with a higher number: from then on nothing may be sent."""
     async with scene(path) as stage:
         async with stage.engine(stage.config(on_stop="leave")) as run:
             await bought(stage, run)

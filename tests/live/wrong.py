@@ -11,7 +11,6 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from engine.core.effects import OrderEffect
 from engine.core.events import (
     BotEvent,
     DiscrepancyFound,
@@ -29,7 +28,6 @@ from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.live import AccountGateway
 from engine.exchanges.port import Fill, OrderReport, Outcome, Rejected, Unknown
 from engine.runtime import live_executor, reconciliation, reports
-from engine.runtime.live_executor import LiveExecutor
 from engine.runtime.reconciliation import Desked, Reconciler
 
 Patch = pytest.MonkeyPatch
@@ -189,7 +187,8 @@ def missing_base_is_sold(patch: Patch) -> None:
 
 
 def _made_up_sale(seat: Desked) -> list[BotEvent]:
-    state, events = seat.bot.state, []
+    state = seat.bot.state
+    events: list[BotEvent] = []
     for lot in state.lots.values():
         name = client_order_id(state.log_id, state.order_number + 1)
         asked = OrderRequested(
@@ -219,21 +218,6 @@ def mismatch_is_only_logged(patch: Patch) -> None:
 def decisions_keep_for_ever(patch: Patch) -> None:
     """Send an order whenever that becomes possible, however long ago it was decided."""
     patch.setattr(live_executor, "is_stale", lambda *_: False)
-
-
-def one_failure_ends_all(patch: Patch) -> None:
-    """Let an order that cannot be found end whatever else was to be done."""
-
-    async def carry_out(self: LiveExecutor, bot: Any, effect: OrderEffect) -> None:
-        order = bot.state.order(effect.client_order_id)
-        if effect.action == "query" and order is not None:
-            report = await REAL_QUERY(self._gateway, bot.state, order)  # type: ignore[arg-type]
-            if report is None:
-                raise AssertionError(f"order {effect.client_order_id} not found")
-        await real(self, bot, effect)
-
-    real = LiveExecutor._carry_out
-    patch.setattr(LiveExecutor, "_carry_out", carry_out)
 
 
 def _at_the_start(patch: Patch, change: Callable[[BotState], BotState]) -> None:
