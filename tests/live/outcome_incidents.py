@@ -53,9 +53,10 @@ async def process_dies_before_the_answer(path: Path) -> list[str]:
     """Have an order taken whose answer does not come, and end the process before it can ask."""
     async with scene(path) as stage:
         async with stage.engine(crash=True) as run:
-            stage.faults(Fault("hang"))
+            stage.faults(Fault("hang"), Fault("hang", on="GET /api/v3/order", when="before", times=None))
             await stage.until(run, lambda: run.events(OrderSent))
             await run.until(lambda: stage.records)
+        stage.heal()
         async with stage.engine() as run:
             await stage.pass_time(70)
             return differences(stage, run.state()) + more_than(stage, "BUY", 1)

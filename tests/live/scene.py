@@ -12,6 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
+import msgspec
+
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState
 from engine.runtime.connections import Wiring
@@ -26,7 +29,8 @@ BREATH_S: Final = 0.01
 """Between two steps both sides have so long, in real seconds; more while something is being written or sent."""
 
 MOST_BREATHS: Final = 50
-FOR_AN_ANSWER: Final = 5
+FOR_AN_ANSWER: Final = 30
+"""So many breaths at most are waited for an answer; one that never comes takes longer."""
 
 
 class SteppedTime(FastTime):
@@ -60,19 +64,24 @@ class SteppedTime(FastTime):
         await asyncio.sleep(0)
         while (left_s := until_s - self.monotonic_s()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._moved.wait()
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
-        coming = asyncio.ensure_future(event.wait())
-        passing = None if timeout_s is None else asyncio.ensure_future(self.sleep(timeout_s))
-        both = [each for each in (coming, passing) if each is not None]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            return event.is_set()
-        finally:
-            for each in both:
-                each.cancel()
+        if timeout_s is None:
+            await event.wait()
+            return True
+        until_s = self.monotonic_s() + timeout_s
+        while not event.is_set() and (left_s := until_s - self.monotonic_s()) > 0:
+            moved = asyncio.ensure_future(self._moved.wait())
+            coming = asyncio.ensure_future(event.wait())
+            try:
+                await asyncio.wait({moved, coming}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                moved.cancel()
+                coming.cancel()
+        return event.is_set()
 
     def timeout(self, seconds: float) -> asyncio.Timeout:
         """Give a context in which waiting longer raises TimeoutError."""
@@ -90,6 +99,7 @@ class Scene:
         self.time: Final = time_
         self.directory: Final = directory
         self._runs: Final[list[Run]] = []
+        self._traffic: Final = Traffic()
 
     # --- the engine --------------------------------------------------------------------------------------------------
 
@@ -98,7 +108,7 @@ class Scene:
         self, *texts: str, directory: Path | None = None, wired: Wiring | None = None, **rest: Any
     ) -> AsyncIterator[Run]:
         """Have an engine run with these configurations, impatient with an exchange that does not answer."""
-        wired = wired or impatient()
+        wired = msgspec.structs.replace(wired or impatient(), session=self._traffic.session)
         async with trading(
             directory or self.directory, *(texts or (self.config(),)), real_time=self.time, wired=wired, **rest
         ) as run:
@@ -172,7 +182,8 @@ class Scene:
         """Let both sides work, a moment longer while the log is being written or an order is on its way."""
         for breath in range(MOST_BREATHS):
             await asyncio.sleep(BREATH_S)
-            if not any(_is_writing(run, waits=breath < FOR_AN_ANSWER) for run in self._runs):
+            is_asking = breath < FOR_AN_ANSWER and self._traffic.requests > 0
+            if not is_asking and not any(map(_is_writing, self._runs)):
                 return
 
     def jump(self, seconds: float) -> None:
@@ -189,19 +200,42 @@ class Scene:
         await run.until(holds, within_s=2)
 
 
-def _is_writing(run: Run, *, waits: bool) -> bool:
-    """Tell whether orders are not durable yet or not yet sent; with `waits` also whether one has no answer yet."""
+def _is_writing(run: Run) -> bool:
+    """Tell whether orders are not durable yet, or not sent although that is durable."""
     if run.engine is None or run.outcome is not None:
         return False
     for seat in run.world.seats:
         state, executor = seat.bot.state, run.world._executors[seat.bot.state.bot_id]
-        if state.orders != seat.bot.durable[0].orders or (waits and executor.sending):
+        if state.orders != seat.bot.durable[0].orders:
             return True
         if not executor.sending and any(
             state.orders[each].status == "sent" for each in executor.busy & {*state.orders}
         ):
             return True
     return False
+
+
+class Traffic:
+    """Counts the requests that are on their way."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.requests = 0
+
+    def session(self) -> aiohttp.ClientSession:
+        """Make a session whose requests are counted."""
+
+        async def begun(*_: object) -> None:
+            self.requests += 1
+
+        async def ended(*_: object) -> None:
+            self.requests -= 1
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(begun)
+        trace.on_request_end.append(ended)
+        trace.on_request_exception.append(ended)
+        return aiohttp.ClientSession(trace_configs=[trace])
 
 
 @asynccontextmanager

@@ -237,9 +237,9 @@ def test_order_held_to_be_not_placed_that_shows_up_is_booked_with_an_alarm(tmp_p
         async with scene(tmp_path, account=balances()) as stage:
             stage.silence_new_streams()
             async with stage.engine() as run:
-                stage.show_late(orders_s=80, trades_s=80)
+                stage.show_late(orders_s=130, trades_s=130)
                 stage.faults(Fault("drop"))
-                await stage.until(run, lambda: run.events(OrderRejected), within_s=60)
+                await stage.until(run, lambda: run.events(OrderRejected), within_s=120)
                 (rejected,) = run.events(OrderRejected)
                 assert rejected.proof == "not placed"
                 stage.show_late()
@@ -270,7 +270,7 @@ def test_unknown_outcome_is_settled_by_asking_alone_and_its_money_stays_reserved
                 await stage.pass_time(1)
                 assert run.state().reserved > 99
                 assert len(stage.asked("POST", "/api/v3/order")) == 1
-            await stage.until(run, lambda: run.events(OrderRejected), within_s=70)
+            await stage.until(run, lambda: run.events(OrderRejected), within_s=120)
             (rejected,) = run.events(OrderRejected)
             assert rejected.proof == "not placed"
             assert run.state().reserved == 0
