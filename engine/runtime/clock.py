@@ -50,7 +50,10 @@ class SystemTime:
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
         try:
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(
+                timeout_s
+            ):  # wait_for of Python 3.11 loses a cancellation if the event comes too
+                await event.wait()
         except TimeoutError:
             return False
         return True

@@ -50,7 +50,7 @@ def answer_events(
         error = "the exchange does not know it" if report is None else report.error
         return [OrderOutcomeUnknown(order.client_order_id, error)]
     events: list[BotEvent] = []
-    if order.status in {"requested", "sent", "unknown"}:
+    if order.status in {"requested", "sent", "unknown"} or (order.status == "open" and order.exchange_order_id is None):
         events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))
     events += [filled(order, fill) for fill in report.fills if fill.trade_id not in order.trade_ids]
     if (order.status, order.final) != (report.status, report.filled):
