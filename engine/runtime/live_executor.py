@@ -91,7 +91,8 @@ class LiveExecutor:
         state = bot.durable[0]
         effects = {effect.client_order_id: effect for effect in outstanding(state)}
         for name in list(self._looks):
-            if state.order(name) is None:
+            order = state.order(name)
+            if order is None or (order.is_terminal and order.status != "rejected"):  # nothing more can happen to it
                 self._looks.discard(name)
             elif name not in effects and not state.connectivity.failure_count:
                 effects[name] = OrderEffect("query", name, state.rate_limited_until_ms)

@@ -70,7 +70,7 @@ class Reconciler:
                 await self._record(seat.bot, [observed])
 
     async def sweep(self, *, thorough: bool) -> dict[str, Found]:
-        """Look at the open orders, with `thorough` at the trades too, and then at the balances.
+        """Look at the open orders, with `thorough` at the trades too, and at the balances if they may be others now.
 
         Raises:
             UnreachableError: the exchange did not answer; what was found until then is recorded.
@@ -87,7 +87,8 @@ class Reconciler:
         foreign = tuple(sorted(row.exchange_order_id for row in listed if not self._is_ours(row)))
         for seat in self.seats:
             await self._survey(seat, tuple(unknown_own[seat.bot.state.bot_id]), foreign)
-        await self._look_at_balances()
+        if thorough or any(_wants_balances(seat.bot.state) for seat in self.seats):
+            await self._look_at_balances()
         return {
             seat.bot.state.bot_id: Found(
                 _trades_of(seat.bot.state) - before[seat.bot.state.bot_id], len(foreign), self._is_settled(seat)
@@ -213,6 +214,11 @@ class Reconciler:
     def _is_ours(self, row: OpenOrder) -> bool:
         parsed = None if row.client_order_id is None else parse_client_order_id(row.client_order_id)
         return parsed is not None and any(parsed[0] == bot.state.log_id for bot in self.desk.bots)
+
+
+def _wants_balances(state: BotState) -> bool:
+    """Tell whether the balances of the log are not those of now: an order changed since, or something is missing."""
+    return not state.balances_ms or not state.has_looked or state.short > 0
 
 
 def _trades_of(state: BotState) -> int:
