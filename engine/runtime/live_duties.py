@@ -63,6 +63,12 @@ class LiveDuties:
         """Want the first duty: to get ready."""
         self._ready.want(now_ms)
 
+    def look_again(self, now_ms: int) -> None:
+        """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
+        self.is_ready = False
+        self._check.want(now_ms)
+        self._ready.want(now_ms)
+
     def begin_due(self, now_ms: int) -> None:
         """Begin every duty that is due and whose time it is."""
         if not self._check.is_running and any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):

@@ -138,6 +138,9 @@ class LiveExecutor:
         if not _may_leave(bot):  # nothing leaves after a pause is in the log
             await self._record(bot, [OrderRejected(name, NOT_SENT, "the bot was paused before it left")])
             return
+        if self._now_ms() - now_ms > self._gateway.valid_ms:  # the process stood still meanwhile
+            await self._record(bot, [OrderRejected(name, STALE, "its window had passed before it could leave")])
+            return
         await self._create(bot, bot.state.orders[name])
 
     async def _create(self, bot: Bot, order: Order) -> None:

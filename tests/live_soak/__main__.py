@@ -12,7 +12,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.exchange_server.process import ServerProcess
 from tests.live_soak.calls import count_all, scenes, table
 from tests.live_soak.checks import broken
 from tests.live_soak.engine_process import Sample
@@ -32,10 +31,10 @@ def main(arguments: list[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="krypto-soak-", dir=chosen.dir))
     print(f"{soak}\nfiles in {folder}", flush=True)
 
-    def tell(sample: Sample, _server: ServerProcess) -> None:
+    def tell(sample: Sample) -> None:
         print(progress(sample), flush=True)
 
-    found = soak_run(soak, folder, tell, chosen.profile)
+    found = soak_run(soak, folder, tell, profile=chosen.profile)
     print("\n".join(lines(found)))
     faults = broken(found)
     for fault in faults:

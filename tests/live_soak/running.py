@@ -21,6 +21,8 @@ from tests.live_soak.plan import MINUTE_MS, Soak, bots_of, script_of, stream_fau
 STREAM_FAULT_EVERY_MS: Final = 4 * MINUTE_MS
 SETTLE_MS: Final = 10 * MINUTE_MS
 END_S: Final = 30.0
+TELL_EVERY: Final = 10
+"""After so many samples comes a line of progress."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -86,7 +88,17 @@ def engine_process(order: Order, complaints: Path) -> Iterator[EngineProcess]:
                 running.stop()
 
 
-def soak_run(soak: Soak, folder: Path, tell: Callable[[Sample, ServerProcess], None], profile: str = "") -> Found:
+Trouble = Callable[[EngineProcess, ServerProcess, int], None]
+"""Makes trouble now and then: called again and again with the market time that the engine has lived."""
+
+
+def soak_run(
+    soak: Soak,
+    folder: Path,
+    tell: Callable[[Sample], None] = lambda _: None,
+    trouble: Trouble | None = None,
+    profile: str = "",
+) -> Found:
     """Run a soak: trade under faults for so long, then without, until nothing is left to be settled, and stop."""
     complaints, directory = folder / "complaints.txt", folder / "state"
     start_s = time.monotonic()
@@ -94,32 +106,44 @@ def soak_run(soak: Soak, folder: Path, tell: Callable[[Sample, ServerProcess], N
         texts = tuple(bots_of(soak, server.port))
         order = Order(str(directory), server.port, soak.speed, texts, profile=profile, log=str(folder / "said.txt"))
         with engine_process(order, complaints) as engine:
-            _disturb(soak, engine, server, tell)
+            _disturb(soak, engine, server, tell, trouble or BreakStreams(soak))
             _settle(engine, server)
             exit_code = engine.stop()
             samples = list(engine.samples)
         ledger = server.ledger()
-    return Found(
-        soak, directory, ledger, samples, complaints.read_text(), exit_code, round(time.monotonic() - start_s, 1)
-    )
+    took_s = round(time.monotonic() - start_s, 1)
+    return Found(soak, directory, ledger, samples, complaints.read_text(), exit_code, took_s)
+
+
+class BreakStreams:
+    """Breaks all streams now and then, in one way after the other."""
+
+    def __init__(self, soak: Soak) -> None:
+        """Take the soak: one without faults has its streams left alone."""
+        self._is_wanted: Final = soak.faults_percent > 0
+        self._struck = 0
+
+    def __call__(self, _engine: EngineProcess, server: ServerProcess, at_ms: int) -> None:
+        """Strike if it is time."""
+        if self._is_wanted and at_ms >= (self._struck + 1) * STREAM_FAULT_EVERY_MS:
+            server.control("streams", stream_fault(self._struck))
+            self._struck += 1
 
 
 def _disturb(
-    soak: Soak, engine: EngineProcess, server: ServerProcess, tell: Callable[[Sample, ServerProcess], None]
+    soak: Soak, engine: EngineProcess, server: ServerProcess, tell: Callable[[Sample], None], trouble: Trouble
 ) -> None:
-    """Let it trade, and break the streams now and then in one way or another."""
-    struck, told = 0, 0
+    """Let it trade for so long, with trouble."""
+    told = 0
     while engine.process.poll() is None:
         time.sleep(0.2)
         last = engine.last
         if last is None:
             continue
-        if len(engine.samples) >= told + 10:
+        if len(engine.samples) >= told + TELL_EVERY:
             told = len(engine.samples)
-            tell(last, server)
-        if soak.faults_percent and last.at_ms >= (struck + 1) * STREAM_FAULT_EVERY_MS:
-            server.control("streams", stream_fault(struck))
-            struck += 1
+            tell(last)
+        trouble(engine, server, last.at_ms)
         if last.at_ms >= soak.length_ms:
             break
 
