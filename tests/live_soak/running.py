@@ -149,8 +149,10 @@ def _disturb(
 
 
 def _settle(engine: EngineProcess, server: ServerProcess) -> None:
-    """End all faults and wait until nothing is under way; what trades on meanwhile is asked for, too."""
+    """End all faults, hold all prices, and wait until nothing is under way, so that both sides tell the same."""
     server.control("faults", method="DELETE")
+    for symbol, price in server.control("state")["prices"].items():
+        server.control("price", {"symbol": symbol, "price": price})
     server.control("streams", msgspec.to_builtins(stream_fault(6)))
     begun = len(engine.samples)
     end_ms: int | None = None
