@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
+from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
 from engine.runtime.live_feed import LiveFeed
@@ -24,6 +25,9 @@ SWEEP_MS: Final = 60_000
 
 LISTENING_SWEEP_MS: Final = 180_000
 THOROUGH_MS: Final = 600_000
+TOGETHER_MS: Final = 10_000
+"""A check serves every bot that would want one of its own within so long."""
+
 RULES_MS: Final = 6 * 3_600_000
 CANDLE_TRIES: Final = 3
 
@@ -60,9 +64,15 @@ class LiveDuties:
         """Want the first duty: to get ready."""
         self._ready.want(now_ms)
 
+    def look_again(self, now_ms: int) -> None:
+        """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
+        self.is_ready = False
+        self._check.want(now_ms)
+        self._ready.want(now_ms)
+
     def begin_due(self, now_ms: int) -> None:
         """Begin every duty that is due and whose time it is."""
-        if any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):
+        if not self._check.is_running and any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):
             self._check.want(now_ms)
         for timeframe in self._feed.awaited(self._world.bots):
             duty = self._candles.get(timeframe)
@@ -204,7 +214,7 @@ class LiveDuties:
             latency_ms = self._now_ms() - asked_ms
             skew_ms = server_ms - asked_ms - latency_ms // 2
             self.exchange_ahead_ms = skew_ms
-        due = [bot for bot in self._world.bots if next_probe_ms(bot.state) <= max(asked_ms, self._now_ms())]
+        due = self._wanting_check(max(asked_ms, self._now_ms()))
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
         diagnosis = None
         if not reachable and hosts:
@@ -226,6 +236,15 @@ class LiveDuties:
             self.is_ready = False
         elif was_cut_off:
             self._ready.want(self._now_ms())
+
+    def _wanting_check(self, now_ms: int) -> list[Bot]:
+        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one."""
+        found = []
+        for bot in self._world.bots:
+            early_ms = 0 if bot.state.connectivity.failure_count else TOGETHER_MS
+            if next_probe_ms(bot.state) <= now_ms + early_ms:
+                found.append(bot)
+        return found
 
 
 def _counted(number: int, noun: str) -> str:

@@ -96,7 +96,8 @@ class LiveExecutor:
         state = bot.durable[0]
         effects = {effect.client_order_id: effect for effect in outstanding(state)}
         for name in list(self._looks):
-            if state.order(name) is None:
+            order = state.order(name)
+            if order is None or (order.is_terminal and order.status != "rejected"):  # nothing more can happen to it
                 self._looks.discard(name)
             elif name not in effects and not state.connectivity.failure_count:
                 effects[name] = OrderEffect("query", name, state.rate_limited_until_ms)
@@ -144,6 +145,9 @@ class LiveExecutor:
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:
             why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
             await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
+            return
+        if self._now_ms() - now_ms > self._gateway.valid_ms:  # the process stood still meanwhile
+            await self._record(bot, [OrderRejected(name, STALE, "its window had passed before it could leave")])
             return
         await self._create(bot, bot.state.orders[name])
 
