@@ -28,6 +28,9 @@ from engine.exchanges.venues import Venue
 if TYPE_CHECKING:
     import aiohttp
 
+TESTED_CCXT: Final = "4.5.90"
+"""The version of ccxt that the rows of venues.py were held against."""
+
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
 _HTTP_OK: Final = range(200, 300)
@@ -104,6 +107,11 @@ class CcxtConnection:
         if not rules.active:
             raise ConfigError(f"{self.venue.id} does not trade {symbol} now.")
         return rules
+
+    @property
+    def timeframes(self) -> frozenset[str]:
+        """Give the lengths of candles that the exchange has; none if that is not told."""
+        return frozenset(self.ccxt.timeframes or ())
 
     async def time_ms(self) -> int:
         """Ask the exchange for its time, and correct the clock that requests are signed with."""
