@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -42,8 +42,7 @@ SLOW_MS: Final = 1_000
 MUCH_SKEW_MS: Final = MOST_SKEW_MS // 2
 
 Tell = Callable[[Section], None]
-Market = tuple[str, str | None]
-"""An exchange and the server on this machine that plays it, if one does."""
+K = TypeVar("K")
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -90,7 +89,7 @@ class _Doctor:
         self._real_time: Final = real_time
         self._tell: Final = tell
         self._states: Final[dict[str, BotState]] = {}
-        self._faulty: Final[list[tuple[str, Finding]]] = []
+        self._faulty: Final[dict[Path, Finding]] = {}
 
     def _done(self, title: str, findings: Sequence[Finding]) -> None:
         section = Section(title, tuple(findings))
@@ -110,7 +109,7 @@ class _Doctor:
             try:
                 loaded.append(load_config(path))
             except ConfigError as error:
-                self._faulty.append((str(path), fault_of("config", error)))
+                self._faulty[path] = fault_of("config", ConfigError(str(error).removeprefix(f"{path}: ")))
         return loaded
 
     def directories(self, loaded: Sequence[LoadedConfig]) -> None:
@@ -128,8 +127,8 @@ class _Doctor:
 
     def configurations(self, loaded: Sequence[LoadedConfig]) -> None:
         """Check each configuration alone, against its log, and all of them against each other."""
-        for source, finding in self._faulty:
-            self._done(f"configuration {source}", [finding])
+        for path, finding in self._faulty.items():
+            self._done(f"configuration {path}", [finding])
         for each in loaded:
             self._done(f"configuration {each.source}", self._configuration(each.config))
         directories = list(dict.fromkeys(str(each.state_dir) for each in loaded))
@@ -163,46 +162,46 @@ class _Doctor:
     # --- with one ----------------------------------------------------------------------------------------------------
 
     async def exchanges(self, configs: Sequence[BotConfig]) -> None:
-        """Check every exchange that these bots use, and every account."""
+        """Check every exchange that these bots use, their markets, and every account."""
         if not configs:
             return
         keys, key_findings = _keys_of(configs)
         wiring = replace(self._wiring, credentials=lambda account: keys[account].credentials)
-        markets: dict[Market, list[BotConfig]] = {}
-        for config in configs:
-            markets.setdefault((config.exchange, endpoint_of(config)), []).append(config)
         async with Connections(wiring, self._real_time.wall_ms) as connections:
-            for (exchange, endpoint), members in markets.items():
-                at = f"exchange {exchange}" + (f" at {endpoint}" if endpoint else "")
-                answers = await self._exchange(at, members, keys, connections)
-                for account in dict.fromkeys(account_of(each) for each in members if not each.paper_trading):
-                    owners = [each for each in members if not each.paper_trading and account_of(each) == account]
+            for (exchange, endpoint), members in _grouped(configs, lambda each: (each.exchange, endpoint_of(each))):
+                data = await self._exchange(exchange, endpoint, members, keys, connections)
+                live = [each for each in members if not each.paper_trading]
+                for account, owners in _grouped(live, account_of):
                     findings = [*key_findings[account], *_for_exchange(keys.get(account), exchange)]
                     if account in keys:
-                        findings += await self._account(account, owners, connections, answers=answers)
-                    self._done(f"account {account} of {exchange}", findings)
+                        findings += await self._account(account, owners, connections, answers=data is not None)
+                    self._done(f"account {account}" + ("" if account == exchange else f" of {exchange}"), findings)
             self.calls += connections.calls()
 
     async def _exchange(
-        self, title: str, configs: list[BotConfig], keys: Mapping[str, Found], connections: Connections
-    ) -> bool:
-        """Check the connection and the markets; tell whether the exchange answers."""
+        self,
+        exchange: str,
+        endpoint: str | None,
+        configs: list[BotConfig],
+        keys: Mapping[str, Found],
+        connections: Connections,
+    ) -> CcxtConnection | None:
+        """Check the connection and the markets of these bots; give the connection if the exchange answers."""
         usable = [each for each in configs if each.paper_trading or account_of(each) in keys]
         keyless = [replace(each, paper_trading=True, live=False) for each in configs]
+        data = connections.data(usable or keyless)
         findings: list[Finding] = []
-
-        async def connected() -> list[Finding]:
-            return await self._connection(connections.data(usable or keyless))
-
-        answered = await _checked("reachable", connected, findings)
-        findings += await _internet(configs, answers=answered)
-        if answered:
-            data = connections.data(usable or keyless)
-            for symbol in dict.fromkeys(config.symbol for config in configs):
-                members = [config for config in configs if config.symbol == symbol]
-                await _checked("symbol", partial(_market, data, members), findings)
-        self._done(title, findings)
-        return answered
+        answers = await _checked("reachable", partial(self._connection, data), findings)
+        findings += await _internet(configs, answers=answers)
+        self._done(f"exchange {exchange}" + (f" at {endpoint}" if endpoint else ""), findings)
+        if not answers:
+            return None
+        ticks: dict[str, Tick] = {}
+        for config in configs:
+            findings = []
+            await _checked("symbol", partial(_market, data, config, ticks), findings)
+            self._done(f"market of {config.bot_id}", findings)
+        return data
 
     async def _connection(self, data: CcxtConnection) -> list[Finding]:
         began_s = self._real_time.monotonic_s()
@@ -318,18 +317,24 @@ async def _internet(configs: Sequence[BotConfig], *, answers: bool) -> list[Find
     return [note("internet", text, "see to the line first")]
 
 
-async def _market(data: CcxtConnection, configs: Sequence[BotConfig]) -> list[Finding]:
-    """Hold the bots of one symbol against its market."""
-    rules = await data.rules(configs[0].symbol)
+async def _market(data: CcxtConnection, config: BotConfig, ticks: dict[str, Tick]) -> list[Finding]:
+    """Hold a bot against its market; a price that was asked for already is in `ticks`."""
+    rules = await data.rules(config.symbol)
     findings: list[Finding] = []
-    ticks: list[Tick] = []
 
     async def price() -> list[Finding]:
-        ticks.append(await data.ticker(rules.symbol))
+        if config.symbol not in ticks:
+            ticks[config.symbol] = await data.ticker(config.symbol)
         return []
 
     await _checked("price", price, findings)
+    venue = venue_of(config.exchange)
+    return [*market_findings(config, venue, rules, ticks.get(config.symbol), data.timeframes), *findings]
+
+
+def _grouped(configs: Sequence[BotConfig], key: Callable[[BotConfig], K]) -> list[tuple[K, list[BotConfig]]]:
+    """Sort configurations into groups, in the order in which they came."""
+    groups: dict[K, list[BotConfig]] = {}
     for config in configs:
-        found = market_findings(config, venue_of(config.exchange), rules, next(iter(ticks), None), data.timeframes)
-        findings += found if len(configs) == 1 else [replace(each, check=config.bot_id) for each in found]
-    return findings
+        groups.setdefault(key(config), []).append(config)
+    return list(groups.items())
