@@ -3,6 +3,7 @@
 import shutil
 import socket
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,7 @@ def test_doctor_of_a_halted_market_says_so(server: ServerProcess, tmp_path: Path
 def test_doctor_of_a_key_with_the_wrong_rights_ends_with_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usdt = {"USDT": live_script().accounts[0].balances["USD"]}
     script = Script(
-        markets=(MarketScript("BTC", "USDT", Fixed(live_script().markets[2].path.price)),),
+        markets=(MarketScript("BTC", "USDT", Fixed(Decimal(50_000))),),
         accounts=(
             AccountScript("good", "goodkey", "goodsecret", usdt),
             AccountScript("rich", "richkey", "richsecret", usdt, may_withdraw=True),
