@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange test planted lint fmt check bench docs lock clean
+.PHONY: help setup run exchange outside test planted lint fmt check bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(STAMP) ## Run the main job: a paper bot, fast, on the simulated market (C
 
 exchange: $(STAMP) ## Open a local exchange that speaks Binance spot (ARGS for its options)
 	@$(BIN)/python -m tests.exchange_server $(ARGS)
+
+outside: $(STAMP) ## Prove the local exchange with clients that nobody here wrote
+	@$(BIN)/python -m tests.exchange_server.outside
 
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

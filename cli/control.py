@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `reset-trailing`, `stop`: commands to the engine that runs in a state directory."""
+"""`pause`, `kill`, `stop` and their like: commands to the engine that runs in a state directory."""
 
 import getpass
 import os
@@ -52,6 +52,36 @@ def resume(bot: str | None, state_dir: Path, as_json: bool) -> None:
 def reset_trailing(bot: str | None, state_dir: Path, as_json: bool) -> None:
     """Forget the watermarks of a running BOT; lots still to be sold wait for their targets anew."""
     _send("reset-trailing", bot, state_dir, "trailing reset", as_json=as_json)
+
+
+@click.command(epilog="Example:  krypto-engine kill btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def kill(bot: str | None, state_dir: Path, as_json: bool) -> None:
+    """Stop a running BOT from buying until `revive`; open buys are cancelled, lots are still sold as usual."""
+    _send("kill", bot, state_dir, "kill switch engaged", as_json=as_json)
+
+
+@click.command(epilog="Example:  krypto-engine flatten btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def flatten(bot: str | None, state_dir: Path, as_json: bool) -> None:
+    """Sell all that a running BOT holds at market now, at a loss too, and stop it from buying until `revive`.
+
+    Resting orders are cancelled and trails dropped; each lot is sold when its own order is off the book. A pause ends.
+    """
+    _send("flatten", bot, state_dir, "kill switch engaged, selling everything", as_json=as_json)
+
+
+@click.command(epilog="Example:  krypto-engine revive btc-dca")
+@click.argument("bot", required=False)
+@state_dir_option
+@json_option
+def revive(bot: str | None, state_dir: Path, as_json: bool) -> None:
+    """Release the kill switch of a running BOT: it may buy again; the drawdown is counted from now."""
+    _send("revive", bot, state_dir, "kill switch released", as_json=as_json)
 
 
 @click.command(epilog="Example:  krypto-engine stop")

@@ -11,9 +11,10 @@ from cli.options import json_option, open_log, state_dir_option
 from cli.render import WIDTH, attention, clean, clock_text, counted, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
+from engine.core.instants import iso_utc
 from engine.core.narration import money, plain, price
 from engine.core.projection import StateFile
-from engine.core.state import Lot, Trail
+from engine.core.state import BotState, Lot, Trail
 from engine.runtime.examine import Moment, last_price, replica_at, state_file
 from engine.runtime.replica import Replica, bot_ids, known_bot
 
@@ -72,6 +73,7 @@ def inspect_state(
 def _show_state(replica: Replica) -> None:
     state, file, last = replica.state, state_file(replica), last_price(replica)
     assert state is not None
+    assert replica.head is not None
     config, stats = state.config, state.stats
     click.echo(heading(state.bot_id) + f"  {config.strategy} on {clean(config.symbol)} at {config.exchange}")
     bought, spent = plain(stats.total_purchased), money(stats.total_spent, config)
@@ -81,6 +83,7 @@ def _show_state(replica: Replica) -> None:
         [
             ("as of", f"event {file.log.sequence}, {file.last_update}"),
             *([("paused", attention("yes: it decides nothing until it is resumed"))] if state.paused else []),
+            *_limits(state, replica.head.at_ms),
             ("trades", f"{stats.total_trades} opened, {stats.winning_trades} won, {stats.losing_trades} lost"),
             ("realised", f"{gain(stats.total_profit, config)} after fees"),
             ("position", f"{plain(state.position)} {config.base}, {at_price}"),
@@ -105,6 +108,20 @@ def _show_state(replica: Replica) -> None:
     click.echo()
 
 
+def _limits(state: BotState, at_ms: int) -> list[tuple[str, str]]:
+    """Show an engaged kill switch, a halt, and the day's result where the day is limited; nothing otherwise."""
+    guard, config, shown = state.guard, state.config, []
+    if guard.kill is not None:
+        does = "everything is sold" if guard.kill.action == "flatten" else "nothing more is bought"
+        since = f"since {iso_utc(guard.kill.since_ms)}, {clean(guard.kill.text)}"
+        shown.append(("kill switch", attention(f"engaged: {does} until it is released; {since}")))
+    if at_ms < guard.halted_until_ms:
+        shown.append(("entries", attention(f"halted by the day's loss until {iso_utc(guard.halted_until_ms)}")))
+    if config.risk.max_daily_loss_percent is not None:
+        shown.append(("today", f"{gain(guard.profit_on(at_ms), config)} realised since midnight UTC"))
+    return shown
+
+
 def _connectivity(file: StateFile) -> str:
     link = file.connectivity
     last = link.last_success or "never"
@@ -120,8 +137,15 @@ def _lot_line(lot: Lot, config: BotConfig) -> tuple[str, ...]:
         price(round(lot.price, 8), config),
         money(lot.cost, config),
         "-" if lot.target is None else price(lot.target, config),
-        "waiting" if lot.sell_order is None else "resting",
+        _sell(lot),
     )
+
+
+def _sell(lot: Lot) -> str:
+    """Say how a lot's sale stands; one that its stop loss sells waits for the exchange only."""
+    if lot.stopped:
+        return attention("stopped out")
+    return "waiting" if lot.sell_order is None else "resting"
 
 
 def _trail_line(trail: Trail, config: BotConfig) -> tuple[str, ...]:

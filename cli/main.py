@@ -25,6 +25,9 @@ VERBS: Final = {
     "pause": "cli.control",
     "resume": "cli.control",
     "reset-trailing": "cli.control",
+    "kill": "cli.control",
+    "flatten": "cli.control",
+    "revive": "cli.control",
     "stop": "cli.control",
     "credentials": "cli.credentials",
 }

@@ -53,7 +53,9 @@ def _pairs(outcome: "Outcome") -> list[tuple["World", str]]:
 def _line(bot: "Bot") -> tuple[str, ...]:
     state, stats = bot.state, bot.state.stats
     return (
-        state.bot_id + (attention(" (paused)") if state.paused else ""),
+        state.bot_id
+        + (attention(" (paused)") if state.paused else "")
+        + (attention(" (kill switch)") if state.guard.kill is not None else ""),
         str(stats.purchase_count),
         str(stats.winning_trades + stats.losing_trades),
         str(stats.winning_trades),

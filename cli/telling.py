@@ -15,10 +15,13 @@ from engine.core.events import (
     ConnectivityRestored,
     DiscrepancyFound,
     Event,
+    KillSwitchEngaged,
+    LimitReached,
     OrderOutcomeUnknown,
     OrderRejected,
     OutageDeclared,
     SaleRecorded,
+    StopLossTriggered,
     TrailingWatermarkMoved,
 )
 from engine.core.identity import bot_stream
@@ -30,7 +33,16 @@ if TYPE_CHECKING:
     from engine.runtime.supervisor import Engine
     from engine.runtime.world import World
 
-ALARMING: Final = (OutageDeclared, BackoffStarted, OrderRejected, OrderOutcomeUnknown, DiscrepancyFound)
+ALARMING: Final = (
+    OutageDeclared,
+    BackoffStarted,
+    OrderRejected,
+    OrderOutcomeUnknown,
+    DiscrepancyFound,
+    LimitReached,
+    StopLossTriggered,
+    KillSwitchEngaged,
+)
 
 
 def coloured(event: Event, text: str) -> str:
@@ -69,7 +81,8 @@ def _recovered(bot: "Bot") -> str:
     found = ((state.lots, "lot"), (state.orders, "open order"), (state.trails, "trail"))
     what = ", ".join(counted(len(things), noun) for things, noun in found)
     paused = dim(", ") + attention("paused") if state.paused else ""
-    return dim(line(state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")) + paused
+    killed = "" if state.guard.kill is None else dim(", ") + attention("kill switch engaged")
+    return dim(line(state.bot_id, f"Recovered from the log at event {bot.sequence}: {what}")) + paused + killed
 
 
 class Teller:

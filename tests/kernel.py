@@ -96,6 +96,7 @@ class Kernel:
         self.now_ms = START_MS
         self.view = FeedView(FEED)
         self.history: list[Moment] = []
+        self.fetches = True  # whether candles are fetched ahead of a price, as on a market that waits
         self.gateway: Final = PaperGateway(paper, lambda: self.view)
         created = BotCreated(LOG_ID, self.config, config_digest(self.config))
         self.state: BotState = apply(None, created, self.now_ms)
@@ -145,7 +146,7 @@ class Kernel:
             ask=None if ask is None else Decimal(ask),
             gap_ms=gap_ms,
         )
-        if wants_indicators(self.strategy, self.state, price, self.now_ms, self.view.rules):
+        if self.fetches and wants_indicators(self.strategy, self.state, price, self.now_ms, self.view.rules):
             self.feed(CandlesClosed(self.config.timeframe))
         self.feed(price)
         self._decide(price)

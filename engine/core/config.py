@@ -12,6 +12,7 @@ import msgspec
 OrderType = Literal["market", "limit", "trailing_market", "trailing_limit"]
 Floor = Literal["target", "none"]
 OnStop = Literal["leave", "cancel_buys", "cancel_all"]
+KillAction = Literal["stop_entries", "flatten"]
 
 PAPER_BALANCE = Decimal(10_000)
 
@@ -21,6 +22,23 @@ class Fees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     maker: Decimal = Decimal("0.1")
     taker: Decimal = Decimal("0.1")
+
+
+class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits beyond `budget` and `max_open_lots`; `None` sets none. No limit ever holds a sell back.
+
+    Sizes in quote, `max_open_orders` in orders, the rest in percent: of the budget, of a lot's unit cost, of the
+    highest equity. `kill_switch` is what a reached `max_drawdown_percent` does.
+    Source: decisions.md, "Risk".
+    """
+
+    max_position_size: Decimal | None = None
+    max_order_size: Decimal | None = None
+    max_open_orders: int | None = None
+    max_daily_loss_percent: Decimal | None = None
+    stop_loss_percent: Decimal | None = None
+    max_drawdown_percent: Decimal | None = None
+    kill_switch: KillAction = "stop_entries"
 
 
 class BotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,6 +80,7 @@ class BotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     auto_save: bool = True
     save_interval: int = 60
     on_stop: OnStop = "leave"
+    risk: Risk = Risk()
     strategy_params: dict[str, Any] = {}
     market: dict[str, Any] = {}
 

@@ -53,6 +53,12 @@ RANGES: Final = {
     "min_price_change_percent": _range("0", "100", "percent"),
     "indicator_cache_ttl": _range("0", "86400", "seconds"),
     "save_interval": _range("1", "86400", "seconds"),
+    "risk.max_position_size": _range("0.01", "1000000000", "of the quote asset"),
+    "risk.max_order_size": _range("0.01", "1000000000", "of the quote asset"),
+    "risk.max_open_orders": _range("1", "1000", "orders"),
+    "risk.max_daily_loss_percent": _range("0.01", "100", "percent"),
+    "risk.stop_loss_percent": _range("0.01", "99", "percent"),
+    "risk.max_drawdown_percent": _range("0.01", "99", "percent"),
 }
 
 STRATEGY_RANGES: Final = {
@@ -103,6 +109,11 @@ def problems(config: BotConfig) -> Iterator[str]:
         name, _, port = host.rpartition(":")
         if not name or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:  # noqa: PLR2004
             yield f"connectivity_hosts has {host!r}: write host and port as in '8.8.8.8:53', or [] for none"
+    if config.risk.kill_switch == "flatten" and config.risk.max_drawdown_percent is None:
+        yield (
+            "risk.kill_switch is 'flatten', which says what a reached risk.max_drawdown_percent does: set that too, "
+            "or leave kill_switch out"
+        )
     yield from _half_live(config)
     yield from _unaffordable(config)
 

@@ -12,6 +12,7 @@ from engine.core import events as ev
 from engine.core.config import BotConfig
 from engine.core.exact import exactly
 from engine.core.identity import parse_client_order_id
+from engine.core.instants import iso_utc
 
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "DAI", "FDUSD", "TUSD"})
 TWO_DECIMALS: Final = Decimal("0.01")
@@ -148,6 +149,19 @@ def _trail_reset(event: ev.TrailingReset, _config: BotConfig) -> str | None:
     return None if event.reason == "outage" else f"Trailing reset ({whose}): {event.reason}"
 
 
+def _stopped_out(event: ev.StopLossTriggered, config: BotConfig) -> str:
+    stop = f"its stop at {price(round(event.stop_price, 8), config)}"
+    return (
+        f"Stop loss of lot {event.lot}: {price(event.price, config)} has reached {stop}, "
+        f"{plain(event.percent)}% under its cost"
+    )
+
+
+def _kill_switch(event: ev.KillSwitchEngaged, _config: BotConfig) -> str:
+    does = "everything is sold" if event.action == "flatten" else "nothing more is bought"
+    return f"⚠️  Kill switch engaged, {does}: {event.text}"
+
+
 _NARRATORS: Final[dict[type, Narrator]] = {
     ev.BotCreated: _created,
     ev.ConfigChanged: lambda e, _: f"Configuration changed: {', '.join(e.changed)}",
@@ -184,4 +198,8 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.TrailingWatermarkMoved: lambda e, c: f"Trailing watermark updated: {price(e.watermark, c)}",
     ev.TrailingTriggered: _trail_triggered,
     ev.TrailingReset: _trail_reset,
+    ev.LimitReached: lambda e, _: f"Limit reached, nothing is bought until {iso_utc(e.until_ms)}: {e.text}",
+    ev.StopLossTriggered: _stopped_out,
+    ev.KillSwitchEngaged: _kill_switch,
+    ev.KillSwitchReleased: lambda _, __: "Kill switch released: purchases are allowed again",
 }

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from engine.core.exact import exactly
+from engine.core.guard import DAY_MS
 from engine.core.instants import iso_utc
 from engine.core.state import BotState, Lot, Trail
 
@@ -89,6 +90,18 @@ class ConnectivityFile(msgspec.Struct, frozen=True):
     failure_count: int
 
 
+class RiskFile(msgspec.Struct, frozen=True):
+    """`risk` of the state file: the kill switch, and what the sales of the last day with a sale brought."""
+
+    kill_switch: str | None
+    kill_reason: str | None
+    killed_at: str | None
+    entries_halted_until: str | None
+    day: str | None
+    day_profit: Decimal
+    peak_equity: Decimal
+
+
 class LogFile(msgspec.Struct, frozen=True):
     """Which event of the bot's stream the file reflects."""
 
@@ -109,6 +122,7 @@ class StateFile(msgspec.Struct, frozen=True):
     stats: StatsFile
     strategy_state: StrategyStateFile
     connectivity: ConnectivityFile
+    risk: RiskFile
     log: LogFile
 
 
@@ -161,7 +175,23 @@ def project(state: BotState, last_price: Decimal | None, log: LogFile, at_ms: in
             else iso_utc(state.connectivity.last_success_ms),
             failure_count=state.connectivity.failure_count,
         ),
+        risk=risk_file(state),
         log=log,
+    )
+
+
+def risk_file(state: BotState) -> RiskFile:
+    """Show what the risk limits have come to."""
+    guard = state.guard
+    kill = guard.kill
+    return RiskFile(
+        kill_switch=None if kill is None else kill.action,
+        kill_reason=None if kill is None else kill.text,
+        killed_at=None if kill is None else iso_utc(kill.since_ms),
+        entries_halted_until=iso_utc(guard.halted_until_ms) if guard.halted_until_ms else None,
+        day=iso_utc(guard.day * DAY_MS)[:10] if guard.day else None,
+        day_profit=guard.day_profit,
+        peak_equity=state.peak,
     )
 
 

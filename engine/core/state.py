@@ -13,6 +13,7 @@ from engine.core.config import BotConfig
 from engine.core.events import Balance
 from engine.core.events.orders import Kind, Side
 from engine.core.events.trailing import Direction
+from engine.core.guard import Guard
 from engine.core.units import ZERO
 
 OrderStatus = Literal["requested", "sent", "unknown", "open", "filled", "canceled", "expired", "rejected"]
@@ -85,6 +86,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """One purchase. `quantity` and `cost` are what is left of `held` and of the cash paid; `realised` is banked profit.
 
+    A `stopped` lot has reached its stop loss and is sold at market, whatever comes.
     `bought` is the filled quantity before fees in base, `fee` all its fees in quote value.
     """
 
@@ -111,6 +113,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     closed_ms: int | None = None
     rejections: int = 0
     hold_ms: int = 0
+    stopped: bool = False
 
     @property
     def unit_cost(self) -> Decimal:
@@ -184,7 +187,8 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     """The thresholds that matter, over all trails and lots; `None` where nothing waits.
 
     Triggers are hundredfold (watermark × (100 ∓ percent)), so that nothing is divided. `fire_up` pairs the floors of
-    active up-trails with them, as far as they matter.
+    active up-trails with them, as far as they matter. `stop` is a hundredfold, too: the highest stop price, at most a
+    hair above. `held` is all base, dust included.
     """
 
     activate_up: Decimal | None = None
@@ -195,6 +199,8 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     trigger_down: Decimal | None = None
     market_target: Decimal | None = None
     exitless: bool = False
+    stop: Decimal | None = None
+    held: Decimal = ZERO
 
 
 class BotState(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +248,7 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     has_looked: bool = False
     foreign: tuple[str, ...] = ()
     halted: str | None = None
+    guard: Guard = Guard()
     watch: Watch = Watch()
 
     @property
@@ -258,6 +265,19 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     def exposure(self) -> Decimal:
         """Give the cash tied up in lots and dust or reserved for buys, in quote."""
         return sum((lot.cost for lot in self.lots.values()), self.dust.cost) + self.reserved
+
+    def equity_at(self, price: Decimal) -> Decimal:
+        """Give what the bot would be worth: the budget, all that came and went, and all base at a price."""
+        return self.config.budget + self.cash_flow + self.watch.held * price
+
+    @property
+    def peak(self) -> Decimal:
+        """Give the highest equity that was marked; before the first mark it is the budget."""
+        return self.config.budget if self.guard.peak is None else self.guard.peak
+
+    def is_leaving(self, lot: Lot) -> bool:
+        """Tell whether a lot is to be sold at market at once: it was stopped out, or everything is."""
+        return lot.stopped or (self.guard.kill is not None and self.guard.kill.action == "flatten")
 
     def order(self, client_order_id: str) -> Order | None:
         """Find an order, open or done."""

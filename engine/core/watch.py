@@ -4,13 +4,16 @@ Owns their derivation; reducers call it whenever a trail or a lot changed, `deci
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
+from typing import Final
 
 from msgspec.structs import replace
 
 from engine.core.events.trailing import Direction
-from engine.core.state import BotState, Trail, Watch
+from engine.core.state import BotState, Lot, Trail, Watch
 from engine.core.units import HUNDRED, ZERO
+
+_UPWARDS: Final = Context(prec=28, rounding=ROUND_CEILING)
 
 
 def trigger_up(trail: Trail) -> Decimal:
@@ -40,13 +43,31 @@ def with_watch(state: BotState) -> BotState:
     idle = [lot for lot in state.lots.values() if lot.status == "open" and lot.sell_order is None]
     untrailed = [lot for lot in idle if lot.number not in state.trails]
     by_market = state.config.sell_order_type == "market"
+    leaving = any(state.is_leaving(lot) for lot in idle)
     watch = Watch(
         activate_up=_lowest([t.activation for t in up if t.status == "waiting"]),
         activate_down=_highest([t.activation for t in down if t.status == "waiting"]),
         market_target=_lowest([lot.target for lot in untrailed if lot.target is not None]) if by_market else None,
-        exitless=bool(untrailed) and not by_market,
+        exitless=leaving or (bool(untrailed) and not by_market),
+        stop=_highest(_stops(state)),
+        held=sum((lot.quantity for lot in state.lots.values()), state.dust.quantity),
     )
     return replace(state, watch=with_watermarks(with_watermarks(watch, up, "up"), down, "down"))
+
+
+def is_stopped_out(lot: Lot, price: Decimal, percent: Decimal) -> bool:
+    """Tell whether a price is at or under unit cost × (1 − percent); nothing is divided."""
+    return price * lot.held * HUNDRED <= lot.paid * (HUNDRED - percent)
+
+
+def _stops(state: BotState) -> Iterable[Decimal]:
+    """Give a hundred times the stop price of each lot that could be stopped out, rounded up: never missed."""
+    percent = state.config.risk.stop_loss_percent
+    if percent is None:
+        return
+    for lot in state.lots.values():
+        if lot.status == "open" and not state.is_leaving(lot):
+            yield _UPWARDS.divide(_UPWARDS.multiply(lot.paid, HUNDRED - percent), lot.held)
 
 
 def with_watermarks(watch: Watch, trails: Iterable[Trail], direction: Direction) -> Watch:

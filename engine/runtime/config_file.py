@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 import yaml
 
-from engine.core.config import BotConfig, Fees
+from engine.core.config import BotConfig, Fees, Risk
 from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
 from engine.core.errors import ConfigError
 from engine.core.identity import derived_bot_id
@@ -147,8 +147,6 @@ def parse_config(text: str, source: str) -> LoadedConfig:
         raise ConfigError(f"a value cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError("the file must hold keys and values, such as 'symbol: BTC/USD'")
-    if "risk" in raw:
-        raise ConfigError("risk: these limits come with live trading and would not be kept yet, remove the section")
     _refuse_unknown(raw, OWN_KEYS, "")
     _refuse_unsound(raw, "")
     for key in ("exchange", "symbol"):
@@ -168,7 +166,9 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
     hints = get_type_hints(BotConfig)
     if "fees" in raw:
         _refuse_unknown_within(raw["fees"], Fees, "fees.")
-    values = {key: _converted(value, hints[key], key) for key, value in raw.items()}
+    values = {key: _converted(value, hints[key], key) for key, value in raw.items() if key != "risk"}
+    if "risk" in raw:
+        values["risk"] = _risk(raw["risk"])
     _refuse_unsound(values, "")
     _refuse_out_of_range(values, RANGES, "")
     strategy = values.get("strategy", "dca")
@@ -209,7 +209,11 @@ def _canonical_exchange(exchange: object, *, live: bool) -> str:
     near = _nearest(exchange, SETTINGS)
     if near:
         raise ConfigError(f"exchange is {exchange!r}{near}")
-    return (live_venue_of if live else venue_of)(exchange).id
+    try:
+        venue = venue_of(exchange)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; 'simulated' and 'recorded' need no network") from error
+    return live_venue_of(exchange).id if live else venue.id
 
 
 def _live_problems(config: BotConfig, raw: Mapping[str, Any]) -> Iterable[str]:
@@ -260,6 +264,20 @@ def _refuse_unknown_within(section: Any, kind: type, prefix: str) -> None:
     for key, value in section.items():
         if isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
             _refuse_unknown_within(value, hints[key], f"{prefix}{key}.")
+
+
+def _risk(section: Any) -> Risk:
+    """Read the limits; a section that limits nothing and a limit without a number are not what their writer meant."""
+    _refuse_unknown_within(section, Risk, "risk.")
+    if not section:
+        raise ConfigError("risk is empty: set a limit such as stop_loss_percent, or leave the section out")
+    hints, limits = get_type_hints(Risk), {}
+    for key, value in section.items():
+        if value is None:
+            raise ConfigError(f"risk.{key} has no value: give it one, or leave the key out")
+        inner = get_args(hints[key])
+        limits[key] = _converted(value, inner[0] if type(None) in inner else hints[key], f"risk.{key}")
+    return Risk(**limits)
 
 
 def _refuse_unsound(value: Any, path: str) -> None:

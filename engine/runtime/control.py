@@ -21,7 +21,7 @@ SOCKET_NAME: Final = "control.sock"
 MAX_LINE: Final = 4096
 REPLY_TIMEOUT_S: Final = 30
 MAX_ADDRESS: Final = 100
-COMMANDS: Final = ("pause", "resume", "reset-trailing", "stop")
+COMMANDS: Final = ("pause", "resume", "reset-trailing", "kill", "flatten", "revive", "stop")
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

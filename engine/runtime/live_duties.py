@@ -78,10 +78,13 @@ class LiveDuties:
                 self._world.spawn(self._run(duty))
 
     def next_ms(self) -> int | None:
-        """Say when a duty is due next."""
-        duties = (self._ready, self._sweep, self._rules, *self._candles.values())
-        waiting = (duty.due_ms for duty in duties if not duty.is_running and not self._is_cut_off())
-        return min((each for each in waiting if each is not None), default=None)
+        """Say when a duty is due next; one that is running is not."""
+        checks = [] if self._check.is_running else [next_probe_ms(bot.state) for bot in self._world.bots]
+        duties = [] if self._is_cut_off() else [self._ready]
+        if duties and self.is_ready:
+            duties += [self._sweep, self._rules, *self._candles.values()]
+        waiting = [duty.due_ms for duty in duties if not duty.is_running and duty.due_ms is not None]
+        return min([*checks, *waiting], default=None)
 
     def _is_cut_off(self) -> bool:
         """Tell whether the last check failed: until the next one nothing is asked (decision 4)."""

@@ -29,7 +29,7 @@ class LiveExecutor:
     """Carries out the outstanding effects of one bot.
 
     `may_send` says whether the account has been looked at since the connection was last lost: until then only questions
-    are asked. `busy` holds the orders about which a call is under way.
+    are asked. `busy` holds the orders about which a call is under way, `sending` counts those that are being placed.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class LiveExecutor:
         self._may_send: Final = may_send
         self._done: Final = done
         self.busy: Final[set[str]] = set()
+        self.sending = 0
         self._looks: Final[set[str]] = set()
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
@@ -126,7 +127,7 @@ class LiveExecutor:
     async def _send(self, bot: Bot, order: Order) -> None:
         """Send an order, if what it was decided upon still holds; record before, and record what became of it."""
         now_ms, name = self._now_ms(), order.client_order_id
-        if order.status != "requested" or not _may_leave(bot):
+        if order.status != "requested" or not _may_leave(bot, order):
             return
         if is_stale(order, now_ms):
             age_s = (now_ms - order.requested_ms) / 1000
@@ -134,13 +135,20 @@ class LiveExecutor:
             return
         await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
         await self._witnessed()
-        if not _may_leave(bot):  # nothing leaves after a pause is in the log
-            await self._record(bot, [OrderRejected(name, NOT_SENT, "the bot was paused before it left")])
+        held_s = (self._now_ms() - now_ms) / 1000
+        may_leave = _may_leave(bot, order)
+        if not may_leave or held_s * 1000 > self._gateway.valid_ms:
+            why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
+            await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])
 
     async def _create(self, bot: Bot, order: Order) -> None:
-        outcome = await self._gateway.create(bot.state, order)
+        self.sending += 1
+        try:
+            outcome = await self._gateway.create(bot.state, order)
+        finally:
+            self.sending -= 1
         await self._record(bot, outcome_events(order, outcome))
         if isinstance(outcome, Accepted) and not outcome.is_whole:
             self.look(order.client_order_id)
@@ -166,6 +174,7 @@ class LiveExecutor:
             self._not_before_ms[name] = self._now_ms() + wait_ms
 
 
-def _may_leave(bot: Bot) -> bool:
-    """Tell whether nothing forbids this bot to send."""
-    return not bot.state.paused and bot.state.halted is None
+def _may_leave(bot: Bot, order: Order) -> bool:
+    """Tell whether nothing forbids this bot to send this order: a pause, a halt, or for a buy the kill switch."""
+    state = bot.state
+    return not state.paused and state.halted is None and (order.side == "sell" or state.guard.kill is None)

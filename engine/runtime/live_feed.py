@@ -1,7 +1,7 @@
 """The feed of a real market: prices as they come, candles fetched for bots that wait for them.
 
 Owns the candle cache of that market. A price is never held back for candles: a bot that finds them too old says so in
-the log (`indicators_awaited`), and considers its entry at the first price after they came (docs/adr/0014).
+the log (`indicators_awaited`), and considers its entry at the first price after they came (docs/adr/0015).
 """
 
 from collections.abc import Generator, Iterable, Sequence

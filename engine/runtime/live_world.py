@@ -2,17 +2,17 @@
 
 Owns when things happen there: one loop that takes what has come, decides, and begins what is owed; whatever waits for
 an exchange waits in a task of its own. Nothing is sent before the account was looked at, and after every outage it is
-looked at again. Source: design, "A tick, stop by stop"; issue "Live trading".
+looked at again. Source: design, "A tick, stop by stop"; decisions.md, "Live trading".
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from engine.core.effects import due, next_probe_ms, outstanding
+from engine.core.effects import due, outstanding
 from engine.core.errors import ConfigError
 from engine.core.events import BalancesObserved, BotEvent, RateLimited, TimerFired
 from engine.exchanges.port import Gateway
@@ -28,10 +28,12 @@ from engine.runtime.live_feed import LiveFeed
 from engine.runtime.price_source import PriceSource
 from engine.runtime.projection_writer import ProjectionWriter, Say
 from engine.runtime.reconciliation import Desked, Reconciler
-from engine.runtime.world import Seat, World
+from engine.runtime.world import Command, Seat, World
 
 STOP_S: Final = 15.0
 """A stop waits at most so long for calls that are under way."""
+
+ANSWER_EVERY_S: Final = 0.02
 
 HALTED: Final = "an operator must decide"
 
@@ -171,6 +173,20 @@ class LiveWorld(World):
             await self._finish(reason, by)
         return reason
 
+    def _answer(self, command: Command, seats: Sequence[Seat]) -> None:
+        """Tell whoever asked, once no order is on its way that left before the command was in the log."""
+        executors = [self._executors[seat.bot.state.bot_id] for seat in seats]
+        if not any(executor.sending for executor in executors):
+            super()._answer(command, seats)
+            return
+
+        async def later() -> None:
+            while any(executor.sending for executor in executors):
+                await self._real_time.sleep(ANSWER_EVERY_S)
+            super(LiveWorld, self)._answer(command, seats)
+
+        self.spawn(later())
+
     async def _moment(self) -> None:
         """Do all that is due now: the wall clock, prices, deadlines, duties, what is owed, the saves."""
         now_ms = self.clock.now_ms
@@ -200,7 +216,7 @@ class LiveWorld(World):
         """Say how long nothing is due, in seconds of engine time."""
         moments = [self._slot.due_ms(), self._writer.next_save_ms, self._duties.next_ms(), until_ms]
         for seat in self.seats:
-            moments += [next_probe_ms(seat.bot.state), due(seat.bot.state)]
+            moments.append(due(seat.bot.state))
             moments.append(self._executors[seat.bot.state.bot_id].next_ms(seat.bot))
         now_ms = self.clock.now_ms
         return max(min((each for each in moments if each is not None), default=now_ms + 1_000) - now_ms, 0) / 1000

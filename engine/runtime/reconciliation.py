@@ -3,7 +3,7 @@
 One path, at the start, after every reconnection, and on a timer. Owns which differences are looked for and which
 observations record them. It invents nothing: an order is looked up, a trade is booked by its own id, and what belongs
 to others is listed and left alone.
-Source: issue "Live trading", 3; design, "Order protocol".
+Source: decisions.md, "Reconciliation"; design, "Order protocol".
 """
 
 from collections.abc import Callable, Sequence

@@ -142,8 +142,13 @@ class World(ABC):
             meant = [seat for seat in self.seats if seat.bot.state.bot_id in command.bot_ids]
             await self._command(meant, command.name, command.by)
             await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
-            if not command.done.done():
-                command.done.set_result(None)
+            self._answer(command, meant)
+
+    def _answer(self, command: Command, seats: Sequence[Seat]) -> None:
+        """Tell whoever asked that the command is durable and carried out."""
+        del seats
+        if not command.done.done():
+            command.done.set_result(None)
 
     async def _command(self, seats: Sequence[Seat], name: str, by: str) -> None:
         """Record a command for some bots, durable for all at once, and carry out what follows."""

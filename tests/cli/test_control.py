@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `reset-trailing` and `stop` to a running engine, over a socket that only its owner can open."""
+"""`pause`, `kill`, `stop` and the other commands to a running engine, over a socket that only its owner can open."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.terminal import LIVELY, Running, bot_file, krypto
 
-COMMANDS = ("pause", "resume", "reset-trailing", "stop")
+COMMANDS = ("pause", "resume", "reset-trailing", "kill", "flatten", "revive", "stop")
 
 
 def events(folder: Path, bot: str = "bot") -> list[Any]:

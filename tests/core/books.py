@@ -7,7 +7,10 @@ from decimal import Decimal
 from typing import Final
 
 from engine.core.events import (
+    BotEvent,
     DustRecorded,
+    KillSwitchEngaged,
+    KillSwitchReleased,
     OrderFilled,
     OrderRequested,
     PurchaseRecorded,
@@ -31,6 +34,7 @@ def audit(kernel: Kernel) -> None:
     _cash_adds_up(state, orders, fills, of(events, SaleRecorded))
     _trades_add_up(state, events_of(kernel))
     _lots_hold(state)
+    _limits_hold(state, events)
 
 
 def events_of(kernel: Kernel) -> tuple[list[PurchaseRecorded], list[SaleRecorded], list[DustRecorded]]:
@@ -120,3 +124,28 @@ def _lots_hold(state: BotState) -> None:
         assert (trail.direction == "down") is (key == ENTRY)
         assert (trail.watermark is None) is (trail.status == "waiting")
     assert state.watch == with_watch(state).watch, "the thresholds kept are those derived afresh"
+
+
+def _limits_hold(state: BotState, events: list[BotEvent]) -> None:
+    """Risk: no purchase under a kill switch or beyond a limit; what must leave has no trail and no resting sell."""
+    killed, buys = False, []
+    for event in events:
+        match event:
+            case KillSwitchEngaged():
+                killed = True
+            case KillSwitchReleased():
+                killed = False
+            case OrderRequested(side="buy"):
+                assert not killed, "Risk: nothing is bought while the kill switch is engaged"
+                buys.append(event)
+            case _:
+                pass
+    assert killed is (state.guard.kill is not None)
+    most = state.config.risk.max_order_size
+    assert most is None or all(buy.quantity * (buy.limit_price or buy.seen_price) <= most + 1 for buy in buys)
+    assert state.guard.kill is None or ENTRY not in state.trails
+    for lot in state.lots.values():
+        if lot.status == "open" and state.is_leaving(lot):
+            assert lot.number not in state.trails, "Risk: a lot that is sold at market follows no price"
+            sell = state.orders.get(lot.sell_order or "")
+            assert sell is None or sell.kind == "market" or sell.cancel_reason is not None or sell.final is not None

@@ -11,6 +11,7 @@ from engine.core.config_rules import RANGES, forbidden_change, problems
 from tests.kernel import Kernel, bought, config_of
 
 SPEC = pytest.mark.spec
+LIMITS_NOT_SET = {key for key in RANGES if key.startswith("risk.")}
 
 
 @SPEC("the defaults are those of the specification", section="Complete Configuration Example")
@@ -44,6 +45,7 @@ def test_configuration_without_a_word_has_the_specified_defaults() -> None:
         pytest.param({"check_interval": 151}, "trailing_max_gap", id="an-interval-longer-than-half-the-gap"),
         pytest.param({"connectivity_hosts": ["8.8.8.8"]}, "connectivity_hosts", id="a-host-without-a-port"),
         pytest.param({"connectivity_hosts": ["a:70000"]}, "connectivity_hosts", id="a-port-too-high"),
+        pytest.param({"risk": {"kill_switch": "flatten"}}, "max_drawdown_percent", id="a-kill-switch-nothing-engages"),
         pytest.param({"paper_trading": False, "live": True}, "live", id="live-trading"),
     ],
 )
@@ -63,7 +65,8 @@ def test_default_of_every_key_lies_in_its_range(key: str) -> None:
     value: Any = config_of()
     for part in key.split("."):
         value = getattr(value, part)
-    assert Decimal(value) in RANGES[key]
+    assert value is None or Decimal(value) in RANGES[key]
+    assert (value is None) is (key in LIMITS_NOT_SET)
     assert str(RANGES[key]).startswith(f"from {RANGES[key].least} to {RANGES[key].most}")
 
 

@@ -146,8 +146,25 @@ EXAMPLES: list[tuple[Any, str]] = [
     ),
     *(
         (ev.TrailingReset(1, "up", reason), f"Trailing reset (lot 1): {reason}")
-        for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled", "dust")
+        for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled", "dust", "stop_loss", "kill_switch")
     ),
+    (
+        ev.LimitReached("max_daily_loss_percent", "sales have lost 10.20 today", 1_730_678_400_000),
+        "Limit reached, nothing is bought until 2024-11-04T00:00:00Z: sales have lost 10.20 today",
+    ),
+    (
+        ev.StopLossTriggered(3, D("45044.9"), D("45045"), D("10.0")),
+        "Stop loss of lot 3: $45,044.90 has reached its stop at $45,045.00, 10% under its cost",
+    ),
+    (
+        ev.KillSwitchEngaged("stop_entries", "command", "asked for by ada"),
+        "⚠️  Kill switch engaged, nothing more is bought: asked for by ada",
+    ),
+    (
+        ev.KillSwitchEngaged("flatten", "max_drawdown_percent", "equity of 180.00 is 10% or more under its peak"),
+        "⚠️  Kill switch engaged, everything is sold: equity of 180.00 is 10% or more under its peak",
+    ),
+    (ev.KillSwitchReleased(D(180)), "Kill switch released: purchases are allowed again"),
 ]
 GATE = ev.IndicatorsSkipped("price_move", D(50_150), D(50_000), D("0.3"), D("0.50"))
 SILENCE = ev.RateLimited(1_730_635_800_000)

@@ -21,8 +21,31 @@ Life = tuple[dict[str, Any], list[Step]]
 _ORDER_TYPES: Final = st.sampled_from(["trailing_market", "market", "limit", "trailing_limit"])
 _TRAILS: Final = st.sampled_from(["0.25", "0.1", "1"])
 
+RISKS: Final = st.sampled_from(
+    [
+        {"max_position_size": "150"},
+        {"max_order_size": "99"},
+        {"max_open_orders": 1},
+        {"stop_loss_percent": "1"},
+        {"stop_loss_percent": "0.5", "max_daily_loss_percent": "0.1"},
+        {"max_drawdown_percent": "0.3"},
+        {"max_drawdown_percent": "0.3", "kill_switch": "flatten"},
+        {
+            "max_position_size": "310",
+            "max_order_size": "100",
+            "max_open_orders": 3,
+            "max_daily_loss_percent": "0.3",
+            "stop_loss_percent": "2",
+            "max_drawdown_percent": "1",
+            "kill_switch": "flatten",
+        },
+    ]
+)
+"""Limits near enough to be reached by moves of a percent."""
+
 SETTINGS: Final = st.fixed_dictionaries(
     {
+        "risk": st.just({}) | RISKS,
         "buy_order_type": _ORDER_TYPES,
         "sell_order_type": _ORDER_TYPES,
         "trailing_buy_percent": _TRAILS,
@@ -59,8 +82,10 @@ MISHAPS: Final = st.one_of(
     st.tuples(st.just("pause"), st.integers(0, 6)),
     st.tuples(st.just("outage"), st.integers(1, 3)),
     st.tuples(st.just("command"), st.sampled_from(["resume", "pause"])),
+    st.tuples(st.just("command"), st.sampled_from(["revive", "kill", "flatten", "revive"])),
     st.tuples(st.just("check"), st.booleans()),
     st.tuples(st.just("refusal"), st.sampled_from([60, -60])),
+    st.tuples(st.just("half"), st.sampled_from([-120, 30])),
     st.tuples(st.just("restart")),
     st.tuples(st.just("crash")),
 )
@@ -69,9 +94,21 @@ STEPS: Final = st.lists(PRICES, min_size=1, max_size=6).flatmap(
     lambda prices: MISHAPS.map(lambda mishap: [*prices, mishap])
 )
 
-LIVES: Final[st.SearchStrategy[Life]] = st.tuples(
+_CALM: Final[st.SearchStrategy[Life]] = st.tuples(
     SETTINGS, st.lists(STEPS, min_size=3, max_size=12).map(lambda parts: [step for part in parts for step in part])
 )
+
+_FALLS: Final = st.tuples(st.just("price"), st.sampled_from([-120, 60, -60, 120]), st.just(60), st.booleans())
+
+RISKY: Final[st.SearchStrategy[Life]] = st.tuples(
+    st.tuples(SETTINGS, RISKS).map(
+        lambda pair: {**pair[0], "risk": pair[1], "budget": "500", "smart_indicator_checks": False}
+    ),
+    st.lists(_FALLS | _FALLS | MISHAPS, min_size=5, max_size=40),
+)
+"""Lives with limits, wide moves and much else happening: where limits are reached, and released again."""
+
+LIVES: Final[st.SearchStrategy[Life]] = _CALM | RISKY
 
 
 def born(settings: dict[str, Any]) -> Kernel:
@@ -135,11 +172,18 @@ def _refusal(kernel: Kernel, hundredths: int) -> None:
     kernel.settle()
 
 
+def _half(kernel: Kernel, hundredths: int) -> None:
+    """Show a price without carrying out what it leads to, then another a second later."""
+    kernel.price(moved(kernel, hundredths), settled=False)
+    kernel.price(moved(kernel, 11), after_s=1)
+
+
 _STEPS: Final[dict[str, Callable[..., object]]] = {
     "price": _price,
     "pause": _pause,
     "outage": _outage,
     "refusal": _refusal,
+    "half": _half,
     "votes": lambda kernel, yes: kernel.votes(yes=yes),
     "check": lambda kernel, reachable: kernel.check(reachable=reachable),
     "command": Kernel.command,

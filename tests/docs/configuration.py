@@ -18,6 +18,7 @@ from engine.feeds.market import ScriptedOutage
 from engine.feeds.recording import RecordedSettings
 from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
 from engine.runtime.config_file import STATE_DIR
+from engine.runtime.markets import LiveSettings
 from engine.strategies.catalogue import STRATEGIES
 from engine.strategies.dca import DcaParams
 from tests.docs.meanings import Meaning, meanings
@@ -59,6 +60,12 @@ def recorded_keys() -> str:
     names = {name for name, _, _ in rows}
     ranges = {name: allowed for name, allowed in _market_ranges().items() if name in names}
     return _table(rows, _meant(rows, "rules", "recorded"), ranges)
+
+
+def live_keys() -> str:
+    """Write the keys of `market` for a real exchange."""
+    rows = list(_flat(LiveSettings))
+    return _table(rows, _meant(rows, "live"), {"endpoint": "`http` on a loopback address, with a port"})
 
 
 def outage_keys() -> str:

@@ -45,6 +45,7 @@ def sections() -> tuple[Section, ...]:
         Section("docs/configuration.md", "simulated-keys", configuration.simulated_keys),
         Section("docs/configuration.md", "recorded-keys", configuration.recorded_keys),
         Section("docs/configuration.md", "outage-keys", configuration.outage_keys),
+        Section("docs/configuration.md", "live-keys", configuration.live_keys),
         Section("docs/configuration.md", "paper-keys", configuration.paper_keys),
         Section("docs/events.md", "catalogue", event_catalogue.catalogue),
         Section("docs/state-file.md", "keys", state_file.keys),

@@ -2,7 +2,7 @@
 
 Makes a virtual environment in a temporary folder, installs `binance-sdk-spot` and `python-binance` there (their pins
 differ from ccxt's, and they need the network for it), opens a local exchange, and lets both do their ordinary calls.
-Takes about a minute. It is no part of the test suite; the continuous integration, or anyone, runs it by that command.
+Takes about a minute. It is no part of the test suite; the continuous integration runs it, and `make outside`.
 The exit code is 0 if all went well. Owns the versions of the clients.
 """
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.core.events import MarketRulesObserved, OrderFilled
-from engine.core.events import Balance
+from engine.core.events import Balance, MarketRulesObserved, OrderFilled
 from engine.core.state import Order
 from engine.exchanges.paper import PaperSettings
 from engine.exchanges.port import Accepted, OrderReport, Rejected

@@ -107,7 +107,7 @@ def read_ending(directory: Path) -> Ending:
             assert again.decisions > 0, bot_id
         names = reader.streams()
         return Ending(
-            states={bot_id: msgspec.structs.replace(restore_bot(reader, bot_id)[0], balances={}) for bot_id in ids},
+            states={bot_id: _without_looks(restore_bot(reader, bot_id)[0]) for bot_id in ids},
             files={bot_id: _state_file(directory, bot_id) for bot_id in ids},
             lives={name: [_lived(each) for each in _life(reader, name)] for name in names if _is_bot(name)},
             feeds={name: [_row(each) for each in reader.read(name)] for name in names if not _is_bot(name)},
@@ -156,3 +156,8 @@ def _state_file(directory: Path, bot_id: str) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
     shown.pop("log", None)
     return shown
+
+
+def _without_looks(state: BotState) -> BotState:
+    """Leave out when a session last looked at its account, and what it saw: other sessions look at other times."""
+    return msgspec.structs.replace(state, balances={}, balances_ms=0, has_looked=False)

@@ -19,6 +19,7 @@ def test_live_bot_buys_at_market_and_sells_at_its_target(tmp_path: Path) -> None
         async with exchange() as server, trading(tmp_path, config_text(server.port)) as run:
             await run.until(lambda: run.events(PurchaseRecorded))
             (lot,) = run.state().lots.values()
+            assert lot.target is not None
             await run.until(lambda: len(orders_of(server)) == 2)
             set_price(server, str(lot.target + 1))
             await run.until(lambda: run.events(SaleRecorded))

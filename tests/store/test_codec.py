@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.errors import LogDamagedError, LogTooNewError
-from engine.core.events import BalancesObserved, Cause, CommandReceived, Event, PriceObserved
-from engine.core.events import Balance
+from engine.core.events import Balance, BalancesObserved, Cause, CommandReceived, Event, PriceObserved
 from engine.store.codec import EVENT_TYPES, MAX_BODY_BYTES, decode, encode, genesis, link, recorded_at, tag_of
 from engine.store.port import Entry
 from tests.strategies_events import entries, events_of

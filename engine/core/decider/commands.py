@@ -1,13 +1,14 @@
 """What follows from an operator's command. Each is judged against the very state it is appended to."""
 
 from engine.core.decider.draft import Draft, command_of
+from engine.core.decider.emergency import on_flatten, on_kill, on_revive
 from engine.core.decider.settlement import settle
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.events import OrderCancelRequested
 
 
 def on_command(draft: Draft) -> None:
-    """Carry out pause, resume, reset-trailing and stop."""
+    """Carry out pause, resume, reset-trailing, kill, flatten, revive and stop."""
     match command_of(draft).command:
         case "pause":
             _withdraw_unsent(draft)
@@ -15,6 +16,12 @@ def on_command(draft: Draft) -> None:
             record_skipped_prices(draft)
         case "reset-trailing":
             draft.reset_trails("manual")
+        case "kill":
+            on_kill(draft)
+        case "flatten":
+            on_flatten(draft)
+        case "revive":
+            on_revive(draft)
         case "stop":
             _cancel_on_stop(draft)
         case unknown:

@@ -7,6 +7,7 @@ which somebody will read them. Source: specification, "Smart Indicator Checks"; 
 from decimal import Decimal
 
 from engine.core.decider.draft import Draft
+from engine.core.decider.limits import entries_are_stopped, purchase_hold, standing_limit
 from engine.core.decider.requests import request_order
 from engine.core.decider.skips import unseen_ms
 from engine.core.events import (
@@ -54,6 +55,7 @@ def may_enter(state: BotState, at_ms: int) -> bool:
         and (state.config.paper_trading or state.has_looked)
         and abs(state.connectivity.clock_skew_ms) <= MOST_SKEW_MS
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
+        and not entries_are_stopped(state, at_ms)
         and ENTRY not in state.trails
         and state.open_buy is None
     )
@@ -145,7 +147,8 @@ def assess_entry(strategy: Strategy, state: BotState, market: FeedView) -> Buy |
     assert market.price_ms is not None
     if market.rules is None:
         return Hold("rules", "the market has not told its rules yet")
-    judged = _standing_reason(state, market.price_ms) or _judge(strategy, state, market)
+    standing = standing_limit(state, market.price_ms) or _standing_reason(state, market.price_ms)
+    judged = standing or _judge(strategy, state, market)
     if not isinstance(judged, IndicatorsSkipped):
         return judged
     numbers = {"change_percent": f"{judged.change_percent:.4f}", "from_price": str(judged.from_price)}
@@ -249,6 +252,9 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
         least = f"{rules.min_notional:f} {rules.quote} and {rules.min_quantity:f} {rules.base}"
         text = f"amount_usd {amount:f} buys less than the exchange takes (at least {least}): raise it"
         return Hold("min_notional", text, numbers)
+    hold = purchase_hold(state, price.last, quantity * limit_price)
+    if hold is not None:
+        return hold
     reserve = _reserve(state, quantity, limit_price)
     room = config.budget - state.exposure
     if reserve > room:

@@ -28,6 +28,9 @@ def arm_exit(draft: Draft, lot: Lot) -> None:
     assert lot.target is not None, lot
     if lot.sell_order is not None or draft.at_ms < lot.hold_ms or not may_sell(draft.state, draft.at_ms):
         return
+    if draft.state.is_leaving(lot):
+        _sell_out(draft, lot)
+        return
     match config.sell_order_type:
         case "limit":
             request_sell(draft, lot, price=lot.target, limit_price=lot.target, purpose="target")
@@ -36,6 +39,14 @@ def arm_exit(draft: Draft, lot: Lot) -> None:
             draft.emit(TrailingStarted(lot.number, "up", lot.target, config.trailing_sell_percent, floor))
         case "market":
             pass
+
+
+def _sell_out(draft: Draft, lot: Lot) -> None:
+    """Sell at market whatever the price is, as a stop loss or a kill switch has it (decisions.md, "Risk")."""
+    price = draft.market.price
+    if price is not None:
+        purpose = "stop_loss" if lot.stopped else "kill_switch"
+        request_sell(draft, lot, price=price.sell_price, limit_price=None, purpose=purpose)
 
 
 def arm_exits(draft: Draft) -> None:

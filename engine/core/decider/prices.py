@@ -4,6 +4,7 @@ An uneventful price costs the same however many lots are open: it is compared wi
 """
 
 from engine.core.decider.draft import Draft
+from engine.core.decider.emergency import keep_limits
 from engine.core.decider.entries import consider_entry
 from engine.core.decider.exits import arm_exits, may_sell, request_sell
 from engine.core.decider.skips import unseen_ms
@@ -22,6 +23,7 @@ def on_price(draft: Draft) -> None:
     followed_entry = ENTRY in draft.state.trails
     if draft.state.trails and _is_stale(draft, price):
         draft.reset_trails("stale", but_triggered=True)
+    keep_limits(draft, price)
     step_trails(draft, price)
     if draft.state.watch.exitless:
         arm_exits(draft)

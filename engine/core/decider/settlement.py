@@ -5,6 +5,7 @@ from decimal import Decimal
 from engine.core.decider.draft import Draft
 from engine.core.decider.exits import arm_exit, set_unsellable_aside
 from engine.core.events import (
+    DiscrepancyFound,
     DustRecorded,
     OrderCanceled,
     OrderCancelRequested,
@@ -56,6 +57,7 @@ def settle(draft: Draft, client_order_id: str) -> None:
         _settle_buy(draft, order)
     else:
         _settle_sell(draft, order)
+        _sell_on(draft, order)
 
 
 def _settle_buy(draft: Draft, order: Order) -> None:
@@ -107,8 +109,11 @@ def _set_target(draft: Draft, lot: Lot) -> None:
 
 def _settle_sell(draft: Draft, order: Order) -> None:
     lot = draft.state.lots.get(order.lot or 0)
-    if lot is None or lot.sell_order is not None or 0 < order.filled <= order.recorded.filled:
-        return  # closed, sold by another order since, or recorded: an old report came again
+    if 0 < order.filled <= order.recorded.filled:
+        return  # recorded: an old report came again
+    if lot is None or lot.sell_order is not None:
+        _settle_late_sale(draft, order, lot)
+        return
     closed = False
     if order.filled and lot.status == "open":
         closed = _record_sale(draft, order, lot)
@@ -120,6 +125,33 @@ def _settle_sell(draft: Draft, order: Order) -> None:
     if resting_sell_is_gone and order.filled and not is_blind(draft.state) and not draft.state.stopping:
         assert remaining is not None, lot
         arm_exit(draft, remaining)
+
+
+def _settle_late_sale(draft: Draft, order: Order, lot: Lot | None) -> None:
+    """Record a trade that came after its order had ended and its lot was closed, or offered again."""
+    if not isinstance(draft.event, OrderFilled) or not order.filled:
+        return
+    if lot is not None and lot.status == "open":
+        _record_sale(draft, order, lot)
+        return
+    late = order.filled - order.recorded.filled
+    draft.emit(
+        DiscrepancyFound(
+            f"order {order.client_order_id}",
+            expected=f"{order.recorded.filled} sold when its lot was closed",
+            actual=f"{order.filled} sold",
+            action=f"the cash of {late} more is booked, and no lot had it",
+        )
+    )
+
+
+def _sell_on(draft: Draft, order: Order) -> None:
+    """Sell at market what a resting sell left of a lot that must go; its cancellation was only asked for."""
+    lot = draft.state.lots.get(order.lot or 0)
+    if lot is None or lot.status != "open" or order.kind != "limit" or 0 < order.filled <= order.recorded.filled:
+        return
+    if draft.state.is_leaving(lot) and not is_blind(draft.state) and not draft.state.stopping:
+        arm_exit(draft, lot)
 
 
 def _settle_trail(draft: Draft, order: Order, lot: Lot, *, closed: bool) -> None:
@@ -145,7 +177,8 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
     proceeds = order.cash - order.fee_quote - order.recorded.proceeds
     cost = order.cost_sold - order.recorded.cost
     profit = proceeds - cost
-    closed = not lot.quantity or not sellable_quantity(draft.state, lot, lot.target, rules)
+    is_over = not lot.quantity or not sellable_quantity(draft.state, lot, lot.target, rules)
+    closed = is_over and lot.sell_order is None
     shortfall = (lot.target - order.average_price) * quantity
     draft.emit(
         SaleRecorded(

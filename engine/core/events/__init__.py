@@ -40,6 +40,7 @@ from engine.core.events.entries import (
     SellTargetSet,
 )
 from engine.core.events.feed import CandlesClosed, IndicatorsObserved, MarketRulesObserved, PriceObserved
+from engine.core.events.limits import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
 from engine.core.events.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -103,6 +104,10 @@ BotEvent = (
     | TrailingWatermarkMoved
     | TrailingTriggered
     | TrailingReset
+    | LimitReached
+    | StopLossTriggered
+    | KillSwitchEngaged
+    | KillSwitchReleased
 )
 
 AnyEvent = FeedEvent | BotEvent
@@ -131,6 +136,9 @@ __all__ = [
     "IndicatorsAwaited",
     "IndicatorsObserved",
     "IndicatorsSkipped",
+    "KillSwitchEngaged",
+    "KillSwitchReleased",
+    "LimitReached",
     "MarketRulesObserved",
     "OrderAccepted",
     "OrderCancelRequested",
@@ -153,6 +161,7 @@ __all__ = [
     "SellTargetSet",
     "SessionStarted",
     "SessionStopped",
+    "StopLossTriggered",
     "TimerFired",
     "TrailingActivated",
     "TrailingReset",

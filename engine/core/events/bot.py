@@ -92,8 +92,9 @@ class RateLimited(Event, frozen=True, tag="rate_limited"):
 
 
 class CommandReceived(Event, frozen=True, tag="command_received"):
-    """An operator asked for something: `pause`, `resume`, `reset-trailing` or `stop`; `by` says who.
+    """An operator asked for something; `by` says who.
 
+    `command` is `pause`, `resume`, `reset-trailing`, `kill`, `flatten`, `revive` or `stop`.
     `seen` and `seen_ms` are sequence and time of the last price the bot had seen.
     """
 

@@ -23,7 +23,7 @@ class IndicatorsSkipped(Event, frozen=True, tag="indicators_skipped"):
 class IndicatorsAwaited(Event, frozen=True, tag="indicators_awaited"):
     """An entry is up for consideration, and the candles are too old for it: they are owed to this bot.
 
-    The entry is considered at the first price after they came. Source: docs/adr/0014-candles-are-awaited.md.
+    The entry is considered at the first price after they came. Source: docs/adr/0015-candles-are-awaited.md.
     """
 
     urgent: ClassVar[bool] = False

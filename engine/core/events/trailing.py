@@ -59,7 +59,11 @@ class TrailingTriggered(Event, frozen=True, tag="trailing_triggered"):
 
 
 class TrailingReset(Event, frozen=True, tag="trailing_reset"):
-    """A trail is inactive again: `filled`, `outage`, `stale`, `manual`, `gate`, `rejected` or `unfilled`."""
+    """A trail is inactive again.
+
+    `reason` is `filled`, `outage`, `stale`, `manual`, `gate`, `rejected`, `unfilled`, `dust`, `stop_loss`,
+    `kill_switch` or `max_daily_loss_percent`.
+    """
 
     lot: int
     direction: Direction

@@ -8,13 +8,14 @@ from typing import Final
 
 from engine.core.events import BotCreated, BotEvent
 from engine.core.exact import CONTEXT
-from engine.core.reducers import bot, connectivity, orders, trading, trailing
+from engine.core.reducers import bot, connectivity, limits, orders, trading, trailing
 from engine.core.reducers.table import Table
 from engine.core.state import BotState
 
 REDUCERS: Final[Table] = {
     **bot.REDUCERS,
     **connectivity.REDUCERS,
+    **limits.REDUCERS,
     **orders.REDUCERS,
     **trading.REDUCERS,
     **trailing.REDUCERS,

@@ -22,10 +22,10 @@ from engine.core.events import (
     TimerFired,
 )
 from engine.core.reducers.blindness import leave_blindness, start_blindness
+from engine.core.reducers.limits import reconfigured
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Connectivity
 from engine.core.units import ZERO
-from engine.core.watch import with_watch
 
 MOST_SHORT: Final = 3
 """Counting further would change the state at every look."""
@@ -42,7 +42,7 @@ def created(event: BotCreated, at_ms: int) -> BotState:
 
 
 def _config_changed(state: BotState, event: ConfigChanged, _at_ms: int) -> BotState:
-    return with_watch(replace(state, config=event.config, skip=None, told_limits=()))
+    return reconfigured(replace(state, skip=None, told_limits=()), event.config)
 
 
 def _session_started(state: BotState, _event: SessionStarted, _at_ms: int) -> BotState:
@@ -83,7 +83,7 @@ def _command_received(state: BotState, event: CommandReceived, at_ms: int) -> Bo
         case "pause" if not state.paused:
             since_ms = event.seen_ms if event.seen_ms is not None else at_ms
             return start_blindness(replace(state, paused=True), since_ms, event.seen, "paused")
-        case "resume" if state.paused:
+        case "resume" | "flatten" if state.paused:  # a kill switch that could not sell would be none
             until_ms = event.seen_ms if event.seen_ms is not None else at_ms
             return leave_blindness(replace(state, paused=False), until_ms)
         case "stop":

@@ -14,6 +14,7 @@ from engine.core.events import (
     SellTargetSet,
 )
 from engine.core.lots import set_aside
+from engine.core.reducers.limits import with_peak_marked, with_result
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Lot, LotStatus, Recorded, Statistics
 from engine.core.units import change_percent
@@ -22,7 +23,17 @@ from engine.core.watch import with_watch
 CLOSED_LOTS_KEPT: Final = 100
 
 
-LIMITS: Final = frozenset({"budget", "balance", "max_open_lots", "min_notional"})
+LIMITS: Final = frozenset(
+    {
+        "budget",
+        "balance",
+        "max_open_lots",
+        "max_open_orders",
+        "max_order_size",
+        "max_position_size",
+        "min_notional",
+    }
+)
 """Rules against an entry that stay in force until an order, a sale or the configuration changes something."""
 
 
@@ -53,6 +64,7 @@ def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> 
         last_purchase_price=event.price,
     )
     lots = {**state.lots, event.lot: lot}
+    state = with_peak_marked(state, event.price)
     return with_watch(replace(state, stats=stats, lots=lots, rejections=0, entry_hold_ms=0))
 
 
@@ -67,6 +79,7 @@ def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotS
 
 
 def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState:
+    state = with_peak_marked(with_result(state, event.profit, at_ms), event.price)
     old = state.lots[event.lot]
     realised = old.realised + event.profit
     sold_cost = old.proceeds - old.realised + event.cost

@@ -1,0 +1,50 @@
+"""Trades that come after their sell order had ended: none is lost, none is counted twice."""
+
+from decimal import Decimal
+
+import pytest
+
+from engine.core.events import DiscrepancyFound, OrderCanceled, OrderFilled, SaleRecorded
+from tests.kernel import Kernel, bought, of, one, trade
+
+SPEC = pytest.mark.spec
+
+
+def half_sold() -> tuple[Kernel, str]:
+    """Give a bot whose resting sell was taken off the book with half of it traded, and the name of that order."""
+    kernel = bought(sell_order_type="limit")
+    name = kernel.lot.sell_order
+    assert name is not None
+    quantity = kernel.order(name).quantity
+    half = quantity / 2
+    kernel.observe(trade(name, "t1", "50601.11", half))
+    kernel.observe(OrderCanceled(name, half))
+    return kernel, name
+
+
+@SPEC("when a sale was recorded and a trade of it comes late, the rest is a second sale", section="Live trading")
+def test_trade_that_comes_after_its_sale_was_recorded_is_a_second_sale() -> None:
+    kernel, name = half_sold()
+    first = one(kernel.told(), SaleRecorded)
+    late = trade(name, "t2", "50601.11", "0.0005", fee="0.02530055", value="0.02530055")
+    told = kernel.observe(late)
+    second = one(told, SaleRecorded)
+    assert (second.quantity, second.client_order_id) == (Decimal("0.0005"), name)
+    assert second.proceeds == Decimal("0.0005") * Decimal("50601.11") - Decimal("0.02530055")
+    assert kernel.state.stats.total_profit == first.profit + second.profit
+    assert kernel.lot.quantity == kernel.lot.held - first.quantity - Decimal("0.0005")
+    assert not of(kernel.observe(late), SaleRecorded), "the same trade again is no news"
+
+
+def test_trade_that_comes_after_its_lot_was_closed_is_booked_and_told() -> None:
+    kernel, name = half_sold()
+    again = kernel.lot.sell_order
+    assert again is not None
+    assert again != name
+    kernel.observe(trade(again, "t3", "50601.11", kernel.order(again).quantity))
+    assert not kernel.state.lots
+    cash = kernel.state.cash_flow
+    told = kernel.observe(trade(name, "t4", "50601.11", "0.0005"))
+    assert one(told, DiscrepancyFound).subject == f"order {name}"
+    assert kernel.state.cash_flow == cash + Decimal("0.0005") * Decimal("50601.11")
+    assert isinstance(told[0], OrderFilled)
