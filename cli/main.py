@@ -21,6 +21,7 @@ VERBS: Final = {
     "inspect-state": "cli.inspect_state",
     "verify": "cli.verify",
     "validate-config": "cli.validate_config",
+    "doctor": "cli.doctor",
     "pause": "cli.control",
     "resume": "cli.control",
     "reset-trailing": "cli.control",

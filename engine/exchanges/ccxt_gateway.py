@@ -28,6 +28,9 @@ from engine.exchanges.venues import Venue
 if TYPE_CHECKING:
     import aiohttp
 
+TESTED_CCXT: Final = "4.5.90"
+"""The version of ccxt that the rows of venues.py were held against."""
+
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
 _HTTP_OK: Final = range(200, 300)
@@ -95,14 +98,23 @@ class CcxtConnection:
         spots = [name for name, one in self.ccxt.markets.items() if one.get("spot")]
         if market is None:
             near = ", ".join(get_close_matches(symbol, spots, 3, 0.6))
-            hint = f"; did you mean {near}?" if near else "."
-            raise ConfigError(f"{self.venue.id} has no market {symbol}{hint}")
+            hint = f"did you mean {near}?" if near else f"it has {len(spots)} others, such as {', '.join(spots[:3])}."
+            raise ConfigError(f"symbol is {symbol!r}: {self.venue.id} has no such market; {hint}")
         if not market.get("spot"):
-            raise ConfigError(f"{symbol} at {self.venue.id} is no spot market; only spot is traded.")
+            raise ConfigError(
+                f"symbol is {symbol!r}: that is no spot market of {self.venue.id}; choose one, only spot is traded."
+            )
         rules = rules_of(market)
         if not rules.active:
-            raise ConfigError(f"{self.venue.id} does not trade {symbol} now.")
+            raise ConfigError(
+                f"symbol is {symbol!r}: {self.venue.id} does not trade it now; wait until it does, or choose another."
+            )
         return rules
+
+    @property
+    def timeframes(self) -> frozenset[str]:
+        """Give the lengths of candles that the exchange has; none if that is not told."""
+        return frozenset(self.ccxt.timeframes or ())
 
     async def time_ms(self) -> int:
         """Ask the exchange for its time, and correct the clock that requests are signed with."""

@@ -162,6 +162,11 @@ class LiveMarketData(Protocol):
 
     blocked_until_ms: int
 
+    @property
+    def timeframes(self) -> frozenset[str]:
+        """Give the lengths of candles that the exchange has; none if that is not told."""
+        ...
+
     async def rules(self, symbol: str, *, refresh: bool = False) -> MarketRules:
         """Give what the exchange accepts for a symbol, from the loaded markets.
 

@@ -71,6 +71,10 @@ class Connections:
             self._desks[key] = AccountDesk(account_of(config), CcxtAccount(self._connection(config)), self._clock_ms)
         return self._desks[key]
 
+    def calls(self) -> Counter[str]:
+        """Count what was asked over all connections, by kind."""
+        return sum((connection.calls for connection in self._open.values()), Counter())
+
     def _connection(self, config: BotConfig) -> CcxtConnection:
         key = _key(config)
         if key not in self._open:

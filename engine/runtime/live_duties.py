@@ -134,6 +134,8 @@ class LiveDuties:
     async def _get_ready(self) -> None:
         """Learn the rules, make sure of the account, and look at everything in it; then orders may leave."""
         await self._world.learn()
+        if not self._was_ready:
+            self._world.check_needs()
         for reconciler in self._world.reconcilers:
             await reconciler.identify()
             if not self._was_ready:

@@ -144,10 +144,7 @@ class LiveExecutor:
         may_leave = _may_leave(bot, order)
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:
             why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
-            await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
-            return
-        if self._now_ms() - now_ms > self._gateway.valid_ms:  # the process stood still meanwhile
-            await self._record(bot, [OrderRejected(name, STALE, "its window had passed before it could leave")])
+            await self._record(bot, [OrderRejected(name, STALE if may_leave else NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])
 

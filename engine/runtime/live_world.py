@@ -19,6 +19,7 @@ from engine.exchanges.port import Gateway
 from engine.feeds.prices import PriceSlot
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
+from engine.runtime.checks_market import refusals
 from engine.runtime.clock import EngineClock, JumpWatch, RealTime
 from engine.runtime.journal import Journal
 from engine.runtime.live_duties import LiveDuties, Probe
@@ -130,6 +131,20 @@ class LiveWorld(World):
         learned = self._feed.learn(rules, self.clock.now_ms)
         if learned is not None:
             await self._journal.commit([(self._feed, learned)])
+
+    def check_needs(self) -> None:
+        """Refuse a bot that needs what its market lacks; one that holds something goes on, and its operator is told.
+
+        Raises:
+            ConfigError: names key, value and remedy.
+        """
+        rules = self._feed.view.rules
+        assert rules is not None, "the rules are learned first"
+        for bot in self.bots:
+            for text, remedy in refusals(bot.state.config, rules, self._feed.data.timeframes):
+                if not bot.state.lots and not bot.state.orders:
+                    raise ConfigError(f"{bot.state.bot_id}: {text}: {remedy}")
+                self.say_of(bot, f"{text}: {remedy}")
 
     async def fetch_candles(self, timeframe: str) -> bool:
         """Fetch the candles that bots wait for, and record them with their indicators; tell whether all were there."""

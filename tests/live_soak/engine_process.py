@@ -109,7 +109,7 @@ class Watch:
             events=self._seen.total(),
             calls=dict(calls),
             unsettled=sum(order.status != "open" or order.cancel_reason is not None for order in orders),
-            ready=all(world._duties.is_ready for world in worlds),  # noqa: SLF001 - only here it is to be seen
+            ready=all(world._duties.is_ready for world in worlds),
             statuses=dict(Counter(order.status for order in orders)),
         )
 

@@ -252,7 +252,9 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
     limit_price, quantity = _sized(state, price, amount, rules)
     if quantity < rules.min_quantity or quantity * limit_price < rules.min_notional:
         numbers = {"amount": str(amount), "min_notional": str(rules.min_notional)}
-        return Hold("min_notional", f"{amount} buys less than the exchange takes", numbers)
+        least = f"{rules.min_notional:f} {rules.quote} and {rules.min_quantity:f} {rules.base}"
+        text = f"amount_usd {amount:f} buys less than the exchange takes (at least {least}): raise it"
+        return Hold("min_notional", text, numbers)
     hold = purchase_hold(state, price.last, quantity * limit_price)
     if hold is not None:
         return hold
