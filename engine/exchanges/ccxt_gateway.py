@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.core.errors import ConfigError, EngineError, RateLimitedError, UnreachableError
@@ -23,13 +22,11 @@ from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, hang_up
+from engine.exchanges.symbols import spot_market
 from engine.exchanges.venues import Venue
 
 if TYPE_CHECKING:
     import aiohttp
-
-TESTED_CCXT: Final = "4.5.90"
-"""The version of ccxt that the rows of venues.py were held against."""
 
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
@@ -95,17 +92,7 @@ class CcxtConnection:
             ConfigError: there is no such spot market, or it does not trade now; names near ones.
         """
         await self.load_markets(refresh=refresh)
-        market = self.ccxt.markets.get(symbol)
-        spots = [name for name, one in self.ccxt.markets.items() if one.get("spot")]
-        if market is None:
-            near = ", ".join(get_close_matches(symbol, spots, 3, 0.6))
-            hint = f"did you mean {near}?" if near else f"it has {len(spots)} others, such as {', '.join(spots[:3])}."
-            raise ConfigError(f"symbol is {symbol!r}: {self.venue.id} has no such market; {hint}")
-        if not market.get("spot"):
-            raise ConfigError(
-                f"symbol is {symbol!r}: that is no spot market of {self.venue.id}; choose one, only spot is traded."
-            )
-        rules = rules_of(market)
+        rules = rules_of(spot_market(self.ccxt.markets, symbol, self.venue.id))
         if not rules.active:
             raise ConfigError(
                 f"symbol is {symbol!r}: {self.venue.id} does not trade it now; wait until it does, or choose another."
@@ -134,6 +121,7 @@ class CcxtConnection:
     async def ticker(self, symbol: str) -> Tick:
         """Ask for the price."""
         await self.load_markets()
+        spot_market(self.ccxt.markets, symbol, self.venue.id)
         row = await self.ask("fetch_ticker", lambda: self.ccxt.fetch_ticker(symbol))
         return tick_of(row, self.exchange_ms())
 
@@ -158,6 +146,7 @@ class CcxtConnection:
         pump = self._tickers.get(symbol)
         if pump is None:
             await self.load_markets()
+            spot_market(self.ccxt.markets, symbol, self.venue.id)
             self.refuse_while_silent()
             pump = self._tickers.setdefault(symbol, Pump(lambda: self._watch_ticker(symbol), lambda _, last: last))
         try:

@@ -150,6 +150,8 @@ def log_findings(directory: Path) -> tuple[list[Finding], dict[str, BotState]]:
         return [note("log", f"no log yet in {directory}: the first run begins one")], {}
     except EngineError as error:
         return [fault_of("log", error)], states
+    if not events:
+        return [note("log", f"{LOG_NAME} holds no event yet: the next run begins it")], {}
     names = ", ".join(states) or "no bot"
     findings = [ok("log", f"{LOG_NAME} opens: {events} events, of {names}; krypto-engine verify checks every byte")]
     if sighting.mark is None:

@@ -22,8 +22,9 @@ from engine.core.decider.entries import MOST_SKEW_MS
 from engine.core.errors import ConfigError, EngineError
 from engine.core.market import Tick
 from engine.core.state import BotState
-from engine.exchanges.ccxt_gateway import TESTED_CCXT, CcxtConnection
+from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.port import Account
+from engine.exchanges.venue_names import TESTED_CCXT
 from engine.exchanges.venues import venue_of
 from engine.feeds.probe import reaches_internet
 from engine.runtime.bootstrap import check_configs

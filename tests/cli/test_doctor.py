@@ -312,3 +312,13 @@ def test_doctor_of_a_log_of_another_account_ends_with_4(
     monkeypatch.setenv("KRYPTO_BINANCEUS_API_KEY", "otherkey")
     monkeypatch.setenv("KRYPTO_BINANCEUS_API_SECRET", "othersecret")
     assert "belongs to another account" in _doctor(path, code=4)["account"]["text"]
+
+
+def test_doctor_after_a_start_that_was_refused_finds_an_empty_log(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _bot(tmp_path, server)
+    monkeypatch.delenv("KRYPTO_BINANCEUS_API_KEY")
+    assert krypto("run", "-c", path).code == 4
+    assert (tmp_path / "state" / "events.db").exists()
+    assert set(_doctor(path, code=4)) == {"keys", "calls"}
