@@ -22,7 +22,7 @@ from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, hang_up
-from engine.exchanges.symbols import spot_market
+from engine.exchanges.symbols import some_symbol, spot_market
 from engine.exchanges.venues import Venue
 
 if TYPE_CHECKING:
@@ -104,15 +104,23 @@ class CcxtConnection:
         """Give the lengths of candles that the exchange has; none if that is not told."""
         return frozenset(self.ccxt.timeframes or ())
 
+    @property
+    def tells_time(self) -> bool:
+        """Tell whether the exchange says what time it is; else its clock is taken to be ours."""
+        return bool(self.ccxt.has.get("fetchTime"))
+
     async def time_ms(self) -> int:
         """Ask the exchange for its time, and correct the clock that requests are signed with."""
+        if not self.tells_time:
+            await self.load_markets()
 
         async def timed() -> tuple[Any, int]:
-            told, record = await self.ccxt.fetch_time(), wire.current()
+            call = self.ccxt.fetch_time() if self.tells_time else self.ccxt.fetch_ticker(some_symbol(self.ccxt.markets))
+            told, record = await call, wire.current()
             assert record is not None
-            return told, record.middle_ms
+            return told if self.tells_time else record.middle_ms, record.middle_ms
 
-        told, middle_ms = await self.ask("fetch_time", timed)
+        told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
         if not isinstance(told, int) or told <= 0:
             raise UnreachableError(f"{self.venue.id} gave no time.")
         self.offset_ms = told - middle_ms

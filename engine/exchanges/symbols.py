@@ -29,3 +29,9 @@ def spot_market(markets: Mapping[str, Any], symbol: str, exchange: str) -> Mappi
             f"symbol is {symbol!r}: that is no spot market of {exchange}; choose one, only spot is traded."
         )
     return found
+
+
+def some_symbol(markets: Mapping[str, Any]) -> str:
+    """Give a symbol to ask for when all that matters is whether an answer comes: the first spot market that trades."""
+    spots = (name for name, one in markets.items() if one.get("spot") and one.get("active") is not False)
+    return next(spots, next(iter(markets)))
