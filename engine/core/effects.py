@@ -56,13 +56,14 @@ def is_stale(order: Order, now_ms: int) -> bool:
     return rests_on_a_moment and now_ms - order.requested_ms > FRESH_MS
 
 
-def proves_absence(order: Order, asked_ms: int, grace_ms: int) -> bool:
+def proves_absence(order: Order, asked_ms: int, grace_ms: int, since_ms: int = 0) -> bool:
     """Tell whether a look-up begun at `asked_ms` that found nothing proves that the order was never placed.
 
     Only after the window in which the signed request could still be matched, and the time for which the exchange may
-    not show what it has. Source: design, "Order protocol".
+    not show what it has. The wait is measured by a clock that nobody set anew, so it begins no earlier than
+    `since_ms`, when this process did. Source: design, "Order protocol".
     """
-    return order.sent_ms is not None and asked_ms > order.sent_ms + order.valid_ms + grace_ms
+    return order.sent_ms is not None and asked_ms > max(order.sent_ms, since_ms) + order.valid_ms + grace_ms
 
 
 def next_probe_ms(state: BotState) -> int:

@@ -21,7 +21,7 @@ from engine.exchanges.addresses import led_to, local_origin
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
-from engine.exchanges.streams import Pump, hang_up
+from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
 from engine.exchanges.venues import Venue
 
@@ -33,7 +33,6 @@ CANDLES_A_PAGE: Final = 1_000
 _HTTP_OK: Final = range(200, 300)
 _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
 _SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
-Tap = Callable[[Any], None]
 Closer = Callable[[], Awaitable[None]]
 
 
@@ -288,7 +287,6 @@ class CcxtConnection:
         """Have ccxt take the engine's time, record its wire, refuse nonsense and tell its messages."""
         ccxt = self.ccxt
         fetch, on_rest_response, parse_json = ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json
-        handle_message = ccxt.handle_message
 
         async def recorded_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             record = wire.current()
@@ -313,13 +311,8 @@ class CcxtConnection:
                 raise UnreachableError(f"{self.venue.id} answered with something else than data.")
             return parsed
 
-        def tapped_message(client: Any, message: Any) -> None:
-            handle_message(client, message)
-            for tap in self.taps:
-                tap(message)
-
         ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json = recorded_fetch, noted_response, sensible_json
-        ccxt.handle_message = tapped_message
+        mend_streams(ccxt, self.taps)
         ccxt.milliseconds = self._signing_ms
         ccxt.seconds = lambda: self._signing_ms() // 1_000
 

@@ -1,15 +1,16 @@
 """A stream that is read without a pause, so that nothing is missed while its reader does something else.
 
-Owns the one task that waits for messages again and again, and how connections are hung up. What a pump cannot deliver
+Owns the one task that waits for messages again and again, and how connections are mended and hung up. What a pump cannot deliver
 at once it merges; what broke it, it hands to whoever waits next.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
+Tap = Callable[[Any], None]
 HANG_UP_S: Final = 1.0
 
 
@@ -72,6 +73,42 @@ class Pump(Generic[T]):
                 return
             if value is not None:
                 self.push(value)
+
+
+def mend_streams(ccxt: Any, taps: Sequence[Tap]) -> None:
+    """Have every message told to `taps`, and the library's own reading survive what it cannot make sense of.
+
+    An error in it would end its reading of that connection for good, without a word: a balance that comes after a
+    subscription was ended is such a message. Waiters that nobody waits for any more break quietly.
+    """
+    handle_message, make_client = ccxt.handle_message, ccxt.client
+
+    def tapped_message(client: Any, message: Any) -> None:
+        with suppress(Exception):  # what it could not read, somebody waits for in vain: the watchdogs see that
+            handle_message(client, message)
+        for tap in taps:
+            tap(message)
+
+    def client_of(address: str) -> Any:
+        client = make_client(address)
+        if "future" not in vars(client):
+            make_future = client.future
+
+            def future(name: Any) -> Any:
+                made = make_future(name)
+                made.remove_done_callback(_retrieved)
+                made.add_done_callback(_retrieved)
+                return made
+
+            client.future = future
+        return client
+
+    ccxt.handle_message, ccxt.client = tapped_message, client_of
+
+
+def _retrieved(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 async def hang_up(clients: dict[str, Any], chosen: Callable[[Any], bool]) -> None:

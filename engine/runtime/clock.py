@@ -50,7 +50,10 @@ class SystemTime:
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
         try:
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(
+                timeout_s
+            ):  # wait_for of Python 3.11 loses a cancellation if the event comes too
+                await event.wait()
         except TimeoutError:
             return False
         return True
@@ -66,14 +69,11 @@ class EngineClock:
     Never below the last recorded time, which `not_before` tells. Source: design, "Time".
     """
 
-    JUMP_MS: Final = 1_000
-
     def __init__(self, real_time: RealTime) -> None:
         """Start now."""
         self.real_time: Final = real_time
         self._start_s: Final = real_time.monotonic_s()
         self._start_ms = real_time.wall_ms()
-        self._ahead_ms = 0
 
     @property
     def now_ms(self) -> int:
@@ -84,11 +84,26 @@ class EngineClock:
         """Go on from this time, if it is later than now."""
         if at_ms > self.now_ms:
             self._start_ms += at_ms - self.now_ms
-            self._ahead_ms = self.now_ms - self.real_time.wall_ms()
+
+    @property
+    def ahead_ms(self) -> int:
+        """Give how far engine time is ahead of the wall clock."""
+        return self.now_ms - self.real_time.wall_ms()
+
+
+class JumpWatch:
+    """Notices when the wall clock jumps against engine time. Each who wants to know has one: a jump is told once."""
+
+    JUMP_MS: Final = 1_000
+
+    def __init__(self, clock: EngineClock) -> None:
+        """Start with how the clocks stand now."""
+        self._clock: Final = clock
+        self._ahead_ms = clock.ahead_ms
 
     def jump_ms(self) -> int:
         """Give how far the wall clock jumped since the last call, if by more than a second; else 0."""
-        ahead_ms = self.now_ms - self.real_time.wall_ms()
+        ahead_ms = self._clock.ahead_ms
         jumped_ms = self._ahead_ms - ahead_ms
         if abs(jumped_ms) <= self.JUMP_MS:
             return 0

@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.core.effects import next_probe_ms
-from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
+from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
+from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
 from engine.runtime.live_feed import LiveFeed
@@ -24,6 +25,9 @@ SWEEP_MS: Final = 60_000
 
 LISTENING_SWEEP_MS: Final = 180_000
 THOROUGH_MS: Final = 600_000
+TOGETHER_MS: Final = 10_000
+"""A check serves every bot that would want one of its own within so long."""
+
 RULES_MS: Final = 6 * 3_600_000
 CANDLE_TRIES: Final = 3
 
@@ -45,8 +49,9 @@ class LiveDuties:
         self._thorough_ms = 0
         self._is_listening: Final[set[str]] = set()
         self._hint_failures = 0
-        self._ready: Final = Duty(self._get_ready, self._now_ms, None)
-        self._sweep: Final = Duty(self._look, self._now_ms, None)
+        self._told: Final[dict[str, str]] = {}
+        self._ready: Final = Duty(partial(self._patiently, "ready", self._get_ready), self._now_ms, None)
+        self._sweep: Final = Duty(partial(self._patiently, "sweep", self._look), self._now_ms, None)
         self._rules: Final = Duty(self._world.learn, self._now_ms, None)
         self._check: Final = Duty(self._probe, self._now_ms, None)
         self._candles: Final[dict[str, Duty]] = {}
@@ -59,14 +64,20 @@ class LiveDuties:
         """Want the first duty: to get ready."""
         self._ready.want(now_ms)
 
+    def look_again(self, now_ms: int) -> None:
+        """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
+        self.is_ready = False
+        self._check.want(now_ms)
+        self._ready.want(now_ms)
+
     def begin_due(self, now_ms: int) -> None:
         """Begin every duty that is due and whose time it is."""
-        if any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):
+        if not self._check.is_running and any(next_probe_ms(bot.state) <= now_ms for bot in self._world.bots):
             self._check.want(now_ms)
         for timeframe in self._feed.awaited(self._world.bots):
             duty = self._candles.get(timeframe)
             if duty is None:
-                work = partial(self._fetch_candles, timeframe)
+                work = partial(self._patiently, timeframe, partial(self._fetch_candles, timeframe))
                 duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
             if duty.due_ms is None and not duty.is_running:
                 duty.want(now_ms)
@@ -94,6 +105,22 @@ class LiveDuties:
         await duty.run()
         self._world.wake.set()
 
+    async def _patiently(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that a refusal of the exchange (of a key, of a market) ends only before the first time all was well.
+
+        Later nothing may leave open orders alone: it is told, once, and tried again.
+        """
+        try:
+            await work()
+        except ConfigError as error:
+            if not self._was_ready:
+                raise
+            if self._told.get(name) != str(error):
+                self._told[name] = str(error)
+                self._world.tell(f"{error} Trying again")
+            raise UnreachableError(str(error)) from error
+        self._told.pop(name, None)
+
     async def _fetch_candles(self, timeframe: str) -> None:
         """Fetch candles that are awaited; one that should have closed by now and is not there is asked for again."""
         tries = self._candle_tries.get(timeframe, 0)
@@ -106,20 +133,14 @@ class LiveDuties:
 
     async def _get_ready(self) -> None:
         """Learn the rules, make sure of the account, and look at everything in it; then orders may leave."""
-        try:
-            await self._world.learn()
+        await self._world.learn()
+        if not self._was_ready:
+            self._world.check_needs()
+        for reconciler in self._world.reconcilers:
+            await reconciler.identify()
             if not self._was_ready:
-                self._world.check_needs()
-            for reconciler in self._world.reconcilers:
-                await reconciler.identify()
-                if not self._was_ready:
-                    reconciler.desk.check_budgets(await reconciler.desk.balances())
-                self._tell_found(await reconciler.sweep(thorough=True))
-        except CredentialsError as error:
-            if not self._was_ready:
-                raise
-            self._world.tell(f"{error}; trying again")
-            raise UnreachableError(str(error)) from error
+                reconciler.desk.check_budgets(await reconciler.desk.balances())
+            self._tell_found(await reconciler.sweep(thorough=True))
         now_ms = self._now_ms()
         self.is_ready = self._was_ready = True
         self._thorough_ms = now_ms
@@ -162,7 +183,7 @@ class LiveDuties:
         """Wait for the account's stream to say something, and have the orders it names looked at."""
         try:
             hint = await reconciler.desk.account.next_hint(self._feed.symbol)
-        except UnreachableError as error:
+        except (UnreachableError, ConfigError) as error:
             wait_ms = RETRY_MS[min(self._hint_failures, len(RETRY_MS) - 1)]
             if isinstance(error, RateLimitedError):
                 wait_ms = max(wait_ms, error.until_ms - self._now_ms())
@@ -189,13 +210,13 @@ class LiveDuties:
             server_ms = await self._feed.data.time_ms()
         except RateLimitedError:
             error = "not asked: the exchange wants silence"
-        except UnreachableError as fault:
+        except (UnreachableError, ConfigError) as fault:
             reachable, error = False, str(fault)
         else:
             latency_ms = self._now_ms() - asked_ms
             skew_ms = server_ms - asked_ms - latency_ms // 2
             self.exchange_ahead_ms = skew_ms
-        due = [bot for bot in self._world.bots if next_probe_ms(bot.state) <= max(asked_ms, self._now_ms())]
+        due = self._wanting_check(max(asked_ms, self._now_ms()))
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
         diagnosis = None
         if not reachable and hosts:
@@ -217,6 +238,15 @@ class LiveDuties:
             self.is_ready = False
         elif was_cut_off:
             self._ready.want(self._now_ms())
+
+    def _wanting_check(self, now_ms: int) -> list[Bot]:
+        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one."""
+        found = []
+        for bot in self._world.bots:
+            early_ms = 0 if bot.state.connectivity.failure_count else TOGETHER_MS
+            if next_probe_ms(bot.state) <= now_ms + early_ms:
+                found.append(bot)
+        return found
 
 
 def _counted(number: int, noun: str) -> str:

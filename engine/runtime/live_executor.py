@@ -2,7 +2,8 @@
 
 Prices and other orders go on while a call waits for its answer. Everything that acts rests on the durable state; an
 order leaves only once `order_sent` is durable and the witness covers it. Nothing is remembered beyond the state but how
-soon to ask again. Source: design, "Order protocol".
+soon to ask again, and since when this process runs: clocks are set anew between two processes, so that only a wait
+within one of them proves anything. Source: design, "Order protocol".
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from engine.core.effects import OrderEffect, is_stale, outstanding
-from engine.core.events import BotEvent, OrderRejected, OrderSent
+from engine.core.events import OrderRejected, OrderSent
 from engine.core.reducers.orders import STALE
 from engine.core.state import Order
 from engine.exchanges.port import Accepted, Gateway, OrderReport, Unknown
@@ -56,9 +57,12 @@ class LiveExecutor:
         self._looks: Final[set[str]] = set()
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
+        self._began_ms: int | None = None
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
         """Begin every call that is owed now and not under way; book what a paper account traded meanwhile."""
+        if self._began_ms is None:
+            self._began_ms = now_ms
         for report in self._gateway.trades(bot.state):
             order = bot.state.order(report.client_order_id)
             assert order is not None, report
@@ -92,7 +96,8 @@ class LiveExecutor:
         state = bot.durable[0]
         effects = {effect.client_order_id: effect for effect in outstanding(state)}
         for name in list(self._looks):
-            if state.order(name) is None:
+            order = state.order(name)
+            if order is None or (order.is_terminal and order.status != "rejected"):  # nothing more can happen to it
                 self._looks.discard(name)
             elif name not in effects and not state.connectivity.failure_count:
                 effects[name] = OrderEffect("query", name, state.rate_limited_until_ms)
@@ -139,7 +144,7 @@ class LiveExecutor:
         may_leave = _may_leave(bot, order)
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:
             why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
-            await self._record(bot, [OrderRejected(name, NOT_SENT, f"{why} before it left")])
+            await self._record(bot, [OrderRejected(name, STALE if may_leave else NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])
 
@@ -158,7 +163,8 @@ class LiveExecutor:
         asked_ms, name = self._now_ms(), order.client_order_id
         report = await answer
         order = bot.state.order(name) or order
-        events: list[BotEvent] = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms)
+        since_ms = asked_ms if self._began_ms is None else self._began_ms
+        events = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms, since_ms=since_ms)
         await self._record(bot, events)
         now = bot.state.order(name)
         trades_are_late = isinstance(report, OrderReport) and now is not None and report.filled > now.filled

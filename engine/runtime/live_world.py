@@ -20,7 +20,7 @@ from engine.feeds.prices import PriceSlot
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
 from engine.runtime.checks_market import refusals
-from engine.runtime.clock import EngineClock, RealTime
+from engine.runtime.clock import EngineClock, JumpWatch, RealTime
 from engine.runtime.journal import Journal
 from engine.runtime.live_duties import LiveDuties, Probe
 from engine.runtime.live_executor import LiveExecutor
@@ -56,7 +56,7 @@ class LiveWorld(World):
         super().__init__(feed, clock, journal, writer, calls)
         self._feed: Final = feed
         self._real_time: Final = clock.real_time
-        self._engine_clock: Final = clock
+        self._jumps = JumpWatch(clock)
         self._say: Final = say
         self._slot: Final = PriceSlot()
         self._executors: Final[dict[str, LiveExecutor]] = {}
@@ -64,6 +64,7 @@ class LiveWorld(World):
         self._background: Final[set[asyncio.Task[None]]] = set()
         self._group = asyncio.TaskGroup()
         self._duties: Final = LiveDuties(self, feed, probe)
+        self._engine_clock: Final = clock
 
     @property
     def holes(self) -> tuple[tuple[int, int], ...]:
@@ -190,9 +191,7 @@ class LiveWorld(World):
     async def _moment(self) -> None:
         """Do all that is due now: the wall clock, prices, deadlines, duties, what is owed, the saves."""
         now_ms = self.clock.now_ms
-        jumped_ms = self._engine_clock.jump_ms()
-        if jumped_ms:
-            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; the engine's own clock goes on evenly")
+        self._notice_jump()
         await self._note_silence()
         for tick in self._slot.take(now_ms):
             await self._see(self._feed.observe(tick, self.clock.now_ms), self._feed.view.at_ms)
@@ -204,6 +203,13 @@ class LiveWorld(World):
         for seat in self.seats:
             await seat.executor.settle(seat.bot, self.clock.now_ms)
         await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
+
+    def _notice_jump(self) -> None:
+        """Tell of a jump of the wall clock. The machine may have slept: the account is looked at before orders leave."""
+        jumped_ms = self._jumps.jump_ms()
+        if jumped_ms:
+            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; the engine's own clock goes on evenly")
+            self._duties.look_again(self.clock.now_ms)
 
     async def _note_silence(self) -> None:
         """Record how long the exchange wants silence, so that a restart keeps it too."""
@@ -223,6 +229,7 @@ class LiveWorld(World):
 
     async def _start(self) -> None:
         """Take every bot up from its log; the exchange is asked by the first duties, however long that takes."""
+        self._jumps = JumpWatch(self._engine_clock)  # now that nothing moves engine time any more
         data = self._feed.data
         data.blocked_until_ms = max([data.blocked_until_ms, *(bot.state.rate_limited_until_ms for bot in self.bots)])
         first: list[tuple[Seat, list[BotEvent]]] = []

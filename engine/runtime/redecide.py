@@ -11,6 +11,7 @@ import msgspec
 
 from engine.core.decider import Observation, decide
 from engine.core.events import BotEvent, Cause, Event, PriceObserved, Role, SessionStarted
+from engine.core.feed_view import FeedView
 from engine.runtime.replica import FEED_PREFIX, Replica, Source, walk
 from engine.runtime.schema import decision_version
 from engine.store.port import Recorded
@@ -92,11 +93,12 @@ class _Redecision:
             self.replica.fold(recorded)
 
     def _decide(self, recorded: Recorded) -> None:
-        state, view = self.replica.state, self.replica.view
+        state = self.replica.state
         self.observations += 1
         self.cause = Cause(recorded.stream, recorded.sequence)
-        if state is None or view is None:
+        if state is None:
             return
+        view = self.replica.view or FeedView(state.feed or "")  # a feed that has told nothing yet
         observation = Observation(recorded.event, recorded.at_ms, view)
         self.expected.extend(decide(strategy_for(state.config), state, observation))
 

@@ -68,8 +68,9 @@ class Replica:
 
     @property
     def view(self) -> FeedView | None:
-        """Give the view of the feed that the bot listened to last."""
-        return None if self.state is None else self.views.get(self.state.feed or "")
+        """Give the view of the feed that the bot listened to last; one that has said nothing yet is empty, not absent."""
+        feed = None if self.state is None else self.state.feed
+        return None if feed is None else self.views.get(feed) or FeedView(feed)
 
 
 def last_price_of(view: FeedView | None) -> Decimal | None:

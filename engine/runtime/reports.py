@@ -35,14 +35,14 @@ def outcome_events(order: Order, outcome: Outcome) -> list[BotEvent]:
 
 
 def answer_events(
-    order: Order, report: OrderReport | Unknown | None, *, asked_ms: int = 0, grace_ms: int = 0
+    order: Order, report: OrderReport | Unknown | None, *, asked_ms: int = 0, grace_ms: int = 0, since_ms: int = 0
 ) -> list[BotEvent]:
     """Record what a look at an order found that the state does not hold yet; perhaps nothing.
 
-    `None` proves that the order was never placed only if the look began late enough and the exchange never showed the
-    order; else it is one more unknown.
+    `None` proves that the order was never placed only if the look began late enough, by a clock that has run evenly
+    `since_ms`, and the exchange never showed the order; else it is one more unknown.
     """
-    if report is None and order.exchange_order_id is None and proves_absence(order, asked_ms, grace_ms):
+    if report is None and order.exchange_order_id is None and proves_absence(order, asked_ms, grace_ms, since_ms):
         after_s = (asked_ms - (order.sent_ms or asked_ms)) / 1000
         reason = f"the exchange does not know it {after_s:.0f} s after it was sent, which it no longer could take then"
         return [OrderRejected(order.client_order_id, NOT_PLACED, reason)]
@@ -50,7 +50,7 @@ def answer_events(
         error = "the exchange does not know it" if report is None else report.error
         return [OrderOutcomeUnknown(order.client_order_id, error)]
     events: list[BotEvent] = []
-    if order.status in {"requested", "sent", "unknown"}:
+    if order.status in {"requested", "sent", "unknown"} or (order.status == "open" and order.exchange_order_id is None):
         events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))
     events += [filled(order, fill) for fill in report.fills if fill.trade_id not in order.trade_ids]
     if (order.status, order.final) != (report.status, report.filled):

@@ -257,3 +257,37 @@ def test_close_of_a_connection_that_was_never_used_or_closed_twice_is_quiet() ->
 
     asyncio.run(scenario())
     gc.collect()
+
+
+def test_message_that_the_library_cannot_place_does_not_end_the_stream() -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account), asyncio.timeout(10):
+            waiting = asyncio.ensure_future(account.next_hint(SYMBOL))
+            await subscribed(server, 1)
+            (stream,) = link.ccxt.clients.values()
+            known = dict(stream.subscriptions)
+            stream.subscriptions.clear()  # as after the end of a subscription, which a balance may follow
+            server.exchange.deposit(server.exchange.accounts["trader"], "USD", D(1))
+            await asyncio.sleep(0.1)
+            stream.subscriptions.update(known)
+            await account.create(SYMBOL, order_of("kafter"))
+            assert (await waiting).client_order_ids == {"kafter"}
+
+    asyncio.run(scenario())
+
+
+def test_waiters_that_nobody_waits_for_break_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account), asyncio.timeout(10):
+            waiting = asyncio.ensure_future(account.next_hint(SYMBOL))
+            await subscribed(server, 1)
+            (stream,) = link.ccxt.clients.values()
+            stream.future("something that nobody waits for any more")
+            stream.on_error(ConnectionError("no ping for too long"))
+            with pytest.raises(UnreachableError):
+                await waiting
+            del stream
+        gc.collect()
+
+    asyncio.run(scenario())
+    assert not caplog.records

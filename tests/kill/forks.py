@@ -8,24 +8,31 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import msgspec
-
-from tests.kill.session import Request
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHOUT: Final = "session.error"
 """Beside the state directory: the traceback of a session that failed rather than died."""
 
 
+class Request(Protocol):
+    """What describes a session to its server, as a msgspec struct."""
+
+    @property
+    def directory(self) -> str:
+        """Give the state directory."""
+        ...
+
+
 class Forks:
     """A running fork server."""
 
-    def __init__(self) -> None:
-        """Start the server; it is ready when the first session can be asked of it."""
+    def __init__(self, module: str = "tests.kill.server") -> None:
+        """Start the server that a module is; it is ready when the first session can be asked of it."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kill.server"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -11,6 +11,8 @@ Started by `tests.kill.forks` as `python -m tests.kill.server`.
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,34 +24,42 @@ from tests.kill.forks import SHOUT
 from tests.kill.session import Request, configs_of, run_session
 
 
-def serve() -> None:
-    """Do what the lines on standard input ask, until it ends."""
+def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
+    """Do what the lines on standard input ask, until it ends.
+
+    `read` gives the state directory and the running of the session that a line describes.
+    """
     child = 0
     for line in sys.stdin.buffer:
         if line.strip():
-            request = msgspec.json.decode(line, type=Request)
-            configs_of(request.bots)
+            directory, session = read(line)
             child = os.fork()
             if child == 0:
-                _run(request)
+                _run(directory, session)
             print(child, flush=True)
         else:
             print(os.waitpid(child, 0)[1], flush=True)
 
 
-def _run(request: Request) -> NoReturn:
+def _run(directory: Path, session: Callable[[], None]) -> NoReturn:
     """Be the session: never come back to the loop of the parent."""
     code = 0
     try:
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 0)
         os.dup2(nowhere, 1)
-        run_session(request)
+        session()
     except BaseException:  # noqa: BLE001 - the parent reads what it was
-        Path(request.directory).with_name(SHOUT).write_text(traceback.format_exc())
+        directory.with_name(SHOUT).write_text(traceback.format_exc())
         code = 1
     os._exit(code)
 
 
+def _read(line: bytes) -> tuple[Path, Callable[[], None]]:
+    request = msgspec.json.decode(line, type=Request)
+    configs_of(request.bots)
+    return Path(request.directory), partial(run_session, request)
+
+
 if __name__ == "__main__":
-    serve()
+    serve(_read)

@@ -20,6 +20,7 @@ from engine.core.state import BotState
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.bot import Bot
+from engine.runtime.clock import RealTime
 from engine.runtime.config_file import parse_config
 from engine.runtime.connections import Wiring
 from engine.runtime.entropy import draw_log_id
@@ -91,7 +92,8 @@ class FastTime:
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
         try:
-            await asyncio.wait_for(event.wait(), None if timeout_s is None else timeout_s / self._speed)
+            async with asyncio.timeout(None if timeout_s is None else timeout_s / self._speed):
+                await event.wait()
         except TimeoutError:
             return False
         return True
@@ -133,6 +135,7 @@ class Run:
         self.said: list[str] = []
         self.engine: Engine | None = None
         self.outcome: Outcome | None = None
+        self.ended = False
 
     @property
     def bots(self) -> dict[str, Bot]:
@@ -189,7 +192,7 @@ def wiring(api_key: str = "localkey", secret: str = "localsecret", **changes: An
 async def trading(
     directory: Path,
     *texts: str,
-    real_time: FastTime | None = None,
+    real_time: RealTime | None = None,
     wired: Wiring | None = None,
     draw: Callable[[], str] = draw_log_id,
     crash: bool = False,
@@ -220,7 +223,11 @@ async def trading(
             announce=announce,
         )
 
+    def ended(_: object) -> None:
+        run.ended = True
+
     task = asyncio.ensure_future(live())
+    task.add_done_callback(ended)
     try:
         await _first(task, run.until(lambda: run.engine is not None))
         yield run

@@ -21,6 +21,7 @@ def test_live_bot_buys_at_market_and_sells_at_its_target(tmp_path: Path) -> None
             (lot,) = run.state().lots.values()
             assert lot.target is not None
             await run.until(lambda: len(orders_of(server)) == 2)
+            assert lot.target is not None
             set_price(server, str(lot.target + 1))
             await run.until(lambda: run.events(SaleRecorded))
             assert run.state().stats.winning_trades == 1

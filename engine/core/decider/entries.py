@@ -53,7 +53,6 @@ def may_enter(state: BotState, at_ms: int) -> bool:
         and not state.stopping
         and not state.halted
         and (state.config.paper_trading or state.has_looked)
-        and abs(state.connectivity.clock_skew_ms) <= MOST_SKEW_MS
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
         and not entries_are_stopped(state, at_ms)
         and ENTRY not in state.trails
@@ -170,12 +169,6 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
             {"failures": str(link.failure_count)},
         ),
         (
-            abs(link.clock_skew_ms) > MOST_SKEW_MS,
-            "clock",
-            "the clock of this machine is more than a second off the exchange's",
-            {"skew_ms": str(link.clock_skew_ms)},
-        ),
-        (
             not state.config.paper_trading and not state.has_looked,
             "account",
             "the account was not looked at since the bot started or was cut off",
@@ -203,7 +196,17 @@ def _screened(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules, amount: Decimal
 ) -> Hold | IndicatorsSkipped | None:
     """Ask everything that needs no indicators: the price-move gate first (decision 13), then limits and money."""
-    return _price_gate(state, price) or strategy.screen(state, price, at_ms) or _money_hold(state, price, amount, rules)
+    hold = _clock_hold(state) or _price_gate(state, price) or strategy.screen(state, price, at_ms)
+    return hold or _money_hold(state, price, amount, rules)
+
+
+def _clock_hold(state: BotState) -> Hold | None:
+    """Rule out any entry while this machine and the exchange do not agree what time it is."""
+    skew_ms = state.connectivity.clock_skew_ms
+    if abs(skew_ms) <= MOST_SKEW_MS:
+        return None
+    text = "the clock of this machine is more than a second off the exchange's"
+    return Hold("clock", text, {"skew_ms": str(skew_ms)})
 
 
 def entry_hold(draft: Draft, price: PriceObserved, amount: Decimal) -> Hold | IndicatorsSkipped | None:

@@ -94,8 +94,12 @@ def _sent(state: BotState, event: OrderSent, _at_ms: int) -> BotState:
 
 
 def _accepted(state: BotState, event: OrderAccepted, at_ms: int) -> BotState:
+    """Note the exchange's id; an order that was taken back into the books learns it only now."""
     order = state.order(event.client_order_id)
-    if order is None or order.status not in {"requested", "sent", "unknown"}:
+    if order is None:
+        return state
+    is_nameless = order.status == "open" and order.exchange_order_id is None
+    if order.status not in {"requested", "sent", "unknown"} and not is_nameless:
         return state
     return _store(state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms))
 

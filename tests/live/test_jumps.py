@@ -1,0 +1,94 @@
+"""The wall clock jumps, the machine sleeps, the disk is slow: what was decided before is not sent after."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine.core.events import OrderRejected, PurchaseRecorded, SaleRecorded
+from engine.runtime.redecide import redecide
+from engine.store.reader import LogReader
+from tests.live.harness import BOT, FastTime, Run, config_text, exchange, orders_of, set_price, trading
+
+SPEC = pytest.mark.spec
+HOUR_MS = 3_600_000
+
+
+def lots_target(run: Run) -> str:
+    (lot,) = run.state().lots.values()
+    return str(lot.target + 1) if lot.target else ""
+
+
+@SPEC("jumps of the wall clock are told and change nothing", section="Time")
+@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
+def test_jump_of_the_wall_clock_is_told_to_every_bot_and_changes_nothing(tmp_path: Path, by_ms: int) -> None:
+    async def scenario() -> None:
+        async with exchange() as server:
+            texts = [config_text(server.port), config_text(server.port, bot_id="other", symbol="ETH/USD")]
+            real_time = FastTime()
+            async with trading(tmp_path, *texts, real_time=real_time) as run:
+                await run.until(lambda: run.events(PurchaseRecorded) and run.events(PurchaseRecorded, "other"))
+                await run.until(lambda: len(orders_of(server)) == 4)
+                real_time.jumped_ms = by_ms
+                jumped = f"The wall clock jumped by {by_ms / 1000:+.1f} s"
+                await run.until(lambda: sum(jumped in text for text in run.said) == 2)
+                set_price(server, lots_target(run))
+                await run.until(lambda: run.events(SaleRecorded))
+                assert sum("wall clock" in text for text in run.said) == 2
+                times = [each.at_ms for each in run.published]
+                assert max(times) - min(times) < HOUR_MS / 10
+        with LogReader.open(tmp_path) as reader:
+            assert redecide(reader, BOT).divergences == ()
+
+    asyncio.run(scenario())
+
+
+@SPEC("after a sleep the account is looked at before anything is sent", section="Time")
+def test_machine_that_slept_looks_at_its_account_before_it_trades_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with exchange() as server:
+            real_time = FastTime()
+            async with trading(tmp_path, config_text(server.port), real_time=real_time) as run:
+                await run.until(lambda: len(orders_of(server)) == 2 and run.state().lots)
+                begun = len(server.exchange.ledger.requests)
+                server.exchange.clock.advance(HOUR_MS)
+                real_time.jumped_ms = HOUR_MS
+                set_price(server, lots_target(run))
+                await run.until(lambda: run.events(SaleRecorded))
+                await run.until(lambda: len(run.events(PurchaseRecorded)) == 2)
+                asked = [each for each in list(server.exchange.ledger.requests)[begun:] if each.code is None]
+                paths = [f"{each.method} {each.path}" for each in asked]
+                assert paths.index("GET /api/v3/myTrades") < paths.index("POST /api/v3/order")
+                for each in asked:
+                    if each.method == "POST":
+                        assert abs(each.came_ms - int(each.parameters["timestamp"])) < 5_000
+                assert run.state().stats.winning_trades == 1
+
+    asyncio.run(scenario())
+
+
+@SPEC("an order whose window passed while the disk was slow is not sent", section="Order protocol")
+def test_order_whose_window_passed_before_it_could_leave_is_decided_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        speed = 50.0
+        async with exchange(speed=speed) as server:
+            real_time = FastTime(speed, server.exchange.clock.market_ms())
+            async with trading(tmp_path, config_text(server.port), real_time=real_time) as run:
+                executor, slow = run.world._executors[BOT], [6.0]
+                witnessed = executor._witnessed
+
+                async def late() -> None:
+                    await witnessed()
+                    if slow:
+                        await real_time.sleep(slow.pop())
+
+                monkeypatch.setattr(executor, "_witnessed", late)
+                await run.until(lambda: run.events(PurchaseRecorded))
+                first = run.events(OrderRejected)[0]
+                assert (first.proof, first.reason[:22]) == ("stale", "this machine stood sti")
+                names = [each.wish.client_order_id for each in orders_of(server)]
+                assert first.client_order_id not in names
+
+    asyncio.run(scenario())
