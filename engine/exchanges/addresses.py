@@ -23,9 +23,10 @@ def local_origin(endpoint: str) -> str:
     except ValueError:
         is_local = False
     if not is_local or parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
+        shown = "an address with a name or password in it" if "@" in endpoint else repr(endpoint)
         raise ConfigError(
-            f"endpoint {endpoint!r} is not allowed: keys would travel there; it must be a port of this machine, such as"
-            " http://127.0.0.1:8600."
+            f"market.endpoint is {shown}: keys would travel there, so that it must be a port of this machine, such as "
+            "http://127.0.0.1:8600"
         )
     return parts.netloc
 

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.core.errors import ConfigError, EngineError, RateLimitedError, UnreachableError
@@ -23,13 +22,11 @@ from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
+from engine.exchanges.symbols import some_symbol, spot_market
 from engine.exchanges.venues import Venue
 
 if TYPE_CHECKING:
     import aiohttp
-
-TESTED_CCXT: Final = "4.5.90"
-"""The version of ccxt that the rows of venues.py were held against."""
 
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
@@ -94,17 +91,7 @@ class CcxtConnection:
             ConfigError: there is no such spot market, or it does not trade now; names near ones.
         """
         await self.load_markets(refresh=refresh)
-        market = self.ccxt.markets.get(symbol)
-        spots = [name for name, one in self.ccxt.markets.items() if one.get("spot")]
-        if market is None:
-            near = ", ".join(get_close_matches(symbol, spots, 3, 0.6))
-            hint = f"did you mean {near}?" if near else f"it has {len(spots)} others, such as {', '.join(spots[:3])}."
-            raise ConfigError(f"symbol is {symbol!r}: {self.venue.id} has no such market; {hint}")
-        if not market.get("spot"):
-            raise ConfigError(
-                f"symbol is {symbol!r}: that is no spot market of {self.venue.id}; choose one, only spot is traded."
-            )
-        rules = rules_of(market)
+        rules = rules_of(spot_market(self.ccxt.markets, symbol, self.venue.id))
         if not rules.active:
             raise ConfigError(
                 f"symbol is {symbol!r}: {self.venue.id} does not trade it now; wait until it does, or choose another."
@@ -116,15 +103,23 @@ class CcxtConnection:
         """Give the lengths of candles that the exchange has; none if that is not told."""
         return frozenset(self.ccxt.timeframes or ())
 
+    @property
+    def tells_time(self) -> bool:
+        """Tell whether the exchange says what time it is; else its clock is taken to be ours."""
+        return bool(self.ccxt.has.get("fetchTime"))
+
     async def time_ms(self) -> int:
         """Ask the exchange for its time, and correct the clock that requests are signed with."""
+        if not self.tells_time:
+            await self.load_markets()
 
         async def timed() -> tuple[Any, int]:
-            told, record = await self.ccxt.fetch_time(), wire.current()
+            call = self.ccxt.fetch_time() if self.tells_time else self.ccxt.fetch_ticker(some_symbol(self.ccxt.markets))
+            told, record = await call, wire.current()
             assert record is not None
-            return told, record.middle_ms
+            return told if self.tells_time else record.middle_ms, record.middle_ms
 
-        told, middle_ms = await self.ask("fetch_time", timed)
+        told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
         if not isinstance(told, int) or told <= 0:
             raise UnreachableError(f"{self.venue.id} gave no time.")
         self.offset_ms = told - middle_ms
@@ -133,6 +128,7 @@ class CcxtConnection:
     async def ticker(self, symbol: str) -> Tick:
         """Ask for the price."""
         await self.load_markets()
+        spot_market(self.ccxt.markets, symbol, self.venue.id)
         row = await self.ask("fetch_ticker", lambda: self.ccxt.fetch_ticker(symbol))
         return tick_of(row, self.exchange_ms())
 
@@ -157,6 +153,7 @@ class CcxtConnection:
         pump = self._tickers.get(symbol)
         if pump is None:
             await self.load_markets()
+            spot_market(self.ccxt.markets, symbol, self.venue.id)
             self.refuse_while_silent()
             pump = self._tickers.setdefault(symbol, Pump(lambda: self._watch_ticker(symbol), lambda _, last: last))
         try:

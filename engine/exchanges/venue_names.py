@@ -6,6 +6,9 @@ Owns both lists, as data, so that a name can be judged without loading ccxt. The
 from difflib import get_close_matches
 from typing import Final
 
+TESTED_CCXT: Final = "4.5.90"
+"""The version of ccxt that these names and the rows of venues.py were held against."""
+
 ALIASES: Final = {
     "binance_us": "binanceus",
     "binance-us": "binanceus",
@@ -39,7 +42,7 @@ STREAMING: Final = frozenset(
     polymarket toobit upbit weex whitebit woo woofipro xt
     """.split()  # noqa: SIM905 - a list that is read and compared, not edited
 )
-"""What `ccxt.pro` 4.5.90 has: the exchanges whose market data can be followed."""
+"""What `ccxt.pro` of the tested version has: the exchanges whose market data can be followed."""
 
 _SHOWN_LENGTH: Final = 40
 

@@ -65,7 +65,8 @@ def fault_of(check: str, error: EngineError) -> Finding:
 
 def unexpected(check: str, error: Exception) -> Finding:
     """Find that a check itself failed; only the kind is told, because texts of libraries may hold anything."""
-    return fault(check, f"this check failed unexpectedly ({type(error).__name__})", "krypto-engine -v doctor says more")
+    text = f"this check failed unexpectedly ({type(error).__name__})"
+    return fault(check, text, "see whether the bot runs on paper all the same, and report it")
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -150,6 +150,8 @@ def log_findings(directory: Path) -> tuple[list[Finding], dict[str, BotState]]:
         return [note("log", f"no log yet in {directory}: the first run begins one")], {}
     except EngineError as error:
         return [fault_of("log", error)], states
+    if not events:
+        return [note("log", f"{LOG_NAME} holds no event yet: the next run begins it")], {}
     names = ", ".join(states) or "no bot"
     findings = [ok("log", f"{LOG_NAME} opens: {events} events, of {names}; krypto-engine verify checks every byte")]
     if sighting.mark is None:
@@ -159,11 +161,19 @@ def log_findings(directory: Path) -> tuple[list[Finding], dict[str, BotState]]:
         )
     else:
         findings.append(ok("witness", f"{WITNESS_NAME} agrees with the log"))
-    return [*findings, *_halted(states)], states
+    return [*findings, *(finding for state in states.values() for finding in _standing(state))], states
 
 
-def _halted(states: dict[str, BotState]) -> Iterator[Finding]:
-    for bot_id, state in states.items():
-        if state.halted is not None:
-            text = f"{bot_id} was halted: an operator must decide about {state.halted}"
-            yield warning("halted", text, f"krypto-engine replay {bot_id} tells what happened")
+def _standing(state: BotState) -> Iterator[Finding]:
+    """Name what keeps a bot of the log from trading, whatever its market."""
+    bot, kill = state.bot_id, state.guard.kill
+    if state.halted is not None:
+        text = f"{bot} was halted: an operator must decide about {state.halted}"
+        yield warning("halted", text, f"krypto-engine replay {bot} tells what happened")
+    if kill is not None:
+        text = f"the kill switch of {bot} is engaged ({kill.action}): {kill.text}"
+        yield warning("kill switch", text, f"krypto-engine revive {bot}, while it runs, releases it")
+    if state.paused:
+        yield note(
+            "paused", f"{bot} is paused, and stays so over a restart", f"krypto-engine resume {bot}, while it runs"
+        )

@@ -22,8 +22,9 @@ from engine.core.decider.entries import MOST_SKEW_MS
 from engine.core.errors import ConfigError, EngineError
 from engine.core.market import Tick
 from engine.core.state import BotState
-from engine.exchanges.ccxt_gateway import TESTED_CCXT, CcxtConnection
+from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.port import Account
+from engine.exchanges.venue_names import TESTED_CCXT
 from engine.exchanges.venues import venue_of
 from engine.feeds.probe import reaches_internet
 from engine.runtime.bootstrap import check_configs
@@ -208,7 +209,8 @@ class _Doctor:
         await data.time_ms()
         took_ms = int((self._real_time.monotonic_s() - began_s) * 1000)
         assert data.offset_ms is not None
-        return [latency_finding(data.venue.id, took_ms), clock_finding(data.venue.id, data.offset_ms)]
+        clock = clock_finding(data.venue.id, data.offset_ms) if data.tells_time else untold_time(data.venue.id)
+        return [latency_finding(data.venue.id, took_ms), clock]
 
     async def _account(
         self, account: str, configs: Sequence[BotConfig], connections: Connections, *, answers: bool
@@ -255,9 +257,14 @@ def clock_finding(exchange: str, ahead_ms: int) -> Finding:
     return ok("clock", f"this machine's clock is {by}" if ahead_ms else f"this machine's clock is that of {exchange}")
 
 
+def untold_time(exchange: str) -> Finding:
+    """Note that an exchange does not say what time it is."""
+    return note("clock", f"{exchange} does not tell its time: whether this machine's clock is right, nothing shows")
+
+
 def latency_finding(exchange: str, took_ms: int) -> Finding:
     """Judge how long an answer took."""
-    text = f"{exchange} told its time in {took_ms} ms, with the first connection"
+    text = f"{exchange} answered in {took_ms} ms, with the first connection"
     return ok("reachable", text) if took_ms <= SLOW_MS else note("reachable", text, "orders will be as slow as that")
 
 

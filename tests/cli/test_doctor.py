@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ from cli.options import Outside
 from engine.runtime.connections import Wiring
 from tests.cli.outside_world import World
 from tests.cli.terminal import LIVELY, bot_file, bytes_below, krypto
-from tests.exchange_server.process import ServerProcess, server_process
+from tests.exchange_server.process import ROOT, ServerProcess, server_process
 from tests.exchange_server.script import AccountScript, Fixed, MarketScript, Script
 from tests.live.harness import live_script
 
@@ -165,6 +167,34 @@ def test_doctor_of_a_config_that_its_log_forbids_ends_with_4(copied: Path) -> No
     assert "symbol changed" in _doctor(path, code=4)["log"]["text"]
 
 
+def test_doctor_tells_what_keeps_a_bot_of_the_log_from_trading(server: ServerProcess, tmp_path: Path) -> None:
+    path = bot_file(tmp_path)
+    state = ("--state-dir", tmp_path / "state")
+    with World(server, tmp_path).run("-c", path) as engine:
+        engine.wait_for("Session started")
+        assert krypto("pause", *state).code == 0
+        assert krypto("kill", *state).code == 0
+        assert krypto("stop", *state).code == 0
+    result = krypto("doctor", "-c", path)
+    assert result.code == 0
+    assert [word for word in ("is paused", "the kill switch of bot is engaged") if word not in result.out] == []
+
+
+@SPEC("without a real exchange the check-up loads no exchange library", section="design: Dependency rule")
+def test_doctor_of_a_paper_bot_as_a_process_loads_no_exchange_library(copied: Path) -> None:
+    code = "import sys; sys.argv = {!r}\nfrom cli.main import main\ntry: main()\nfinally: print(*sys.modules)"
+    arguments = ["krypto-engine", "doctor", "--json", "-c", str(copied / "bot.yml")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code.format(arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"ccxt", "aiohttp"} & set(done.stdout.splitlines()[-1].split()) == set()
+
+
 # --- with one
 
 
@@ -175,7 +205,7 @@ def test_doctor_of_a_sound_live_bot_finds_all_well_and_orders_nothing(server: Se
     assert (result.code, result.err) == (0, ""), result
     text = " ".join(result.out.split())
     for words in (
-        "told its time in",
+        "binanceus answered in",
         "clock is",
         "is a spot market",
         "can be sold again",
@@ -312,3 +342,13 @@ def test_doctor_of_a_log_of_another_account_ends_with_4(
     monkeypatch.setenv("KRYPTO_BINANCEUS_API_KEY", "otherkey")
     monkeypatch.setenv("KRYPTO_BINANCEUS_API_SECRET", "othersecret")
     assert "belongs to another account" in _doctor(path, code=4)["account"]["text"]
+
+
+def test_doctor_after_a_start_that_was_refused_finds_an_empty_log(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _bot(tmp_path, server)
+    monkeypatch.delenv("KRYPTO_BINANCEUS_API_KEY")
+    assert krypto("run", "-c", path).code == 4
+    assert (tmp_path / "state" / "events.db").exists()
+    assert set(_doctor(path, code=4)) == {"keys", "calls"}

@@ -45,6 +45,20 @@ def test_rules_are_those_of_the_market_in_exact_numbers(mode: Mode) -> None:
     asyncio.run(scenario())
 
 
+def test_exchange_that_does_not_tell_its_time_is_asked_for_a_price_instead() -> None:
+    async def scenario() -> None:
+        async with running(quiet_script(skew_ms=5_000)) as server, client(server) as (link, _):
+            link.ccxt.has["fetchTime"] = False
+            assert not link.tells_time
+            assert abs(await link.time_ms() - now_ms()) < 1_000
+            assert link.offset_ms == 0
+            assert link.calls == {"load_markets": 1, "fetch_ticker": 1}
+        with pytest.raises(UnreachableError):
+            await link.time_ms()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("symbol", "words"),
     [("BTC/USDC", "BTC/USD"), ("BTCUSD", "BTC/USD"), ("DOGE/EUR", "no such market; it has 3 others, such as BTC/USD")],

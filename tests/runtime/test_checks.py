@@ -15,8 +15,8 @@ from engine.core.events import Balance
 from engine.core.market import MarketRules, Tick
 from engine.core.state import BotState, Connectivity
 from engine.core.units import floor_to
-from engine.exchanges.ccxt_gateway import TESTED_CCXT
 from engine.exchanges.port import AccountIdentity
+from engine.exchanges.venue_names import TESTED_CCXT
 from engine.exchanges.venues import venue_of
 from engine.runtime.checks import Finding, exit_code, fault, note, ok, warning
 from engine.runtime.checks_account import budget_findings, owner_findings, rights_findings
