@@ -157,7 +157,7 @@ class LiveDuties:
             settled = "" if each.is_settled else ", some orders still to be settled"
             self._world.say_of(
                 bot,
-                f"Recovered: {_counted(len(state.lots), 'lot')}, {_counted(len(state.orders), 'open order')}, "
+                f"Reconciled with the exchange: {_counted(len(state.lots), 'lot')}, {_counted(len(state.orders), 'open order')}, "
                 f"{_counted(each.trades, 'trade')} while away, {drift}{settled}",
             )
 
