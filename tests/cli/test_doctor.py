@@ -336,7 +336,7 @@ def test_doctor_of_a_log_of_another_account_ends_with_4(
     path = _bot(tmp_path, server, check_interval=1)
     world = World(server, tmp_path)
     with world.run("-c", path) as engine:
-        engine.wait_for("Recovered: 0 lots")
+        engine.wait_for("Reconciled with the exchange: 0 lots")
         assert krypto("stop", "--state-dir", tmp_path / "state").code == 0
     assert _doctor(path).keys() == {"calls"}
     monkeypatch.setenv("KRYPTO_BINANCEUS_API_KEY", "otherkey")
