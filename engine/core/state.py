@@ -199,6 +199,7 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     trigger_down: Decimal | None = None
     market_target: Decimal | None = None
     exitless: bool = False
+    orphaned: bool = False
     stop: Decimal | None = None
     held: Decimal = ZERO
 

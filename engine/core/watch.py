@@ -41,6 +41,7 @@ def with_watch(state: BotState) -> BotState:
     up = [t for t in state.trails.values() if t.direction == "up"]
     down = [t for t in state.trails.values() if t.direction == "down"]
     idle = [lot for lot in state.lots.values() if lot.status == "open" and lot.sell_order is None]
+    unsold = {lot.number for lot in idle}
     untrailed = [lot for lot in idle if lot.number not in state.trails]
     by_market = state.config.sell_order_type == "market"
     leaving = any(state.is_leaving(lot) for lot in idle)
@@ -48,6 +49,7 @@ def with_watch(state: BotState) -> BotState:
         activate_up=_lowest([t.activation for t in up if t.status == "waiting"]),
         activate_down=_highest([t.activation for t in down if t.status == "waiting"]),
         market_target=_lowest([lot.target for lot in untrailed if lot.target is not None]) if by_market else None,
+        orphaned=any(trail.status == "triggered" and trail.lot in unsold for trail in up),
         exitless=leaving or (bool(untrailed) and not by_market),
         stop=_highest(_stops(state)),
         held=sum((lot.quantity for lot in state.lots.values()), state.dust.quantity),

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
+from engine.core.decider.limits import entries_are_stopped
 from engine.core.effects import OrderEffect, is_stale, outstanding
 from engine.core.events import OrderRejected, OrderSent
-from engine.core.reducers.orders import STALE
+from engine.core.reducers.orders import NOT_SENT, STALE
 from engine.core.state import Order
 from engine.exchanges.port import Accepted, Gateway, OrderReport, Unknown
 from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
-from engine.runtime.reports import NOT_SENT, answer_events, outcome_events
+from engine.runtime.reports import answer_events, outcome_events
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 Looked = OrderReport | Unknown | None
@@ -132,7 +133,7 @@ class LiveExecutor:
     async def _send(self, bot: Bot, order: Order) -> None:
         """Send an order, if what it was decided upon still holds; record before, and record what became of it."""
         now_ms, name = self._now_ms(), order.client_order_id
-        if order.status != "requested" or not _may_leave(bot, order):
+        if order.status != "requested" or not _may_leave(bot, order, now_ms):
             return
         if is_stale(order, now_ms):
             age_s = (now_ms - order.requested_ms) / 1000
@@ -141,7 +142,7 @@ class LiveExecutor:
         await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
         await self._witnessed()
         held_s = (self._now_ms() - now_ms) / 1000
-        may_leave = _may_leave(bot, order)
+        may_leave = _may_leave(bot, order, self._now_ms())
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:
             why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
             await self._record(bot, [OrderRejected(name, STALE if may_leave else NOT_SENT, f"{why} before it left")])
@@ -180,7 +181,8 @@ class LiveExecutor:
             self._not_before_ms[name] = self._now_ms() + wait_ms
 
 
-def _may_leave(bot: Bot, order: Order) -> bool:
-    """Tell whether nothing forbids this bot to send this order: a pause, a halt, or for a buy the kill switch."""
+def _may_leave(bot: Bot, order: Order, now_ms: int) -> bool:
+    """Tell whether nothing forbids this bot to send this order: a pause, a halt, or for a buy a limit on entries."""
     state = bot.state
-    return not state.paused and state.halted is None and (order.side == "sell" or state.guard.kill is None)
+    is_stopped = order.side == "buy" and entries_are_stopped(state, now_ms)
+    return not state.paused and state.halted is None and not is_stopped

@@ -13,10 +13,10 @@ from engine.core.events import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from engine.core.reducers.orders import NOT_SENT
 from engine.core.state import Order
 from engine.exchanges.port import Accepted, Fill, NotSent, OrderReport, Outcome, Rejected, Unknown
 
-NOT_SENT = "not sent"
 NOT_PLACED = "not placed"
 
 

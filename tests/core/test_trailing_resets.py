@@ -220,15 +220,17 @@ def test_buy_trail_at_a_closed_gate_is_reset_with_the_reason_told() -> None:
     assert one(events, TrailingReset).reason == "gate"
 
 
-def test_trail_whose_order_is_rejected_is_reset_and_arms_again_after_a_hold() -> None:
+@SPEC("a fired trail whose order came to nothing goes on with its watermark, after a hold", section="Orders")
+def test_trail_whose_order_is_rejected_goes_on_and_fires_again_after_a_hold() -> None:
     kernel = active_up()
     events = kernel.price(50_650, settled=False)
     assert one(events, TrailingTriggered).lot == kernel.lot.number
     (order,) = kernel.state.orders
     events = kernel.observe(OrderRejected(order, "NOTIONAL", "too small"))
-    assert of(events, TrailingReset) == [TrailingReset(kernel.lot.number, "up", "rejected")]
-    assert of(kernel.price(50_640, after_s=59), TrailingStarted) == []
-    assert len(of(kernel.price(50_640, after_s=1), TrailingStarted)) == 1
+    assert not of(events, TrailingReset)
+    assert (kernel.trail.status, kernel.trail.watermark) == ("active", one(events, TrailingActivated).watermark)
+    assert of(kernel.price(50_640, after_s=59), TrailingTriggered) == []
+    assert len(of(kernel.price(50_640, after_s=1), TrailingTriggered)) == 1
 
 
 def test_buy_trail_whose_order_ends_unfilled_is_reset_as_unfilled() -> None:

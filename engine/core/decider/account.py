@@ -7,7 +7,16 @@ copy of the log trades, and the bot must not.
 from typing import Final
 
 from engine.core.decider.draft import Draft
-from engine.core.events import Balance, BalancesObserved, DiscrepancyFound, OrderReconciled, OrdersSurveyed
+from engine.core.decider.limits import entries_are_stopped
+from engine.core.events import (
+    Balance,
+    BalancesObserved,
+    DiscrepancyFound,
+    OrderCancelRequested,
+    OrderReconciled,
+    OrdersSurveyed,
+)
+from engine.core.state import BotState, Order
 from engine.core.units import ZERO
 
 TOLD_AT: Final = 2
@@ -60,3 +69,16 @@ def on_reconciled(draft: Draft) -> None:
                 action="it is back in the books",
             )
         )
+        order = draft.state.orders.get(event.client_order_id)
+        if order is not None and _is_one_too_many(draft.state, order, draft.at_ms):
+            draft.emit(OrderCancelRequested(order.client_order_id, "superseded"))
+
+
+def _is_one_too_many(state: BotState, order: Order, at_ms: int) -> bool:
+    """Tell whether an order that came back has no place any more, because others were decided in its stead."""
+    if order.side == "sell":
+        lot = state.lots.get(order.lot or 0)
+        return lot is None or lot.sell_order != order.client_order_id
+    others = any(each.side == "buy" and each.number != order.number for each in state.orders.values())
+    is_full = len(state.lots) >= state.config.max_open_lots or state.exposure > state.config.budget
+    return others or is_full or entries_are_stopped(state, at_ms)

@@ -56,6 +56,12 @@ def arm_exits(draft: Draft) -> None:
             arm_exit(draft, lot)
 
 
+def sale_now(state: BotState, lot: Lot, price: Decimal, rules: MarketRules) -> Decimal:
+    """Give what an order would sell of a lot at a price now: what is sellable of it and there; zero if too little."""
+    quantity = _that_is_there(state, sellable_quantity(state, lot, price, rules), rules)
+    return ZERO if quantity < rules.min_quantity or quantity * price < rules.min_notional else quantity
+
+
 def _that_is_there(state: BotState, quantity: Decimal, rules: MarketRules) -> Decimal:
     """Give as much of a quantity as the account has free, where it told so since our orders last changed."""
     balance = state.balances.get(state.config.base)
@@ -84,12 +90,11 @@ def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal
     """
     rules, config = draft.market.rules, draft.state.config
     assert rules is not None, "nothing is sold before the market's rules are known"
-    quantity = sellable_quantity(draft.state, lot, price, rules)
-    if not quantity:
+    if not sellable_quantity(draft.state, lot, price, rules):
         draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
         return False
-    quantity = _that_is_there(draft.state, quantity, rules)
-    if quantity < rules.min_quantity or quantity * price < rules.min_notional:
+    quantity = sale_now(draft.state, lot, price, rules)
+    if not quantity:
         return False
     trailing_limit = purpose == "trailing" and limit_price is not None
     request_order(

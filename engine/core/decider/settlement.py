@@ -159,10 +159,8 @@ def _settle_trail(draft: Draft, order: Order, lot: Lot, *, closed: bool) -> None
     trail = draft.state.trails.get(lot.number)
     if trail is None:
         return
-    if closed:
+    if closed or (trail.status == "triggered" and order.status == "filled"):
         draft.emit(TrailingReset(lot.number, "up", "filled"))
-    elif trail.status == "triggered" and order.status in {"filled", "rejected"}:
-        draft.emit(TrailingReset(lot.number, "up", order.status))
     elif trail.status == "triggered":
         assert trail.watermark is not None, trail
         draft.emit(TrailingActivated(lot.number, "up", order.seen_price, trail.watermark))

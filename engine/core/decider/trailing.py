@@ -5,7 +5,7 @@ Exact: a trail fires iff retrace ≥ percent, compared by multiplication, never 
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.entries import buy_now, entry_hold, record_skip
-from engine.core.decider.exits import may_sell, request_sell
+from engine.core.decider.exits import may_sell, request_sell, sale_now
 from engine.core.events import (
     PriceObserved,
     TrailingActivated,
@@ -13,7 +13,6 @@ from engine.core.events import (
     TrailingTriggered,
     TrailingWatermarkMoved,
 )
-from engine.core.lots import sellable_quantity
 from engine.core.state import ENTRY, Trail
 from engine.core.units import HUNDRED, change_percent
 from engine.core.watch import trigger_down, trigger_up
@@ -21,6 +20,8 @@ from engine.core.watch import trigger_down, trigger_up
 
 def step_trails(draft: Draft, price: PriceObserved) -> None:
     """Move watermarks, activate waiting trails, fire those that came back far enough."""
+    if draft.state.watch.orphaned:
+        _go_on(draft, price)
     watch, last = draft.state.watch, price.last
     if watch.watermark_up is not None and last > watch.watermark_up:
         draft.emit(TrailingWatermarkMoved("up", last))
@@ -34,6 +35,14 @@ def step_trails(draft: Draft, price: PriceObserved) -> None:
         _fire_up(draft, price)
     if watch.trigger_down is not None and last * HUNDRED >= watch.trigger_down:
         _fire_down(draft, price)
+
+
+def _go_on(draft: Draft, price: PriceObserved) -> None:
+    """Let a trail go on whose trigger led to no order, or to one that is gone; nothing else would ever end it."""
+    for trail in list(draft.state.trails.values()):
+        if trail.status == "triggered" and trail.direction == "up" and draft.state.lots[trail.lot].sell_order is None:
+            assert trail.watermark is not None, trail
+            draft.emit(TrailingActivated(trail.lot, "up", price.last, trail.watermark))
 
 
 def _activate(draft: Draft, price: PriceObserved, direction: str) -> None:
@@ -59,7 +68,7 @@ def _fire_up(draft: Draft, price: PriceObserved) -> None:
         if draft.state.config.sell_order_type == "trailing_limit":
             limit = price.last if trail.floor is None else max(trail.floor, price.last)
         assert draft.market.rules is not None
-        if not sellable_quantity(draft.state, lot, limit or price.sell_price, draft.market.rules):
+        if draft.at_ms < lot.hold_ms or not sale_now(draft.state, lot, limit or price.sell_price, draft.market.rules):
             continue
         draft.emit(_triggered(trail, price))
         request_sell(draft, lot, price=limit or price.sell_price, limit_price=limit, purpose="trailing")

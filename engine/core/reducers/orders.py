@@ -34,6 +34,13 @@ ASK_DOUBLINGS: Final = 6
 STALE: Final = "stale"
 """The proof of a rejection that means: not sent, because it was decided too long ago. It is decided afresh at once."""
 
+NOT_SENT: Final = "not sent"
+"""The proof of a rejection that means: it could not leave this machine. It is decided afresh a little later."""
+
+NOT_SENT_HOLD_MS: Final = 10_000
+LEAVING_HOLD_MS: Final = 60_000
+"""A lot that must go is never held back for longer."""
+
 REJECTION_HOLD_MS: Final = 60_000
 REJECTION_DOUBLINGS: Final = 6
 
@@ -115,14 +122,21 @@ def _rejected(state: BotState, event: OrderRejected, at_ms: int) -> BotState:
     state = _store(state, replace(order, status="rejected"))
     if event.proof == STALE:
         return state
+    return _held_back(state, order, at_ms, refused=event.proof != NOT_SENT)
+
+
+def _held_back(state: BotState, order: Order, at_ms: int, *, refused: bool) -> BotState:
+    """Wait before the next order of this kind: longer each time the exchange refused one, a moment if none left."""
     if order.side == "buy":
-        return replace(
-            state, rejections=state.rejections + 1, entry_hold_ms=at_ms + _hold_ms(state.rejections), skip=None
-        )
+        hold_ms = _hold_ms(state.rejections) if refused else NOT_SENT_HOLD_MS
+        return replace(state, rejections=state.rejections + refused, entry_hold_ms=at_ms + hold_ms, skip=None)
     lot = state.lots.get(order.lot or 0)
     if lot is None:
         return state
-    held = replace(lot, rejections=lot.rejections + 1, hold_ms=at_ms + _hold_ms(lot.rejections))
+    hold_ms = _hold_ms(lot.rejections) if refused else NOT_SENT_HOLD_MS
+    if state.is_leaving(lot):
+        hold_ms = min(hold_ms, LEAVING_HOLD_MS)
+    held = replace(lot, rejections=lot.rejections + refused, hold_ms=at_ms + hold_ms)
     return replace(state, lots={**state.lots, lot.number: held})
 
 
@@ -150,7 +164,7 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         )
         cost_sold, cash_flow = ZERO, -cash - cash_fee
     else:
-        state, cost_sold = sell_from_lot(state, order, event.quantity + base_fee)
+        state, cost_sold = sell_from_lot(_accepted_again(state, order), order, event.quantity + base_fee)
         cash_flow = cash - cash_fee
     filled = order.filled + event.quantity
     order = replace(
@@ -166,6 +180,14 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
     return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order))
+
+
+def _accepted_again(state: BotState, order: Order) -> BotState:
+    """Forget how often sells of a lot were refused, once one trades."""
+    lot = state.lots.get(order.lot or 0)
+    if lot is None or not lot.rejections:
+        return state
+    return replace(state, lots={**state.lots, lot.number: replace(lot, rejections=0)})
 
 
 def _taken_back(state: BotState, order: Order) -> BotState:
@@ -197,12 +219,17 @@ def _cancel_requested(state: BotState, event: OrderCancelRequested, _at_ms: int)
     return _store(state, replace(order, cancel_reason=event.reason))
 
 
-def _closed(state: BotState, event: OrderCanceled | OrderExpired, _at_ms: int) -> BotState:
+def _closed(state: BotState, event: OrderCanceled | OrderExpired, at_ms: int) -> BotState:
+    """End an order with what was filled; one that the exchange ended by itself, unfilled, was as good as refused."""
     order = state.orders.get(event.client_order_id)
     if order is None:
         return state
+    is_news = order.status not in {"canceled", "expired"}
     status = "canceled" if type(event) is OrderCanceled else "expired"
-    return _store(state, replace(order, status=status, final=event.filled))
+    state = _store(state, replace(order, status=status, final=event.filled))
+    if is_news and order.cancel_reason is None and not event.filled and not order.filled:
+        return _held_back(state, order, at_ms, refused=True)
+    return state
 
 
 def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotState:
