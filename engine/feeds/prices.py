@@ -10,7 +10,9 @@ from engine.core.market import Tick
 
 PACE_MS: Final = 1_000
 OLDEST_MS: Final = 10_000
-"""A price older than this when it comes is no price of now."""
+"""A price further than this from the exchange's time when it comes is no price of now."""
+
+FORGOTTEN_MS: Final = 15_000
 
 
 class PriceSlot:
@@ -22,16 +24,20 @@ class PriceSlot:
     def __init__(self) -> None:
         """Start empty."""
         self.came_ms: int | None = None
-        self.too_old = 0
+        self.refused = 0
         self._taken: Tick | None = None
         self._taken_ms: int | None = None
         self._since: list[Tick] = []
 
     def put(self, tick: Tick, now_ms: int, exchange_now_ms: int) -> bool:
-        """Take a price in; False if it is too old, or older than the one before."""
-        newest = self.newest
-        if exchange_now_ms - tick.at_ms > OLDEST_MS or (newest is not None and tick.at_ms < newest.at_ms):
-            self.too_old += 1
+        """Take a price in; False if it is too old, from the future, or older than the one before.
+
+        That one counts no more once nothing was taken for a while: its time may have been wrong.
+        """
+        newest = self.newest if self.came_ms is not None and now_ms - self.came_ms <= FORGOTTEN_MS else None
+        is_off = abs(exchange_now_ms - tick.at_ms) > OLDEST_MS
+        if is_off or (newest is not None and tick.at_ms < newest.at_ms):
+            self.refused += 1
             return False
         self.came_ms = now_ms
         self._since = _essence([*self._since, tick])

@@ -5,19 +5,29 @@ looks at orders; those belong to a market (`engine.runtime.reconciliation`).
 """
 
 import asyncio
+import operator
 from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.errors import ConfigError, CredentialsError
 from engine.core.events import AccountObserved, Balance
+from engine.core.state import Order
 from engine.core.units import ZERO
 from engine.exchanges.port import Account, AccountIdentity
 from engine.runtime.bot import Bot
 
 SHARED_MS: Final = 2_000
 """Balances are asked for at most so often; whoever asks earlier gets the last answer."""
+
+
+class Answer(NamedTuple):
+    """What an account held: when it was asked, the orders of its bots at that time, and the balances."""
+
+    asked_ms: int
+    orders: list[dict[str, Order]]
+    balances: dict[str, Balance]
 
 
 class AccountDesk:
@@ -30,7 +40,7 @@ class AccountDesk:
         self.bots: Final[list[Bot]] = []
         self._now_ms: Final = now_ms
         self._lock: Final = asyncio.Lock()
-        self._balances: tuple[int, dict[str, Balance]] | None = None
+        self._balances: Answer | None = None
         self._identity: AccountIdentity | None = None
 
     def add(self, bot: Bot) -> None:
@@ -75,17 +85,23 @@ class AccountDesk:
             )
         return None
 
-    async def balances(self) -> dict[str, Balance]:
-        """Ask for the balances; an answer that is hardly older serves several askers.
+    async def balances(self) -> "Answer":
+        """Ask for the balances; an answer that is hardly older serves several askers, while no order has changed.
 
         Raises:
             UnreachableError: the exchange did not say.
         """
         async with self._lock:
-            if self._balances is None or self._now_ms() - self._balances[0] > SHARED_MS:
-                asked_ms = self._now_ms()
-                self._balances = (asked_ms, await self.account.balances())
-            return self._balances[1]
+            last = self._balances
+            if last is None or self._now_ms() - last.asked_ms > SHARED_MS or not self.is_of_now(last):
+                orders, asked_ms = [bot.state.orders for bot in self.bots], self._now_ms()
+                last = self._balances = Answer(asked_ms, orders, await self.account.balances())
+            return last
+
+    def is_of_now(self, answer: "Answer") -> bool:
+        """Tell whether no order of any bot here has changed since an answer was asked for."""
+        now = [bot.state.orders for bot in self.bots]
+        return len(now) == len(answer.orders) and all(map(operator.is_, now, answer.orders))
 
     def others_hold(self, bot: Bot) -> Decimal:
         """Give the base that the other bots of this account count as theirs."""

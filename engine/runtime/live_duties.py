@@ -4,6 +4,7 @@ Owns when each is due and what follows when the exchange does not answer. Facts 
 here decides.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -46,6 +47,9 @@ class LiveDuties:
         self._feed: Final = feed
         self._internet: Final = probe
         self._was_ready = False
+        self._losses = 0
+        self._checks_all = False
+        self._running: Final[set[asyncio.Task[None]]] = set()
         self._thorough_ms = 0
         self._is_listening: Final[set[str]] = set()
         self._hint_failures = 0
@@ -66,9 +70,21 @@ class LiveDuties:
 
     def look_again(self, now_ms: int) -> None:
         """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
-        self.is_ready = False
+        self._lose()
+        self._checks_all = True
         self._check.want(now_ms)
         self._ready.want(now_ms)
+
+    def _lose(self) -> None:
+        self.is_ready = False
+        self._losses += 1
+
+    async def end(self) -> None:
+        """Break off every duty that is under way; they only look, and what they found is recorded."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def begin_due(self, now_ms: int) -> None:
         """Begin every duty that is due and whose time it is."""
@@ -86,7 +102,9 @@ class LiveDuties:
             duties += [self._ready, *([self._sweep, self._rules, *self._candles.values()] if self.is_ready else [])]
         for duty in duties:
             if duty.begins(now_ms):
-                self._world.spawn(self._run(duty))
+                task = self._world.spawn(self._run(duty))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
 
     def next_ms(self) -> int | None:
         """Say when a duty is due next; one that is running is not."""
@@ -132,15 +150,21 @@ class LiveDuties:
     # --- getting ready -----------------------------------------------------------------------------------------------
 
     async def _get_ready(self) -> None:
-        """Learn the rules, make sure of the account, and look at everything in it; then orders may leave."""
+        """Learn the rules, make sure of the account, and look at everything in it; then orders may leave.
+
+        A look that began before the connection was last lost, or the machine last slept, makes nothing ready.
+        """
+        losses = self._losses
         await self._world.learn()
         if not self._was_ready:
             self._world.check_needs()
         for reconciler in self._world.reconcilers:
             await reconciler.identify()
             if not self._was_ready:
-                reconciler.desk.check_budgets(await reconciler.desk.balances())
+                reconciler.desk.check_budgets((await reconciler.desk.balances()).balances)
             self._tell_found(await reconciler.sweep(thorough=True))
+        if self._losses != losses:
+            raise UnreachableError("the connection was lost while the account was looked at")
         now_ms = self._now_ms()
         self.is_ready = self._was_ready = True
         self._thorough_ms = now_ms
@@ -166,9 +190,10 @@ class LiveDuties:
     async def _look(self) -> None:
         """Look at the open orders, now and then at the trades too; while nothing is open, only then."""
         now_ms = self._now_ms()
-        thorough = now_ms - self._thorough_ms >= THOROUGH_MS
+        reconcilers = self._world.reconcilers
+        thorough = now_ms - self._thorough_ms >= THOROUGH_MS or any(each.has_gone() for each in reconcilers)
         self._want_sweep()
-        for reconciler in self._world.reconcilers:
+        for reconciler in reconcilers:
             if thorough or any(seat.bot.state.orders or seat.bot.state.short for seat in reconciler.seats):
                 await reconciler.sweep(thorough=thorough)
         if thorough:
@@ -235,12 +260,15 @@ class LiveDuties:
             )
             await self._world.note(bot, checked)
         if self._is_cut_off():
-            self.is_ready = False
+            self._lose()
         elif was_cut_off:
             self._ready.want(self._now_ms())
 
     def _wanting_check(self, now_ms: int) -> list[Bot]:
         """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one."""
+        if self._checks_all:
+            self._checks_all = False
+            return list(self._world.bots)
         found = []
         for bot in self._world.bots:
             early_ms = 0 if bot.state.connectivity.failure_count else TOGETHER_MS

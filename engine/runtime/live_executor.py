@@ -20,7 +20,7 @@ from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
 from engine.runtime.reports import answer_events, outcome_events
 
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Looked = OrderReport | Unknown | None
 
 ASK_AGAIN_MS: Final = 1_000
@@ -58,6 +58,7 @@ class LiveExecutor:
         self._looks: Final[set[str]] = set()
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
+        self._absences: Final[Counter[str]] = Counter()
         self._began_ms: int | None = None
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
@@ -85,6 +86,10 @@ class LiveExecutor:
     def is_quiet(self) -> bool:
         """Tell whether no call is under way and none is asked for."""
         return not self.busy and not self._looks
+
+    def absences(self, client_order_id: str) -> int:
+        """Count how many looks in a row did not find an order."""
+        return self._absences[client_order_id]
 
     async def look_now(self, bot: Bot, client_order_id: str) -> None:
         """Ask about an order and book the answer, unless a call about it is under way."""
@@ -163,6 +168,10 @@ class LiveExecutor:
         """Record an answer against the order as it is now; one that settles nothing is asked for again, but later."""
         asked_ms, name = self._now_ms(), order.client_order_id
         report = await answer
+        if report is None:
+            self._absences[name] += 1
+        elif isinstance(report, OrderReport):
+            self._absences.pop(name, None)
         order = bot.state.order(name) or order
         since_ms = asked_ms if self._began_ms is None else self._began_ms
         events = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms, since_ms=since_ms)

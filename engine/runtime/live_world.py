@@ -105,9 +105,9 @@ class LiveWorld(World):
         """Tell a line about one bot."""
         self._say(bot.state.bot_id, text, False)  # noqa: FBT003
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run work that the orderly end waits for."""
-        self._group.create_task(work)
+        return self._group.create_task(work)
 
     async def note(self, bot: Bot, *events: BotEvent) -> None:
         """Record observations of a bot that a duty made."""
@@ -264,6 +264,7 @@ class LiveWorld(World):
 
     async def _finish(self, reason: str, by: str) -> None:
         """Lay every bot down in order: what `on_stop` cancels, what is under way, what rests, the saves."""
+        await self._duties.end()
         await self._command(self.seats, "stop", by)
         end_ms = self.clock.now_ms + int(STOP_S * 1000)
         while self._is_busy() and self.clock.now_ms < end_ms:

@@ -63,6 +63,8 @@ class PriceSource:
         self._say: Final = say
         self._is_streaming = False
         self._asked_s = 0.0
+        self._streamed: Tick | None = None
+        self._doubts = 0
 
     async def stream(self) -> None:
         """Follow the stream for ever, opening it again when it breaks or says nothing."""
@@ -82,6 +84,7 @@ class PriceSource:
                 if not self._is_streaming:
                     self._is_streaming, wait_s = True, FIRST_WAIT_S
                     self._say("Price stream open")
+                self._streamed = tick
                 self._put(tick)
                 continue
             await self._real_time.sleep(wait_s)
@@ -92,21 +95,26 @@ class PriceSource:
         while True:
             silent_s = self._silent_s()
             is_due = silent_s is None or silent_s >= QUIET_S
-            if not self._is_idle() and (is_due or self._real_time.monotonic_s() - self._asked_s >= JUDGE_S):
+            is_due = is_due or self._doubts > 0 or self._real_time.monotonic_s() - self._asked_s >= JUDGE_S
+            if not self._is_idle() and is_due:
                 await self._ask()
             await self._real_time.sleep(POLL_S)
 
     async def _ask(self) -> None:
-        streamed, self._asked_s = self._slot.newest, self._real_time.monotonic_s()
+        """Ask for a price, and judge the stream by it: twice apart in a row, it is hung up."""
+        self._asked_s = self._real_time.monotonic_s()
         try:
             tick = await self._data.ticker(self._symbol)
         except (UnreachableError, ConfigError):
             return
+        is_apart = self._is_streaming and self._streamed is not None and _are_apart(tick, self._streamed)
+        self._doubts = self._doubts + 1 if is_apart else 0
+        if self._doubts == 1:
+            return  # the market may just have moved: ask once more before either of them is believed
         self._put(tick)
-        if self._is_streaming and streamed is not None and _are_apart(tick, streamed):
-            silent_s = self._silent_s()
-            if silent_s is not None and silent_s > FIRST_WAIT_S:
-                await self._hang_up("was off the market's price")
+        if self._doubts:
+            self._doubts = 0
+            await self._hang_up("was off the market's price")
 
     def _put(self, tick: Tick) -> None:
         now_ms = self._now_ms()

@@ -26,7 +26,12 @@ OVERLAP_MS: Final = 3_600_000
 """A look at the trades goes back so much further than the last one."""
 
 MOST_BACK_MS: Final = 7 * 86_400_000
-KNOWN_MOST: Final = 10_000
+KNOWN_MOST: Final = 100_000
+ASKED_MOST: Final = 20
+"""So many orders of others are asked about in one look."""
+
+GONE_AFTER: Final = 3
+"""So many looks in a row must not find an order that the exchange had accepted."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -56,6 +61,8 @@ class Reconciler:
         self._now_ms: Final = now_ms
         self._trades_seen_ms: int | None = None
         self._client_ids: Final[dict[str, str | None]] = {}
+        self._may_ask = ASKED_MOST
+        self._covered_ms: int | None = None
 
     async def identify(self) -> None:
         """Make sure that the logs of these bots belong to this account.
@@ -77,7 +84,10 @@ class Reconciler:
         """
         before = {seat.bot.state.bot_id: _trades_of(seat.bot.state) for seat in self.seats}
         started_ms = self._now_ms()
-        trades = await self.desk.account.trades(self._symbol, self._since_ms()) if thorough else ()
+        since_ms = self._since_ms()
+        trades = await self.desk.account.trades(self._symbol, since_ms) if thorough else ()
+        if thorough:
+            self._covered_ms = since_ms if self._covered_ms is None else min(self._covered_ms, since_ms)
         await self._book_whole(trades)
         listed = await self.desk.account.open_orders(self._symbol)
         unknown_own: dict[str, list[str]] = {}
@@ -88,6 +98,8 @@ class Reconciler:
         if thorough:
             await self._look_at_trades(trades, unknown_own)
             self._trades_seen_ms = started_ms
+            for seat in self.seats:
+                await self._give_up_the_gone(seat, {row.exchange_order_id for row in listed})
         foreign = tuple(sorted(row.exchange_order_id for row in listed if not self._is_ours(row)))
         for seat in self.seats:
             await self._survey(seat, tuple(unknown_own[seat.bot.state.bot_id]), foreign)
@@ -148,7 +160,8 @@ class Reconciler:
             for order in (*seat.bot.state.orders.values(), *seat.bot.state.done_orders.values()):
                 if order.exchange_order_id is not None:
                     owners[order.exchange_order_id] = (seat, order)
-        for trade in trades:
+        self._may_ask = ASKED_MOST
+        for trade in reversed(trades):
             owner = owners.get(trade.exchange_order_id)
             if owner is not None:
                 await self._book(*owner, trade)
@@ -165,9 +178,15 @@ class Reconciler:
             await seat.executor.look_now(seat.bot, order.client_order_id)
 
     async def _ask_whose(self, trade: OwnTrade, unknown_own: dict[str, list[str]]) -> None:
-        """Find out, once, under which client order id an order traded that no log knows by its exchange id."""
+        """Find out, once, under which client order id an order traded that no log knows by its exchange id.
+
+        Few at a look, the newest first: others may trade a lot, and nothing may leave before the first look is done.
+        """
         name = trade.exchange_order_id
         if name not in self._client_ids:
+            if self._may_ask == 0:
+                return
+            self._may_ask -= 1
             if len(self._client_ids) > KNOWN_MOST:
                 self._client_ids.clear()
             self._client_ids[name] = await self.desk.account.client_order_id_of(self._symbol, name)
@@ -183,6 +202,22 @@ class Reconciler:
                 await self._take_back(seat, client_order_id)
             elif client_order_id not in unknown:
                 unknown.append(client_order_id)
+
+    async def _give_up_the_gone(self, seat: Desked, listed: set[str]) -> None:
+        """End orders that the exchange once had, lists no more, and finds by no look-up, while no trade of them is new.
+
+        What was filled stays what the trades say; a trade that comes after all is booked like any late one.
+        """
+        for order in list(seat.bot.state.orders.values()):
+            is_gone = seat.executor.absences(order.client_order_id) >= GONE_AFTER
+            was_there = order.status == "open" and order.exchange_order_id not in {None, *listed}
+            is_covered = self._covered_ms is not None and order.requested_ms >= self._covered_ms
+            if is_gone and was_there and is_covered:
+                await self._record(seat.bot, [OrderReconciled(order.client_order_id, order.status, "gone")])
+
+    def has_gone(self) -> bool:
+        """Tell whether an order is missing that a thorough look would give up."""
+        return any(seat.executor.absences(name) >= GONE_AFTER for seat in self.seats for name in seat.bot.state.orders)
 
     def _since_ms(self) -> int:
         """Say from when on trades are to be listed: an hour before the last look, at first before the oldest order."""
@@ -205,14 +240,13 @@ class Reconciler:
 
     async def _look_at_balances(self) -> None:
         """Record what the account holds where that is news, and every time while it is too little."""
-        orders = {seat.bot.state.bot_id: seat.bot.state.orders for seat in self.seats}
-        balances = await self.desk.balances()
+        answer = await self.desk.balances()
         for seat in self.seats:
-            state, others = seat.bot.state, self.desk.others_hold(seat.bot)
-            is_settled = self._is_settled(seat) and state.orders == orders[state.bot_id]
-            relevant = {
-                asset: balances[asset] for asset in (state.config.base, state.config.quote) if asset in balances
-            }
+            if not self.desk.is_of_now(answer):
+                return  # an order changed meanwhile: nobody knows whether these numbers are from before or after
+            state, others, is_settled = seat.bot.state, self.desk.others_hold(seat.bot), self._is_settled(seat)
+            assets = (state.config.base, state.config.quote)
+            relevant = {asset: answer.balances[asset] for asset in assets if asset in answer.balances}
             held = relevant.get(state.config.base, Balance(ZERO)).total
             is_short = is_settled and held < state.position + state.dust.quantity + others
             is_news = relevant != state.balances or not state.balances_ms or not state.has_looked

@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.limits import entries_are_stopped
+from engine.core.decider.settlement import settle
 from engine.core.events import (
     Balance,
     BalancesObserved,
@@ -57,9 +58,19 @@ def on_survey(draft: Draft) -> None:
 
 
 def on_reconciled(draft: Draft) -> None:
-    """Tell that an order held to be not placed stands at the exchange after all; it is back in the books."""
+    """Tell of an order held to be not placed that is there after all, or of one that was there and is gone."""
     event = draft.event
     assert isinstance(event, OrderReconciled), event
+    if event.new_status == "gone":
+        draft.emit(
+            DiscrepancyFound(
+                f"order {event.client_order_id}",
+                expected="at the exchange",
+                actual="not to be found there any more",
+                action="it counts as canceled with what it had traded",
+            )
+        )
+        settle(draft, event.client_order_id)
     if event.old_status == "rejected":
         draft.emit(
             DiscrepancyFound(

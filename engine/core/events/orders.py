@@ -116,7 +116,7 @@ class OrderExpired(Event, frozen=True, tag="order_expired"):
 
 
 class OrderReconciled(Event, frozen=True, tag="order_reconciled"):
-    """A look-up moved an order from one known status to another."""
+    """A look moved an order from one status to another: `rejected` to `open`, or `open` to `gone`."""
 
     role: ClassVar[Role] = Role.OBSERVATION
     client_order_id: str

@@ -233,10 +233,15 @@ def _closed(state: BotState, event: OrderCanceled | OrderExpired, at_ms: int) ->
 
 
 def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotState:
-    """Move an order to the status that the exchange shows; one held to be not placed comes back into the books."""
+    """Move an order to the status that the exchange shows.
+
+    One held to be not placed comes back into the books; one that is gone from the exchange ends with what it traded.
+    """
     order = state.order(event.client_order_id)
-    if order is None or event.new_status not in {"open", "unknown"}:
+    if order is None or event.new_status not in {"open", "unknown", "gone"}:
         return state
+    if event.new_status == "gone":
+        return _store(state, replace(order, status="canceled", final=order.filled))
     done = {name: each for name, each in state.done_orders.items() if name != event.client_order_id}
     status: OrderStatus = "open" if event.new_status == "open" else "unknown"
     if order.status == "rejected" and order.side == "sell":
