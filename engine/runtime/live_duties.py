@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from engine.core.decider.entries import MOST_SKEW_MS
 from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
@@ -37,7 +38,11 @@ Probe = Callable[[Sequence[str]], Awaitable[bool]]
 
 
 class LiveDuties:
-    """The duties of one world. `is_ready` says that its accounts were looked at since the connection was last lost."""
+    """The duties of one world.
+
+    `is_ready` says that its accounts were looked at since the connection was last lost, `doubts_clock` that the wall
+    clock jumped and the exchange has not yet been asked what time it is.
+    """
 
     def __init__(self, world: "LiveWorld", feed: LiveFeed, probe: Probe) -> None:
         """Take the world, its feed, and the probe of the internet."""
@@ -49,6 +54,7 @@ class LiveDuties:
         self._was_ready = False
         self._losses = 0
         self._checks_all = False
+        self.doubts_clock = False
         self._running: Final[set[asyncio.Task[None]]] = set()
         self._thorough_ms = 0
         self._is_listening: Final[set[str]] = set()
@@ -71,7 +77,7 @@ class LiveDuties:
     def look_again(self, now_ms: int) -> None:
         """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
         self._lose()
-        self._checks_all = True
+        self._checks_all = self.doubts_clock = True
         self._check.want(now_ms)
         self._ready.want(now_ms)
 
@@ -181,8 +187,9 @@ class LiveDuties:
             settled = "" if each.is_settled else ", some orders still to be settled"
             self._world.say_of(
                 bot,
-                f"Reconciled with the exchange: {_counted(len(state.lots), 'lot')}, {_counted(len(state.orders), 'open order')}, "
-                f"{_counted(each.trades, 'trade')} while away, {drift}{settled}",
+                f"Reconciled with the exchange: {_counted(len(state.lots), 'lot')}, "
+                f"{_counted(len(state.orders), 'open order')}, {_counted(each.trades, 'trade')} while away, "
+                f"{drift}{settled}",
             )
 
     # --- looking at the account --------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ class LiveDuties:
 
     async def _probe(self) -> None:
         """Check the connection once for all bots that want to know: the exchange, then the internet (decision 3)."""
-        asked_ms = self._now_ms()
+        asked_ms, corrections = self._now_ms(), self._world.clock_corrections
         reachable, error, latency_ms, skew_ms = True, None, None, None
         try:
             server_ms = await self._feed.data.time_ms()
@@ -238,8 +245,14 @@ class LiveDuties:
         except (UnreachableError, ConfigError) as fault:
             reachable, error = False, str(fault)
         else:
+            if self._world.clock_corrections != corrections:
+                self._check.want(self._now_ms())  # the clock was put right meanwhile: measure again
+                return
             latency_ms = self._now_ms() - asked_ms
             skew_ms = server_ms - asked_ms - latency_ms // 2
+            if self.doubts_clock and abs(skew_ms) > MOST_SKEW_MS:
+                skew_ms = self._world.correct_clock(skew_ms)
+            self.doubts_clock = False
             self.exchange_ahead_ms = skew_ms
         due = self._wanting_check(max(asked_ms, self._now_ms()))
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))

@@ -34,6 +34,8 @@ STOP_S: Final = 15.0
 """A stop waits at most so long for calls that are under way."""
 
 ANSWER_EVERY_S: Final = 0.02
+GLANCE_MS: Final = 2_000
+"""At least so often is looked whether the wall clock jumped, as it does when a machine wakes up."""
 
 HALTED: Final = "an operator must decide"
 
@@ -193,7 +195,7 @@ class LiveWorld(World):
         now_ms = self.clock.now_ms
         self._notice_jump()
         await self._note_silence()
-        for tick in self._slot.take(now_ms):
+        for tick in () if self._duties.doubts_clock else self._slot.take(now_ms):
             await self._see(self._feed.observe(tick, self.clock.now_ms), self._feed.view.at_ms)
         for seat in self.seats:
             deadline_ms = due(seat.bot.state)
@@ -204,11 +206,22 @@ class LiveWorld(World):
             await seat.executor.settle(seat.bot, self.clock.now_ms)
         await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
 
+    @property
+    def clock_corrections(self) -> int:
+        """Count how often engine time was put right."""
+        return self._engine_clock.corrections
+
+    def correct_clock(self, ahead_ms: int) -> int:
+        """Put engine time right after the exchange's, which is so much ahead; give how far it is ahead then."""
+        self._engine_clock.correct(ahead_ms)
+        self.tell(f"The engine's clock was {-ahead_ms / 1000:+.1f} s off the exchange's, and follows it now")
+        return min(ahead_ms, 0)
+
     def _notice_jump(self) -> None:
-        """Tell of a jump of the wall clock. The machine may have slept: the account is looked at before orders leave."""
+        """Tell of a jump of the wall clock. The machine may have slept: first look at the account again."""
         jumped_ms = self._jumps.jump_ms()
         if jumped_ms:
-            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; the engine's own clock goes on evenly")
+            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; asking the exchange what time it is")
             self._duties.look_again(self.clock.now_ms)
 
     async def _note_silence(self) -> None:
@@ -219,13 +232,15 @@ class LiveWorld(World):
                 await self._record(seat.bot, [RateLimited(until_ms)])
 
     def _wait_s(self, until_ms: int | None) -> float:
-        """Say how long nothing is due, in seconds of engine time."""
-        moments = [self._slot.due_ms(), self._writer.next_save_ms, self._duties.next_ms(), until_ms]
+        """Say how long nothing is due, in seconds of engine time; never long, for the wall clock may jump meanwhile."""
+        due_ms = None if self._duties.doubts_clock else self._slot.due_ms()
+        moments = [due_ms, self._writer.next_save_ms, self._duties.next_ms(), until_ms]
         for seat in self.seats:
             moments.append(due(seat.bot.state))
             moments.append(self._executors[seat.bot.state.bot_id].next_ms(seat.bot))
         now_ms = self.clock.now_ms
-        return max(min((each for each in moments if each is not None), default=now_ms + 1_000) - now_ms, 0) / 1000
+        next_ms = min([now_ms + GLANCE_MS, *(each for each in moments if each is not None)])
+        return max(next_ms - now_ms, 0) / 1000
 
     async def _start(self) -> None:
         """Take every bot up from its log; the exchange is asked by the first duties, however long that takes."""

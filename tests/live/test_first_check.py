@@ -14,7 +14,10 @@ from tests.live.harness import BOT, FastTime, config_text, exchange, trading
 SPEC = pytest.mark.spec
 
 
-@SPEC("deciding again gives the same decisions, also before the first word of a market", section="What was seen is logged too")
+@SPEC(
+    "deciding again gives the same decisions, also before the first word of a market",
+    section="What was seen is logged too",
+)
 def test_start_whose_first_check_fails_is_decided_again_alike(tmp_path: Path) -> None:
     async def scenario() -> None:
         down = Fault("status", "GET /api/v3/time", status=502, when="before", times=1)

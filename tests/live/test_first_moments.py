@@ -12,7 +12,9 @@ from tests.exchange_server.faults import Fault
 from tests.live.harness import BOT, config_text, exchange, trading
 
 
-@pytest.mark.spec("What a bot decides before its feed has said a word is decided again, too", section="What was seen is logged too")
+@pytest.mark.spec(
+    "What a bot decides before its feed has said a word is decided again, too", section="What was seen is logged too"
+)
 def test_outage_before_the_first_word_of_the_market_is_decided_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with exchange() as server:

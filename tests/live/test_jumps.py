@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.core.events import OrderRejected, PurchaseRecorded, SaleRecorded
+from engine.core.events import (
+    ConnectivityChecked,
+    OrderRejected,
+    PurchaseRecorded,
+    SaleRecorded,
+    TrailingActivated,
+    TrailingReset,
+    TrailingTriggered,
+)
 from engine.runtime.redecide import redecide
 from engine.store.reader import LogReader
 from tests.live.harness import BOT, FastTime, Run, config_text, exchange, orders_of, set_price, trading
@@ -63,6 +71,30 @@ def test_machine_that_slept_looks_at_its_account_before_it_trades_on(tmp_path: P
                     if each.method == "POST":
                         assert abs(each.came_ms - int(each.parameters["timestamp"])) < 5_000
                 assert run.state().stats.winning_trades == 1
+
+    asyncio.run(scenario())
+
+
+@SPEC("after a sleep trails are stale and candles old", section="Time")
+def test_machine_that_slept_follows_no_trail_across_the_gap(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with exchange() as server:
+            real_time = FastTime()
+            trailing = {"sell_order_type": "trailing_market", "trailing_sell_percent": 0.5, "profit_target": 0.5}
+            async with trading(tmp_path, config_text(server.port, **trailing), real_time=real_time) as run:
+                await run.until(lambda: run.state().trails)
+                set_price(server, "51000")
+                await run.until(lambda: run.events(TrailingActivated))
+                server.exchange.clock.advance(HOUR_MS)
+                real_time.jumped_ms = HOUR_MS
+                set_price(server, "50500")
+                await run.until(lambda: run.events(TrailingReset))
+                assert run.events(TrailingReset)[0].reason == "stale"
+                assert not run.events(TrailingTriggered)
+                skews = [each.clock_skew_ms for each in run.events(ConnectivityChecked)]
+                assert all(abs(skew) < 1_000 for skew in skews if skew is not None)
+        with LogReader.open(tmp_path) as reader:
+            assert redecide(reader, BOT).divergences == ()
 
     asyncio.run(scenario())
 
