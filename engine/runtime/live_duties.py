@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.core.effects import next_probe_ms
-from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
+from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
@@ -45,9 +45,9 @@ class LiveDuties:
         self._thorough_ms = 0
         self._is_listening: Final[set[str]] = set()
         self._hint_failures = 0
-        self._ready: Final = Duty(self._get_ready, self._now_ms, None)
-        self._sweep: Final = Duty(self._look, self._now_ms, None)
-        self._rules: Final = Duty(self._world.learn, self._now_ms, None)
+        self._ready: Final = Duty(partial(self._patiently, self._get_ready), self._now_ms, None)
+        self._sweep: Final = Duty(partial(self._patiently, self._look), self._now_ms, None)
+        self._rules: Final = Duty(partial(self._patiently, self._world.learn), self._now_ms, None)
         self._check: Final = Duty(self._probe, self._now_ms, None)
         self._candles: Final[dict[str, Duty]] = {}
         self._candle_tries: Final[dict[str, int]] = {}
@@ -66,7 +66,7 @@ class LiveDuties:
         for timeframe in self._feed.awaited(self._world.bots):
             duty = self._candles.get(timeframe)
             if duty is None:
-                work = partial(self._fetch_candles, timeframe)
+                work = partial(self._patiently, partial(self._fetch_candles, timeframe))
                 duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
             if duty.due_ms is None and not duty.is_running:
                 duty.want(now_ms)
@@ -91,6 +91,16 @@ class LiveDuties:
         await duty.run()
         self._world.wake.set()
 
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work for which a refused key or symbol ends a start; once the bots run it is told and tried again."""
+        try:
+            await work()
+        except ConfigError as error:
+            if not self._was_ready:
+                raise
+            self._world.tell(f"{error}; trying again")
+            raise UnreachableError(str(error)) from error
+
     async def _fetch_candles(self, timeframe: str) -> None:
         """Fetch candles that are awaited; one that should have closed by now and is not there is asked for again."""
         tries = self._candle_tries.get(timeframe, 0)
@@ -103,18 +113,12 @@ class LiveDuties:
 
     async def _get_ready(self) -> None:
         """Learn the rules, make sure of the account, and look at everything in it; then orders may leave."""
-        try:
-            await self._world.learn()
-            for reconciler in self._world.reconcilers:
-                await reconciler.identify()
-                if not self._was_ready:
-                    reconciler.desk.check_budgets(await reconciler.desk.balances())
-                self._tell_found(await reconciler.sweep(thorough=True))
-        except CredentialsError as error:
+        await self._world.learn()
+        for reconciler in self._world.reconcilers:
+            await reconciler.identify()
             if not self._was_ready:
-                raise
-            self._world.tell(f"{error}; trying again")
-            raise UnreachableError(str(error)) from error
+                reconciler.desk.check_budgets(await reconciler.desk.balances())
+            self._tell_found(await reconciler.sweep(thorough=True))
         now_ms = self._now_ms()
         self.is_ready = self._was_ready = True
         self._thorough_ms = now_ms
@@ -157,7 +161,7 @@ class LiveDuties:
         """Wait for the account's stream to say something, and have the orders it names looked at."""
         try:
             hint = await reconciler.desk.account.next_hint(self._feed.symbol)
-        except UnreachableError as error:
+        except (UnreachableError, ConfigError) as error:  # a refused key is told by the one who looks at the account
             wait_ms = RETRY_MS[min(self._hint_failures, len(RETRY_MS) - 1)]
             if isinstance(error, RateLimitedError):
                 wait_ms = max(wait_ms, error.until_ms - self._now_ms())

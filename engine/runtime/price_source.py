@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from engine.core.errors import RateLimitedError, UnreachableError
+from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.market import Tick
 from engine.core.units import HUNDRED
 from engine.exchanges.port import LiveMarketData
@@ -76,7 +76,7 @@ class PriceSource:
             except RateLimitedError as error:
                 wait_s = max((error.until_ms - self._now_ms()) / 1000, FIRST_WAIT_S)
                 await self._hang_up("was refused for now")
-            except UnreachableError:
+            except (UnreachableError, ConfigError):
                 await self._hang_up("broke")
             else:
                 if not self._is_streaming:
@@ -100,7 +100,7 @@ class PriceSource:
         streamed, self._asked_s = self._slot.newest, self._real_time.monotonic_s()
         try:
             tick = await self._data.ticker(self._symbol)
-        except UnreachableError:
+        except (UnreachableError, ConfigError):  # a symbol that is gone is told by the one who asks for the rules
             return
         self._put(tick)
         if self._is_streaming and streamed is not None and _are_apart(tick, streamed):
