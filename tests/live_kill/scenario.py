@@ -67,7 +67,9 @@ def bot_texts(port: int, *, may_buy: bool = True) -> tuple[str, ...]:
 def script_of(seed: int) -> Script:
     """Describe the exchange of a round."""
     chance = random.Random(seed)
-    balances = {"USD": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(20), "BNB": Decimal(10)}
+    rich = {"USD": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(20), "BNB": Decimal(10)}
+    poor = {"USD": len(BOTS) * BUDGET + 20, "BTC": Decimal(0), "ETH": Decimal(0), "BNB": Decimal(1)}
+    balances = chance.choice((rich, poor, poor))
     period_ms = chance.choice((60_000, 90_000, 150_000))
     return Script(
         seed=f"live-kill-{seed}",
