@@ -14,10 +14,10 @@ from tests.kill.forks import Forks
 from tests.live_kill.campaign import SERVER, Round, Tally
 from tests.live_kill.wrong import WRONG
 
-SHARDS = 5
+SHARDS = 6
 KILLS = 11
-LEAST_UNDER_WAY = 9
-LEAST_IN_FLIGHT = 4
+LEAST_UNDER_WAY = 7
+LEAST_IN_FLIGHT = 3
 ROUNDS = 3
 
 assert SHARDS * LEAST_UNDER_WAY >= 40
