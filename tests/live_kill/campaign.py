@@ -31,6 +31,9 @@ SERVER: Final = "tests.live_kill.server"
 LONGEST_S: Final = 2.5
 """A session that did not come to its boundary by then is killed from outside."""
 
+PATIENT_S: Final = 3.5
+"""Long enough for an order that never came to be held to be not placed, which takes 35 seconds of the engine's time."""
+
 OUTSIDE: Final = "random instant"
 STOPPED: Final = "during an orderly stop"
 STALLS: Final = ("durable sent", "before witness", "after witness", "leaving create", "answered create", "before fill")
@@ -139,7 +142,7 @@ class Round:
 
     def _disturb(self, child: int) -> str:
         """Let a session live for a while, perhaps with commands, perhaps to the beginning of an orderly end."""
-        _ended(child, self._chance.uniform(0.15, LONGEST_S))
+        _ended(child, self._chance.choice((self._chance.uniform(0.15, LONGEST_S), LONGEST_S, PATIENT_S)))
         drawn = self._chance.random()
         if drawn < 0.25:
             os.kill(child, signal.SIGTERM)  # nobody has waited for it yet, so the number is still its own
