@@ -6,15 +6,18 @@ looks at orders; those belong to a market (`engine.runtime.reconciliation`).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
 from engine.core.errors import ConfigError, CredentialsError
 from engine.core.events import AccountObserved, Balance
+from engine.core.state import Order
 from engine.core.units import ZERO
 from engine.exchanges.port import Account, AccountIdentity
 from engine.runtime.bot import Bot
+
+Orders = Mapping[str, Order]
 
 SHARED_MS: Final = 2_000
 """Balances are asked for at most so often; whoever asks earlier gets the last answer."""
@@ -30,7 +33,7 @@ class AccountDesk:
         self.bots: Final[list[Bot]] = []
         self._now_ms: Final = now_ms
         self._lock: Final = asyncio.Lock()
-        self._balances: tuple[int, dict[str, Balance]] | None = None
+        self._balances: tuple[int, list[Orders], dict[str, Balance]] | None = None
         self._identity: AccountIdentity | None = None
 
     def add(self, bot: Bot) -> None:
@@ -76,26 +79,31 @@ class AccountDesk:
         return None
 
     async def balances(self) -> dict[str, Balance]:
-        """Ask for the balances; an answer that is hardly older serves several askers.
+        """Ask for the balances; an answer that is hardly older serves several askers, unless orders moved since.
 
         Raises:
             UnreachableError: the exchange did not say.
         """
         async with self._lock:
-            if self._balances is None or self._now_ms() - self._balances[0] > SHARED_MS:
-                asked_ms = self._now_ms()
-                self._balances = (asked_ms, await self.account.balances())
-            return self._balances[1]
+            last = self._balances
+            if last is None or self._now_ms() - last[0] > SHARED_MS or not self.stands(last[1]):
+                asked_ms, orders = self._now_ms(), self.orders()
+                last = self._balances = (asked_ms, orders, await self.account.balances())
+            return last[2]
+
+    def orders(self) -> list[Orders]:
+        """Take a picture of the orders of all bots here."""
+        return [bot.state.orders for bot in self.bots]
+
+    def stands(self, orders: list[Orders]) -> bool:
+        """Tell whether no order of any bot has moved since a picture was taken."""
+        return all(old is new for old, new in zip(orders, self.orders(), strict=True))
 
     def others_hold(self, bot: Bot) -> Decimal:
-        """Give the base that the other bots of this account count as theirs."""
+        """Give the base that the account holds at least for its other bots."""
         base = bot.state.config.base
-        held = (
-            each.state.position + each.state.dust.quantity
-            for each in self.bots
-            if each is not bot and each.state.config.base == base
-        )
-        return sum(held, ZERO)
+        others = (each.state for each in self.bots if each is not bot and each.state.config.base == base)
+        return sum((state.certain for state in others), ZERO)
 
     def check_budgets(self, balances: dict[str, Balance]) -> None:
         """Hold what the bots may still spend against what the account has, asset by asset.

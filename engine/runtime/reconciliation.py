@@ -191,16 +191,17 @@ class Reconciler:
 
     async def _look_at_balances(self) -> None:
         """Record what the account holds where that is news, and every time while it is too little."""
-        orders = {seat.bot.state.bot_id: seat.bot.state.orders for seat in self.seats}
+        orders = self.desk.orders()
         balances = await self.desk.balances()
+        has_stood = self.desk.stands(orders)
         for seat in self.seats:
             state, others = seat.bot.state, self.desk.others_hold(seat.bot)
-            is_settled = self._is_settled(seat) and state.orders == orders[state.bot_id]
+            is_settled = self._is_settled(seat) and has_stood
             relevant = {
                 asset: balances[asset] for asset in (state.config.base, state.config.quote) if asset in balances
             }
             held = relevant.get(state.config.base, Balance(ZERO)).total
-            is_short = is_settled and held < state.position + state.dust.quantity + others
+            is_short = is_settled and held < state.certain + others
             is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
             if is_news or is_short or state.short:
                 await self._record(seat.bot, [BalancesObserved(relevant, others, is_settled)])

@@ -47,7 +47,7 @@ def test_fills_while_the_engine_was_down_are_booked_at_the_next_start(tmp_path: 
             set_price(server, "51000")
             async with trading(tmp_path, text) as run:
                 await run.until(lambda: run.events(SaleRecorded))
-                assert any("1 trade while away, drift 0" in text for text in run.said), run.said
+                await run.until(lambda: any("1 trade while away, drift 0" in text for text in run.said))
                 assert run.state().stats.winning_trades == 1
 
     asyncio.run(scenario())
