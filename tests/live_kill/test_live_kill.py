@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.kill.forks import Forks
-from tests.live_kill.campaign import SERVER, Round, Tally
+from tests.live_kill.campaign import HASTY, SERVER, Round, Tally
 from tests.live_kill.wrong import WRONG
 
-SHARDS = 6
-KILLS = 11
-LEAST_UNDER_WAY = 7
+SHARDS = 5
+KILLS = 12
+LEAST_UNDER_WAY = 8
 LEAST_IN_FLIGHT = 3
-ROUNDS = 3
+ROUNDS = 4
 
 assert SHARDS * LEAST_UNDER_WAY >= 40
 assert SHARDS * LEAST_IN_FLIGHT >= 10
@@ -42,7 +42,8 @@ def test_live_bots_killed_at_any_instant_are_in_step_with_the_exchange(
 
     for number in range(ROUNDS):
         seed = 1 + shard + number * SHARDS
-        Round(live_forks, tmp_path / str(seed), seed, tally).run(KILLS)
+        kills = KILLS if number == 0 else KILLS // 2
+        Round(live_forks, tmp_path / str(seed), seed, tally, pace=HASTY).run(kills)
         assert not tally.violations, "\n".join(tally.violations)
         if tally.under_way >= LEAST_UNDER_WAY and tally.in_flight >= LEAST_IN_FLIGHT:
             break
@@ -61,7 +62,7 @@ def test_wrong_protocol_is_found_out_by_the_same_campaign(live_forks: Forks, tmp
     tally = Tally()
 
     for seed in range(1, 1 + ROUNDS):
-        Round(live_forks, tmp_path / str(seed), seed, tally, name).run(KILLS)
+        Round(live_forks, tmp_path / str(seed), seed, tally, name, HASTY).run(KILLS)
         if tally.violations:
             break
 
