@@ -11,6 +11,7 @@ import signal
 import time
 import urllib.error
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -52,7 +53,7 @@ class Pace(NamedTuple):
 
 
 USUAL: Final = Pace(2.5, 3.5, (0, 0, 0, 0.02, 0.1, 0.3, 0.3, 2.0))
-HASTY: Final = Pace(1.2, 2.0, (0, 0, 0.02, 0.1, 0.2))
+HASTY: Final = Pace(1.5, 2.0, (0, 0, 0.02, 0.1, 0.2))
 
 
 class Tally:
@@ -109,8 +110,8 @@ class Round:
         self._chance: Final = random.Random(f"round {seed}")
         self._has_odd_clock: Final = self._chance.random() < ODD_CLOCKS
 
-    def run(self, kills: int) -> list[str]:
-        """Run a round of so many kills; give the violations found, each with how to see it again."""
+    def run(self, kills: int, is_enough: Callable[[], bool] = lambda: False) -> list[str]:
+        """Run a round of so many kills, or until it is enough; give the violations found."""
         self._folder.mkdir(parents=True, exist_ok=True)
         script = script_of(self._seed)
         found: list[str] = []
@@ -118,9 +119,9 @@ class Round:
             try:
                 for _ in range(kills):
                     self._live_and_die(server)
-                    if self._wrong and (found := self._given_up(server)):
+                    if is_enough() or (self._wrong and (found := self._given_up(server))):
                         break
-                else:
+                if not found:
                     self._finish(server)
             except AssertionError as failure:
                 found.append(f"failed: {failure}")
