@@ -258,6 +258,13 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
         return sum((lot.quantity for lot in self.lots.values()), ZERO)
 
     @property
+    def certain(self) -> Decimal:
+        """Give the base that the account holds at least: lots and dust, less what sells that are out may have sold."""
+        held = self.position + self.dust.quantity
+        sells = (order for order in self.orders.values() if order.side == "sell" and order.status != "requested")
+        return max(held - sum((order.quantity - order.filled for order in sells), ZERO), ZERO)
+
+    @property
     def reserved(self) -> Decimal:
         """Give the quote held back for buys that may still take it."""
         return sum((order.reserved for order in self.orders.values() if order.side == "buy"), ZERO)

@@ -7,7 +7,7 @@ looks at orders; those belong to a market (`engine.runtime.reconciliation`).
 import asyncio
 import operator
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -17,6 +17,8 @@ from engine.core.state import Order
 from engine.core.units import ZERO
 from engine.exchanges.port import Account, AccountIdentity
 from engine.runtime.bot import Bot
+
+Orders = Mapping[str, Order]
 
 SHARED_MS: Final = 2_000
 """Balances are asked for at most so often; whoever asks earlier gets the last answer."""
@@ -104,14 +106,10 @@ class AccountDesk:
         return len(now) == len(answer.orders) and all(map(operator.is_, now, answer.orders))
 
     def others_hold(self, bot: Bot) -> Decimal:
-        """Give the base that the other bots of this account count as theirs."""
+        """Give the base that the account holds at least for its other bots."""
         base = bot.state.config.base
-        held = (
-            each.state.position + each.state.dust.quantity
-            for each in self.bots
-            if each is not bot and each.state.config.base == base
-        )
-        return sum(held, ZERO)
+        others = (each.state for each in self.bots if each is not bot and each.state.config.base == base)
+        return sum((state.certain for state in others), ZERO)
 
     def check_budgets(self, balances: dict[str, Balance]) -> None:
         """Hold what the bots may still spend against what the account has, asset by asset.

@@ -248,7 +248,7 @@ class Reconciler:
             assets = (state.config.base, state.config.quote)
             relevant = {asset: answer.balances[asset] for asset in assets if asset in answer.balances}
             held = relevant.get(state.config.base, Balance(ZERO)).total
-            is_short = is_settled and held < state.position + state.dust.quantity + others
+            is_short = is_settled and held < state.certain + others
             is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
             if is_news or is_short or state.short:
                 await self._record(seat.bot, [BalancesObserved(relevant, others, is_settled)])

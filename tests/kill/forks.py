@@ -55,7 +55,7 @@ class Forks:
     def wait(self, request: Request) -> bool:
         """Wait for the session's end; tell whether it was killed. A session that failed fails the test."""
         status = self._ask(b"")
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGKILL, signal.SIGTERM}:
             return True
         shout = Path(request.directory).with_name(SHOUT)
         assert status == 0, shout.read_text() if shout.exists() else f"the session ended with status {status}"

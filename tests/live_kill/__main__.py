@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from engine.runtime.control import SOCKET_NAME
 from tests.kill.forks import Forks
 from tests.live_kill.campaign import SERVER, Round, Tally
 from tests.live_kill.wrong import WRONG
@@ -35,7 +36,8 @@ def main() -> int:
             for violation in found:
                 print(f"  VIOLATION {violation}", flush=True)
             if found and arguments.keep:
-                shutil.copytree(folder, arguments.keep / str(seed), dirs_exist_ok=True)
+                no_sockets = shutil.ignore_patterns(SOCKET_NAME)
+                shutil.copytree(folder, arguments.keep / str(seed), ignore=no_sockets, dirs_exist_ok=True)
             shutil.rmtree(folder)
     for title, counts in (("kills by boundary", tally.kinds), ("faults struck", tally.faults)):
         print(f"{title}:")

@@ -11,10 +11,11 @@ import signal
 import time
 import urllib.error
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.errors import EngineError
 from engine.runtime.control import Request as Command
@@ -28,19 +29,31 @@ from tests.live_kill.scenario import BOTS, BUDGET, LOTS, bot_texts, script_of
 from tests.live_kill.session import Request
 
 SERVER: Final = "tests.live_kill.server"
-LONGEST_S: Final = 2.5
-"""A session that did not come to its boundary by then is killed from outside."""
-
 OUTSIDE: Final = "random instant"
 STOPPED: Final = "during an orderly stop"
 STALLS: Final = ("durable sent", "before witness", "after witness", "leaving create", "answered create", "before fill")
 """Where a process may stand still for a while, as a machine does that is put to sleep."""
 
-DOWN_S: Final = (0, 0, 0, 0.02, 0.1, 0.3, 0.3, 2.0)
 ODD_CLOCKS: Final = 0.3
 """In so many rounds the clock of the machine is set anew between sessions, by half a second or most of a minute."""
 
 MEDDLE: Final = 0.15
+
+
+class Pace(NamedTuple):
+    """How much time a campaign takes: how long sessions live at most, and how long it is down between two.
+
+    A patient session lives long enough for an order that never came to be held to be not placed, which takes 35 seconds
+    of the engine's time.
+    """
+
+    longest_s: float
+    patient_s: float
+    down_s: tuple[float, ...]
+
+
+USUAL: Final = Pace(2.5, 3.5, (0, 0, 0, 0.02, 0.1, 0.3, 0.3, 2.0))
+HASTY: Final = Pace(1.5, 2.0, (0, 0, 0.02, 0.1, 0.2))
 
 
 class Tally:
@@ -83,19 +96,22 @@ class Tally:
 class Round:
     """One round: an exchange, a state directory, and its sessions."""
 
-    def __init__(self, forks: Forks, folder: Path, seed: int, tally: Tally, wrong: str = "") -> None:
-        """Take the fork server, a folder of its own, the seed, the tally, and the wrong protocol if it is a control."""
+    def __init__(
+        self, forks: Forks, folder: Path, seed: int, tally: Tally, wrong: str = "", pace: Pace = USUAL
+    ) -> None:
+        """Take the fork server, a folder of its own, the seed, the tally, the wrong protocol of a control, the pace."""
         self._forks: Final = forks
         self._folder: Final = folder
         self._directory: Final = folder / "data"
         self._seed: Final = seed
         self._tally: Final = tally
         self._wrong: Final = wrong
+        self._pace: Final = pace
         self._chance: Final = random.Random(f"round {seed}")
         self._has_odd_clock: Final = self._chance.random() < ODD_CLOCKS
 
-    def run(self, kills: int) -> list[str]:
-        """Run a round of so many kills; give the violations found, each with how to see it again."""
+    def run(self, kills: int, is_enough: Callable[[], bool] = lambda: False) -> list[str]:
+        """Run a round of so many kills, or until it is enough; give the violations found."""
         self._folder.mkdir(parents=True, exist_ok=True)
         script = script_of(self._seed)
         found: list[str] = []
@@ -103,9 +119,9 @@ class Round:
             try:
                 for _ in range(kills):
                     self._live_and_die(server)
-                    if self._wrong and (found := self._given_up(server)):
+                    if is_enough() or (self._wrong and (found := self._given_up(server))):
                         break
-                else:
+                if not found:
                     self._finish(server)
             except AssertionError as failure:
                 found.append(f"failed: {failure}")
@@ -124,7 +140,7 @@ class Round:
         target = self._target()
         child = self._forks.start(request := self._request(server, target))
         kind = target.kind if target is not None and not target.stall_s else OUTSIDE
-        if kind == OUTSIDE or not _ended(child, LONGEST_S):
+        if kind == OUTSIDE or not _ended(child, self._pace.longest_s):
             kind = self._disturb(child)
             was_killed = self._forks.kill(child, request)
         else:
@@ -135,11 +151,12 @@ class Round:
             self._tally.died(kind, LogBook(self._directory), before)
         if self._chance.random() < MEDDLE:
             self._meddle(server)
-        time.sleep(self._chance.choice(DOWN_S))
+        time.sleep(self._chance.choice(self._pace.down_s))
 
     def _disturb(self, child: int) -> str:
         """Let a session live for a while, perhaps with commands, perhaps to the beginning of an orderly end."""
-        _ended(child, self._chance.uniform(0.15, LONGEST_S))
+        longest_s, patient_s, _ = self._pace
+        _ended(child, self._chance.choice((self._chance.uniform(0.15, longest_s), longest_s, patient_s)))
         drawn = self._chance.random()
         if drawn < 0.25:
             os.kill(child, signal.SIGTERM)  # nobody has waited for it yet, so the number is still its own
@@ -218,13 +235,3 @@ def _clock_of(server: ServerProcess) -> tuple[int, float]:
         readings.append((came_s - asked_s, told_ms, (asked_s + came_s) / 2))
     _, told_ms, middle_s = min(readings)
     return told_ms, middle_s
-
-
-def run_rounds(folder: Path, seeds: range, kills: int, tally: Tally, wrong: str = "") -> list[str]:
-    """Run rounds until one finds something wrong; give what it found."""
-    with Forks(SERVER) as forks:
-        for seed in seeds:
-            found = Round(forks, folder / str(seed), seed, tally, wrong).run(kills)
-            if found:
-                return found
-    return []

@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from engine.core.projection import state_file_name
+from engine.runtime.examine import check_digests, file_difference
 from engine.runtime.redecide import redecide
 from engine.runtime.replica import bot_ids
 from engine.store.reader import LogReader
@@ -137,11 +139,18 @@ def check_exposure(log: LogBook, ledger: Ledger, terms: Terms) -> Iterator[str]:
 
 
 def check_log(directory: Path) -> Iterator[str]:
-    """Have the engine's own tools look at the log: is it sound, and does deciding again decide the same?"""
+    """Do as `replay --verify --redecide`: is the log sound, and does deciding again decide the same?"""
     with LogReader.open(directory) as reader:
         yield from (f"damage: {damage}" for damage in verify(reader).damages)
         for bot_id in bot_ids(reader):
             yield from (f"redecide: {bot_id} {each}" for each in redecide(reader, bot_id).divergences)
+            digests = check_digests(reader, bot_id)
+            if digests.differing or not digests.checked:
+                yield f"damage: {bot_id} has states noted that the fold does not give: {digests}"
+            path = directory / state_file_name(bot_id)  # there is none before the first purchase
+            difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
+            if difference is not None:
+                yield f"state file: {bot_id}: {difference}"
 
 
 def check_pauses(log: LogBook) -> Iterator[str]:

@@ -67,7 +67,9 @@ def bot_texts(port: int, *, may_buy: bool = True) -> tuple[str, ...]:
 def script_of(seed: int) -> Script:
     """Describe the exchange of a round."""
     chance = random.Random(seed)
-    balances = {"USD": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(20), "BNB": Decimal(10)}
+    rich = {"USD": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(20), "BNB": Decimal(10)}
+    poor = {"USD": len(BOTS) * BUDGET + 20, "BTC": Decimal(0), "ETH": Decimal(0), "BNB": Decimal(1)}
+    balances = chance.choice((rich, poor, poor))
     period_ms = chance.choice((60_000, 90_000, 150_000))
     return Script(
         seed=f"live-kill-{seed}",
@@ -110,13 +112,15 @@ def _faults(chance: random.Random) -> list[Fault]:
 
     drawn = []
     for on, often in ((_CREATE, 0.03), (_QUERY, 0.02), (_CANCEL, 0.04), (_TRADES, 0.02), (_OPEN, 0.02)):
-        drawn += [fault(kind, on, often, when=when) for kind in ("drop", "hang") for when in ("before", "after")]
+        drawn += [fault(kind, on, often) for kind in ("drop", "hang")]
+        drawn += [fault(kind, on, often / 3, when="before") for kind in ("drop", "hang")]
         drawn += [fault(kind, on, often) for kind in ("cut", "empty", "html")]
         drawn += [fault("status", on, often, status=status) for status in (500, 502, 504)]
         drawn += [fault("error", on, often, code=code) for code in (-1006, -1007)]
-        drawn += [fault("error", on, often, when="before", code=-1007), fault("rate_limit", on, often / 2)]
+        drawn += [fault("error", on, often / 3, when="before", code=-1007), fault("rate_limit", on, often / 3)]
         drawn += [fault("late", on, often, answer_delay_ms=chance.randint(500, 9_000))]
-    drawn += [fault("late", _CREATE, 0.05, delay_ms=each) for each in (1_000, 2_500, 4_000, 4_900, 7_000, 15_000)]
+    drawn += [fault("late", _CREATE, 0.05, delay_ms=each) for each in (1_000, 2_500, 4_000, 4_800)]
+    drawn += [fault("late", _CREATE, 0.01, delay_ms=each) for each in (5_200, 7_000, 15_000)]
     drawn += [fault("late", _CANCEL, 0.05, delay_ms=each) for each in (1_000, 4_000, 8_000)]
     for on in (_TRADES, _OPEN):
         drawn += [fault("repeat_rows", on, 0.15), fault("shuffle_rows", on, 0.15), fault("lose_rows", on, 0.04)]

@@ -30,7 +30,7 @@ def on_balances(draft: Draft) -> None:
     assert isinstance(event, BalancesObserved), event
     if state.short == TOLD_AT:
         held = event.balances.get(state.config.base, Balance(ZERO)).total
-        expected = state.position + state.dust.quantity + event.others
+        expected = state.certain + event.others
         draft.emit(
             DiscrepancyFound(
                 f"the balance of {state.config.base}",

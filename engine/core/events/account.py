@@ -33,7 +33,7 @@ class AccountObserved(Event, frozen=True, tag="account_observed"):
 
 
 class BalancesObserved(Event, frozen=True, tag="balances_observed"):
-    """The account told what it holds, by asset. `others` is the base that other bots of this account count as theirs.
+    """The account told what it holds, by asset. `others` is the base that other bots of this account must have there.
 
     `is_settled` says that all orders had been looked up just before, so that the numbers must agree.
     """

@@ -54,9 +54,9 @@ def _account_observed(state: BotState, event: AccountObserved, _at_ms: int) -> B
 
 
 def _balances_observed(state: BotState, event: BalancesObserved, at_ms: int) -> BotState:
-    """Note what the account holds, and whether that is less than the bots believe."""
+    """Note what the account holds, and whether that is less than it must hold."""
     held = event.balances.get(state.config.base, Balance(ZERO)).total
-    is_short = event.is_settled and held < state.position + state.dust.quantity + event.others
+    is_short = event.is_settled and held < state.certain + event.others
     return replace(
         state,
         balances=event.balances,
