@@ -1,6 +1,7 @@
-"""The slot between a market that does not wait and the log: what it keeps of the prices, and how often it shows them."""
+"""The slot between a market that does not wait and the log: what it keeps of the prices, how often it shows them."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -126,4 +127,4 @@ def test_looks_that_show_something_are_a_second_apart(steps: list[tuple[int, int
         put(slot, last, at_ms=now_ms)
         if slot.take(now_ms):
             looks.append(now_ms)
-    assert all(later - earlier >= PACE_MS for earlier, later in zip(looks, looks[1:], strict=False))
+    assert all(later - earlier >= PACE_MS for earlier, later in pairwise(looks))

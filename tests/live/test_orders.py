@@ -1,4 +1,4 @@
-"""Orders of a live bot: what leaves and what does not, at a pause, a stop, a halt, after a standstill; trails and dust."""
+"""Orders of a live bot: what leaves and what does not at a pause, a stop, a halt, a standstill; trails and dust."""
 
 import asyncio
 from decimal import Decimal
@@ -27,7 +27,7 @@ from engine.runtime.live_executor import LiveExecutor
 from engine.runtime.redecide import redecide
 from engine.store.reader import LogReader
 from tests.exchange_server.faults import Fault
-from tests.live.harness import BOT, Run
+from tests.live.harness import BOT, Run, wiring
 from tests.live.incident import bought, reach_target
 from tests.live.scene import Scene, differences, scene
 
@@ -38,6 +38,11 @@ async def command(run: Run, name: str) -> None:
     """Give a command as an operator does, and wait for its answer."""
     assert run.engine is not None
     await run.engine.handle(Request(name, None, "operator"))
+
+
+def open_sides(stage: Scene) -> set[str]:
+    """Give the sides of the orders that rest at the exchange."""
+    return {record.now.wish.side for record in stage.records if record.now.is_open}
 
 
 async def in_steps(stage: Scene, work: Any) -> None:
@@ -51,8 +56,10 @@ async def in_steps(stage: Scene, work: Any) -> None:
 def test_nothing_leaves_once_a_pause_is_answered(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with scene(tmp_path) as stage:
-            text = stage.config(max_open_lots=20, strategy_params={"min_interval_hours": 0}, min_price_change_percent=0)
-            async with stage.engine(text) as run:
+            text = stage.config(
+                max_open_lots=20, strategy_params={"min_interval_hours": 0}, min_price_change_percent=0, budget=5_000
+            )
+            async with stage.engine(text, wired=wiring(timeout_ms=5_000)) as run:
                 await stage.until(run, lambda: len(run.state().lots) > 1)
                 stage.faults(Fault("late", delay_ms=1_500))
                 await stage.until(run, lambda: any(each.status == "sent" for each in run.state().orders.values()))
@@ -87,10 +94,9 @@ def test_stop_cancels_what_the_configuration_says(tmp_path: Path, on_stop: str, 
                 await stage.until(run, lambda: stage.placed("BUY"))
                 first = stage.placed("BUY")[0]
                 stage.fill(first, first.now.quantity)
-                both = lambda: {"BUY", "SELL"} == {each.now.wish.side for each in stage.records if each.now.is_open}  # noqa: E731
-                await stage.until(run, both)
+                await stage.until(run, lambda: open_sides(stage) == {"BUY", "SELL"})
                 await stage.pass_time(3)
-            assert {record.now.wish.side for record in stage.records if record.now.is_open} == left
+            assert open_sides(stage) == left
             assert not differences(stage, run.state())
             assert len(run.events(OrderCancelRequested)) == 2 - len(left)
 
@@ -141,9 +147,9 @@ def test_trailing_sell_follows_the_market_up_and_sells_on_the_way_down(tmp_path:
                 await stage.until(run, lambda: run.events(TrailingActivated))
                 for price in ("51000", "52000"):
                     stage.price(price)
-                    await stage.pass_time(3)
+                    await stage.pass_time(8)
                 stage.price("51741")
-                await stage.pass_time(3)
+                await stage.pass_time(8)
                 assert not run.events(TrailingTriggered)
                 stage.price("51739")
                 await stage.until(run, lambda: run.events(TrailingTriggered) and stage.placed("SELL"))
@@ -164,11 +170,12 @@ def test_trailing_sell_follows_the_market_up_and_sells_on_the_way_down(tmp_path:
 def test_trailing_buy_follows_the_market_down_and_buys_on_the_way_up(tmp_path: Path, kind: str) -> None:
     async def scenario() -> None:
         async with scene(tmp_path) as stage:
-            async with stage.engine(stage.config(buy_order_type=kind, trailing_buy_percent=0.5)) as run:
+            text = stage.config(buy_order_type=kind, trailing_buy_percent=0.5)
+            async with stage.engine(text) as run:
                 await stage.until(run, lambda: run.state().trails)
                 for price in ("49500", "49000"):
                     stage.price(price)
-                    await stage.pass_time(3)
+                    await stage.pass_time(8)
                 assert not stage.records
                 stage.price("49246")
                 await stage.until(run, lambda: stage.placed("BUY"))
@@ -176,7 +183,7 @@ def test_trailing_buy_follows_the_market_down_and_buys_on_the_way_up(tmp_path: P
                 await stage.until(run, lambda: run.events(PurchaseRecorded))
                 (bought_for,) = run.events(PurchaseRecorded)
                 assert bought_for.price < 49_300
-                await stage.pass_time(3)
+                await stage.pass_time(8)
                 assert not differences(stage, run.state())
 
     asyncio.run(scenario())
@@ -190,7 +197,7 @@ def test_trail_in_the_log_protects_after_a_crash(tmp_path: Path) -> None:
                 await stage.until(run, lambda: run.events(PurchaseRecorded))
                 stage.price("52000")
                 await stage.until(run, lambda: run.events(TrailingActivated))
-                await stage.pass_time(3)
+                await stage.pass_time(8)
             stage.jump(20)
             stage.price("51700")
             async with stage.engine(text) as run:
@@ -276,7 +283,8 @@ def test_remainder_that_fees_leave_is_dust_with_its_cost(tmp_path: Path) -> None
         market = {"step": Decimal("0.001"), "min_quantity": Decimal("0.001")}
         account = {"balances": {"USD": Decimal(100_000), "BTC": Decimal(0)}}
         async with scene(tmp_path, market=market, account=account) as stage:
-            async with stage.engine(stage.config(strategy_params={"amount_usd": 200})) as run:
+            text = stage.config(strategy_params={"amount_usd": 200})
+            async with stage.engine(text) as run:
                 await bought(stage, run)
                 (lot,) = run.state().lots.values()
                 reach_target(stage, run)

@@ -1,6 +1,7 @@
 """Prices and candles of a real market: streams that fail, prices that are old, holes that are filled."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_candles_that_were_missed_in_an_outage_are_fetched_after_it(tmp_path: Pa
                     for candle in each.event.candles
                 )
                 assert opened
-                gaps = {later - earlier for earlier, later in zip(opened, opened[1:], strict=False)}
+                gaps = {later - earlier for earlier, later in pairwise(opened)}
                 assert gaps <= {60_000}
 
     asyncio.run(scenario())
