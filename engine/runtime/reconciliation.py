@@ -120,15 +120,15 @@ class Reconciler:
         for order in list(state.orders.values()):
             if order.status == "requested":
                 continue
-            row = rows.get(order.client_order_id) or by_exchange_id.get(order.exchange_order_id or "")
+            row = by_exchange_id.get(order.exchange_order_id or "") or rows.get(order.client_order_id)
             if row is None or row.filled != order.filled or order.status != "open":
                 await seat.executor.look_now(seat.bot, order.client_order_id)
         unknown = []
-        for name in rows:
+        for name, row in rows.items():
             parsed = parse_client_order_id(name)
             if parsed is None or parsed[0] != state.log_id:
                 continue
-            if parsed[1] > seat.bot.state.order_number:
+            if parsed[1] > seat.bot.state.order_number or _is_anothers(seat, name, row.exchange_order_id):
                 unknown.append(name)
             elif name not in seat.bot.state.orders:
                 await self._take_back(seat, name)
@@ -198,7 +198,7 @@ class Reconciler:
             if parsed[0] != seat.bot.state.log_id:
                 continue
             unknown = unknown_own[seat.bot.state.bot_id]
-            if parsed[1] <= seat.bot.state.order_number:
+            if parsed[1] <= seat.bot.state.order_number and not _is_anothers(seat, client_order_id, name):
                 await self._take_back(seat, client_order_id)
             elif client_order_id not in unknown:
                 unknown.append(client_order_id)
@@ -266,6 +266,12 @@ class Reconciler:
 def _wants_balances(state: BotState) -> bool:
     """Tell whether the balances of the log are not those of now: an order changed since, or something is missing."""
     return not state.balances_ms or not state.has_looked or state.short > 0
+
+
+def _is_anothers(seat: Desked, client_order_id: str, exchange_order_id: str) -> bool:
+    """Tell whether the exchange has another order than the log's under an id: another copy of the log placed it."""
+    order = seat.bot.state.order(client_order_id)
+    return order is not None and order.exchange_order_id not in {None, exchange_order_id}
 
 
 def _trades_of(state: BotState) -> int:

@@ -49,6 +49,8 @@ def answer_events(
     if report is None or isinstance(report, Unknown):
         error = "the exchange does not know it" if report is None else report.error
         return [OrderOutcomeUnknown(order.client_order_id, error)]
+    if order.exchange_order_id not in {None, report.exchange_order_id}:
+        return [OrderOutcomeUnknown(order.client_order_id, "the exchange shows another order under its id")]
     events: list[BotEvent] = []
     if order.status in {"requested", "sent", "unknown"} or (order.status == "open" and order.exchange_order_id is None):
         events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))

@@ -172,7 +172,7 @@ class Run:
         end_s = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > end_s:
-                happened = [f"{each.stream} {each.event}" for each in self.published[-30:]]
+                happened = [f"{each.stream} {each.event}"[:300] for each in self.published[-30:]]
                 pytest.fail("\n".join(["it did not come to that:", *happened, *self.said[-10:]]))
             await asyncio.sleep(0.01)
 

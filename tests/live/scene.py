@@ -73,6 +73,7 @@ class SteppedTime(FastTime):
             await event.wait()
             return True
         until_s = self.monotonic_s() + timeout_s
+        await asyncio.sleep(0)
         while not event.is_set() and (left_s := until_s - self.monotonic_s()) > 0:
             moved = asyncio.ensure_future(self._moved.wait())
             coming = asyncio.ensure_future(event.wait())

@@ -232,6 +232,31 @@ def test_order_of_this_log_that_it_does_not_hold_halts_the_bot(tmp_path: Path, *
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("filled", [False, True], ids=["resting", "filled"])
+def test_second_order_under_an_id_of_this_log_is_another_copy_too(tmp_path: Path, *, filled: bool) -> None:
+    """Two copies of a log number their next orders alike, and an exchange may take an id again once it is free."""
+
+    async def scenario() -> None:
+        async with scene(tmp_path, account=balances()) as stage:
+            async with stage.engine() as run:
+                await bought(stage, run)
+                before = run.state()
+            name = client_order_id(before.log_id, 1)
+            place_as_another_copy(stage, name)
+            if filled:
+                stage.fill(stage.records[-1], "0.01")
+            async with stage.engine() as run:
+                await stage.pass_time(10)
+            assert run.outcome is not None
+            assert run.outcome.reasons == (HALTED,)
+            (found,) = run.events(DiscrepancyFound)
+            assert name in found.actual
+            assert run.state().position == before.position
+            assert not run.events(OrderFilled)
+
+    asyncio.run(scenario())
+
+
 def test_order_held_to_be_not_placed_that_shows_up_is_booked_with_an_alarm(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with scene(tmp_path, account=balances()) as stage:
