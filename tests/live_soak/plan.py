@@ -118,21 +118,23 @@ def bots_of(soak: Soak, port: int) -> list[str]:
 
 
 def _bot(number: int, port: int) -> str:
+    """Write one; it buys below the middle of the waves only, or it would sit on what it bought at the top."""
     kind = ("market", "limit", "trailing_market", "trailing_limit")[number % 4]
+    symbol, middle = (("BTC/USD", 50_000), ("ETH/USD", 2_500))[number // 2 % 2]
     return config_text(
         port,
         bot_id=f"soak-{number}-{kind.replace('_', '-')}",
-        symbol=("BTC/USD", "ETH/USD")[number // 2 % 2],
-        budget=2_000,
+        symbol=symbol,
+        budget=4_000,
         buy_order_type=kind,
         sell_order_type=kind,
         buy_order_timeout=60,
         sell_order_timeout=60,
         profit_target=0.2,
-        max_open_lots=4,
+        max_open_lots=8,
         check_interval=5,
         trailing_buy_percent=0.1,
         trailing_sell_percent=0.1,
         min_price_change_percent=0.05,
-        strategy_params={"amount_usd": 100 + number, "indicators": ALWAYS, "min_interval_hours": 0},
+        strategy_params={"amount_usd": 100 + number, "indicators": ALWAYS, "max_price": middle},
     )
