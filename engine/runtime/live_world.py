@@ -174,7 +174,7 @@ class LiveWorld(World):
         await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
 
     def _notice_jump(self) -> None:
-        """Tell of a jump of the wall clock. The machine may have slept: the account is looked at before orders leave."""
+        """Tell of a jump of the wall clock. The machine may have slept: the account is looked at anew."""
         jumped_ms = self._jumps.jump_ms()
         if jumped_ms:
             self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; the engine's own clock goes on evenly")

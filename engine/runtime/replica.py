@@ -68,7 +68,7 @@ class Replica:
 
     @property
     def view(self) -> FeedView | None:
-        """Give the view of the feed that the bot listened to last; one that has said nothing yet is empty, not absent."""
+        """Give the view of the feed that the bot listened to last; that of one which said nothing yet is empty."""
         feed = None if self.state is None else self.state.feed
         return None if feed is None else self.views.get(feed) or FeedView(feed)
 

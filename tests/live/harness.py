@@ -167,7 +167,7 @@ class Run:
         Fails, with the last that happened, if it does not within so many real seconds.
         """
         end_s = time.monotonic() + within_s
-        while not holds():  # noqa: ASYNC110 - the engine tells nobody
+        while not holds():
             if time.monotonic() > end_s:
                 happened = [f"{each.stream} {each.event}" for each in self.published[-30:]]
                 pytest.fail("\n".join(["it did not come to that:", *happened, *self.said[-10:]]))

@@ -92,4 +92,3 @@ def test_order_whose_window_passed_before_it_could_leave_is_decided_afresh(
                 assert first.client_order_id not in names
 
     asyncio.run(scenario())
-

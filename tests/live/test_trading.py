@@ -20,6 +20,7 @@ def test_live_bot_buys_at_market_and_sells_at_its_target(tmp_path: Path) -> None
             await run.until(lambda: run.events(PurchaseRecorded))
             (lot,) = run.state().lots.values()
             await run.until(lambda: len(orders_of(server)) == 2)
+            assert lot.target is not None
             set_price(server, str(lot.target + 1))
             await run.until(lambda: run.events(SaleRecorded))
             assert run.state().stats.winning_trades == 1

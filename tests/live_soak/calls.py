@@ -59,7 +59,7 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a scene cost: at the start, and in the hour after it; `cpu_s` is the engine's processor time in that hour."""
+    """What a scene cost: at the start, and in the hour after it, with the engine's processor time in that hour."""
 
     scene: Scene
     at_start: dict[str, int]
@@ -77,7 +77,9 @@ def count(scene: Scene, folder: Path) -> Counted:
     folder.mkdir()
     with server_process(_script(scene), folder) as server:
         texts = tuple(_bot(scene, number, server.port) for number in range(scene.bots))
-        order = Order(str(folder / "state"), server.port, scene.speed, texts, log=str(folder / "said.txt"), sample_s=0.1)
+        order = Order(
+            str(folder / "state"), server.port, scene.speed, texts, log=str(folder / "said.txt"), sample_s=0.1
+        )
         with engine_process(order, folder / "complaints.txt") as engine:
             while engine.last is None or not _has_started(engine.last.statuses, engine.last.ready, scene):
                 assert engine.process.poll() is None, (folder / "complaints.txt").read_text()
