@@ -1,8 +1,8 @@
 """The real engine in a process of its own, its time as fast as the exchange's.
 
-It is run as `python -m tests.live_soak.engine_process`. A JSON line in says what to run. JSON lines out say how it fares: what the process holds (memory, tasks, descriptors)
-and what it has done. SIGTERM ends it in order, as it ends `krypto-engine run`. Whatever it has to complain about comes
-out of standard error, where nothing is expected.
+It is run as `python -m tests.live_soak.engine_process`. A JSON line in says what to run. JSON lines out say how it
+fares: what the process holds (memory, tasks, descriptors) and what it has done. SIGTERM ends it in order, as it ends
+`krypto-engine run`. Whatever it has to complain about comes out of standard error, where nothing is expected.
 """
 
 import asyncio
