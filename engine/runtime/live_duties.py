@@ -57,7 +57,7 @@ class LiveDuties:
         self.doubts_clock = False
         self._running: Final[set[asyncio.Task[None]]] = set()
         self._thorough_ms = 0
-        self._is_listening: Final[set[str]] = set()
+        self._listening_since_ms: Final[dict[str, int]] = {}
         self._hint_failures = 0
         self._told: Final[dict[str, str]] = {}
         self._ready: Final = Duty(partial(self._patiently, "ready", self._get_ready), self._now_ms, None)
@@ -208,11 +208,18 @@ class LiveDuties:
 
     def _want_sweep(self) -> None:
         if self._world.reconcilers:
-            all_listen = len(self._is_listening) == len(self._world.reconcilers)
+            all_listen = all(self._listens(reconciler.desk.name) for reconciler in self._world.reconcilers)
             self._sweep.want(self._now_ms() + (LISTENING_SWEEP_MS if all_listen else SWEEP_MS))
+
+    def _listens(self, account: str) -> bool:
+        """Tell whether an account's stream can be relied on: it has said something, or stood for a minute without."""
+        since_ms = self._listening_since_ms.get(account)
+        return since_ms is not None and self._now_ms() - since_ms >= SWEEP_MS
 
     async def next_hint(self, reconciler: Reconciler, real_time: RealTime) -> None:
         """Wait for the account's stream to say something, and have the orders it names looked at."""
+        account = reconciler.desk.name
+        self._listening_since_ms.setdefault(account, self._now_ms())
         try:
             hint = await reconciler.desk.account.next_hint(self._feed.symbol)
         except (UnreachableError, ConfigError) as error:
@@ -220,13 +227,13 @@ class LiveDuties:
             if isinstance(error, RateLimitedError):
                 wait_ms = max(wait_ms, error.until_ms - self._now_ms())
             self._hint_failures += 1
-            if reconciler.desk.name in self._is_listening:
-                self._is_listening.discard(reconciler.desk.name)
+            if self._listens(account):
                 self._sweep.want(self._now_ms())
+            self._listening_since_ms.pop(account, None)
             await real_time.sleep(wait_ms / 1000)
             return
         self._hint_failures = 0
-        self._is_listening.add(reconciler.desk.name)
+        self._listening_since_ms[account] = 0
         for seat in reconciler.seats:
             for order in seat.bot.state.orders.values():
                 if order.exchange_order_id in hint.exchange_order_ids or order.client_order_id in hint.client_order_ids:

@@ -59,7 +59,7 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a scene cost: at the start, and in the hour after it; `cpu_s` is the engine's processor time in that hour."""
+    """What a scene cost: at the start, and in the hour after it, with the engine's processor time in that hour."""
 
     scene: Scene
     at_start: dict[str, int]

@@ -4,10 +4,10 @@ Owns the comparison, each broken promise a sentence. Reads as the read-only verb
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from engine.core.events import OrderFilled
 from engine.core.state import BotState
@@ -15,12 +15,16 @@ from engine.runtime.redecide import redecide
 from engine.runtime.replica import bot_ids, restore_bot
 from engine.store.reader import LogReader
 from engine.store.verification import verify
-from tests.live_soak.plan import START
+from tests.live_soak.plan import HOUR_MS, START
 from tests.live_soak.running import Found, growth
 
 ZERO: Final = Decimal(0)
 MIB_PER_10_000_PRICES: Final = 1.0
 """Over its second half a soak may grow by no more (the line through its samples): state is bounded, a leak is not."""
+
+WARM_UP_MS: Final = 3 * HOUR_MS
+WARM_UP_MIB: Final = 30.0
+"""Until each bot keeps its 200 ended orders and 100 closed lots, memory grows, but by no more than this."""
 
 SPARE: Final = {"tasks": 6, "descriptors": 12}
 """Calls under way, and connections that faults have left to be closed, come and go; a leak adds up."""
@@ -58,35 +62,32 @@ def _fills(reader: LogReader, bot_id: str) -> Iterator[OrderFilled]:
 
 
 def _trades(found: Found, booked: list[OrderFilled]) -> Iterator[str]:
-    """Every trade is booked once, as it was."""
-    ids = Counter((fill.client_order_id, fill.trade_id) for fill in booked)
+    """Every trade is booked once, as it was, and every order was placed once."""
     theirs = {(trade["client_order_id"], str(trade["trade_id"])): trade for trade in found.ledger["trades"]}
+    ids = Counter((fill.client_order_id, fill.trade_id) for fill in booked)
     if not theirs:
         yield "nothing was traded"
-    for trade_id, times in ids.items():
-        if times > 1:
-            yield f"trade {trade_id} is booked {times} times"
+    yield from (f"trade {trade_id} is booked {times} times" for trade_id, times in ids.items() if times > 1)
+    yield from (f"trade {trade_id} is not booked: {theirs[trade_id]}" for trade_id in theirs.keys() - ids.keys())
+    yield from (f"trade {trade_id} never happened" for trade_id in ids.keys() - theirs.keys())
     for fill in booked:
         trade = theirs.get((fill.client_order_id, fill.trade_id))
-        if trade is None:
-            yield f"trade {fill.trade_id} never happened"
-            continue
-        said = (fill.price, fill.quantity, fill.fee, fill.fee_asset)
-        numbers = (Decimal(trade[key]) for key in ("price", "quantity", "commission"))
-        meant = (*numbers, trade["commission_asset"])
-        if said != meant:
-            yield f"trade {fill.trade_id} is booked as {said} and was {meant}"
-    for trade_id, trade in theirs.items():
-        if trade_id not in ids:
-            yield f"trade {trade_id} is not booked: {trade}"
+        if trade is not None and _said(fill) != _meant(trade):
+            yield f"trade {fill.trade_id} is booked as {_said(fill)} and was {_meant(trade)}"
     orders = Counter(states[-1]["wish"]["client_order_id"] for states in found.ledger["orders"])
-    for name, times in orders.items():
-        if times > 1:
-            yield f"order {name} was placed {times} times"
+    yield from (f"order {name} was placed {times} times" for name, times in orders.items() if times > 1)
+
+
+def _said(fill: OrderFilled) -> tuple[Any, ...]:
+    return fill.price, fill.quantity, fill.fee, fill.fee_asset
+
+
+def _meant(trade: Mapping[str, Any]) -> tuple[Any, ...]:
+    return *(Decimal(trade[key]) for key in ("price", "quantity", "commission")), trade["commission_asset"]
 
 
 def _holdings(found: Found, states: list[BotState]) -> Iterator[str]:
-    """What the bots count as theirs is what the account has more than at the start, to the last digit."""
+    """Hold what the bots count as theirs against what the account has more than at the start, to the last digit."""
     (account,) = found.ledger["balances"].values()
     wanted: dict[str, Decimal] = defaultdict(Decimal, START)
     for state in states:
@@ -124,8 +125,10 @@ def _open_ends(found: Found, states: list[BotState]) -> Iterator[str]:
 def _leaks(found: Found) -> Iterator[str]:
     """Memory, tasks and descriptors stay as they are."""
     samples = found.samples
-    slope = growth(samples)
-    if slope > MIB_PER_10_000_PRICES:
+    slope, grown = growth(samples), (samples[-1].rss - samples[2].rss) / 2**20
+    if grown > WARM_UP_MIB:
+        yield f"memory grew by {grown:.1f} MiB"
+    if samples[-1].at_ms > WARM_UP_MS and slope > MIB_PER_10_000_PRICES:
         yield f"memory grew by {slope:.2f} MiB per 10,000 prices"
     early, late = samples[len(samples) // 4 : len(samples) // 2], samples[len(samples) * 3 // 4 :]
     for name, spare in SPARE.items():

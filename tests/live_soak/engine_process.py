@@ -1,8 +1,8 @@
-"""The real engine in a process of its own, its time as fast as the exchange's: `python -m tests.live_soak.engine_process`.
+"""The real engine in a process of its own, its time as fast as the exchange's.
 
-A JSON line in says what to run. JSON lines out say how it fares: what the process holds (memory, tasks, descriptors)
-and what it has done. SIGTERM ends it in order, as it ends `krypto-engine run`. Whatever it has to complain about comes
-out of standard error, where nothing is expected.
+It is run as `python -m tests.live_soak.engine_process`. A JSON line in says what to run. JSON lines out say how it
+fares: what the process holds (memory, tasks, descriptors) and what it has done. SIGTERM ends it in order, as it ends
+`krypto-engine run`. Whatever it has to complain about comes out of standard error, where nothing is expected.
 """
 
 import asyncio
@@ -101,7 +101,7 @@ class Watch:
             at_ms=int(self._time.monotonic_s() * 1000),
             rss=int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
             tasks=len(asyncio.all_tasks()),
-            descriptors=len(os.listdir("/proc/self/fd")),
+            descriptors=len(list(Path("/proc/self/fd").iterdir())),
             cpu_s=time.process_time(),
             prices=self._seen[PriceObserved],
             orders=self._seen[OrderRequested],

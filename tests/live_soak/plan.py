@@ -24,6 +24,7 @@ REAL_TIMEOUT_MS: Final = 1_000
 
 ORDERS: Final = "POST /api/v3/order"
 _REQUESTS: Final = ("POST /api/v3/order", "DELETE /api/v3/order", "GET /api/v3/*")
+ROWS: Final[tuple[Kind, ...]] = ("repeat_rows", "shuffle_rows", "lose_rows")
 _STREAMS: Final = ("GET /stream*", "GET /ws-api/*")
 _STREAM_ACTIONS: Final = (
     StreamFault("close"),
@@ -81,16 +82,16 @@ def faults_of(percent: float) -> Iterator[Fault]:
         for changes in kinds:
             yield Fault(**{"on": on, "times": None, "rate": rate, **changes})
         yield Fault("rate_limit", on, times=None, rate=percent / 1_000, retry_after_s=5)
-    for kind in ("repeat_rows", "shuffle_rows", "lose_rows"):
+    for kind in ROWS:
         for on in ("GET /api/v3/myTrades", "GET /api/v3/openOrders", "GET /api/v3/klines"):
-            yield Fault(_kind(kind), on, times=None, rate=percent / 300)
+            yield Fault(kind, on, times=None, rate=percent / 300)
     for on in _STREAMS:
         yield Fault("drop", on, times=None, rate=percent / 100)
 
 
 def _request_kinds() -> list[dict[str, Any]]:
     """List the ways in which a request can fail, before and after it reached the exchange."""
-    both = [
+    both: list[dict[str, Any]] = [
         {"kind": "drop"},
         {"kind": "hang"},
         {"kind": "empty"},
@@ -101,10 +102,6 @@ def _request_kinds() -> list[dict[str, Any]]:
     kinds = [{**each, "when": when} for each in both for when in ("before", "after")]
     kinds += [{"kind": "cut"}, {"kind": "late", "delay_ms": LATE_MS}, {"kind": "late", "answer_delay_ms": LATE_MS}]
     return kinds
-
-
-def _kind(name: str) -> Kind:
-    return msgspec.convert(name, Kind)
 
 
 def stream_fault(number: int) -> StreamFault:
@@ -118,21 +115,23 @@ def bots_of(soak: Soak, port: int) -> list[str]:
 
 
 def _bot(number: int, port: int) -> str:
+    """Write one; it buys below the middle of the waves only, or it would sit on what it bought at the top."""
     kind = ("market", "limit", "trailing_market", "trailing_limit")[number % 4]
+    symbol, middle = (("BTC/USD", 50_000), ("ETH/USD", 2_500))[number // 2 % 2]
     return config_text(
         port,
         bot_id=f"soak-{number}-{kind.replace('_', '-')}",
-        symbol=("BTC/USD", "ETH/USD")[number // 2 % 2],
-        budget=2_000,
+        symbol=symbol,
+        budget=4_000,
         buy_order_type=kind,
         sell_order_type=kind,
         buy_order_timeout=60,
         sell_order_timeout=60,
         profit_target=0.2,
-        max_open_lots=4,
+        max_open_lots=8,
         check_interval=5,
         trailing_buy_percent=0.1,
         trailing_sell_percent=0.1,
         min_price_change_percent=0.05,
-        strategy_params={"amount_usd": 100 + number, "indicators": ALWAYS, "min_interval_hours": 0},
+        strategy_params={"amount_usd": 100 + number, "indicators": ALWAYS, "max_price": middle},
     )

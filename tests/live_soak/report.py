@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.live_soak.engine_process import Sample
-from tests.live_soak.plan import HOUR_MS, script_of
+from tests.live_soak.plan import HOUR_MS
 from tests.live_soak.running import Found, growth
 
 
@@ -27,11 +27,9 @@ def lines(found: Found) -> Iterator[str]:
     last, ledger = found.samples[-1], found.ledger
     hours = last.at_ms / HOUR_MS
     yield progress(last)
-    yield f"{hours:.2f} market hours in {found.took_s:.0f} s; memory grew by {growth(found.samples):+.2f} MiB per 10,000 prices"
-    struck = Counter[str]()
-    for fault, times in zip(script_of(found.soak).faults, ledger["faults_struck"], strict=False):
-        struck[f"{fault.kind} {fault.when}"] += times
-    struck.update(Counter(request["fault"] for request in ledger["requests"] if request["fault"]))
+    slope = growth(found.samples)
+    yield f"{hours:.2f} market hours in {found.took_s:.0f} s; memory grew by {slope:+.2f} MiB per 10,000 prices"
+    struck = Counter(request["fault"] for request in ledger["requests"] if request["fault"])
     yield f"faults struck: {sum(struck.values())}: " + ", ".join(f"{kind} {n}" for kind, n in sorted(struck.items()))
     yield f"orders at the exchange: {len(ledger['orders'])}, trades: {len(ledger['trades'])}"
     refused = Counter(
