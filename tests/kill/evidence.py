@@ -107,7 +107,7 @@ def read_ending(directory: Path) -> Ending:
             assert again.decisions > 0, bot_id
         names = reader.streams()
         return Ending(
-            states={bot_id: msgspec.structs.replace(restore_bot(reader, bot_id)[0], balances={}) for bot_id in ids},
+            states={bot_id: _stripped(restore_bot(reader, bot_id)[0]) for bot_id in ids},
             files={bot_id: _state_file(directory, bot_id) for bot_id in ids},
             lives={name: [_lived(each) for each in _life(reader, name)] for name in names if _is_bot(name)},
             feeds={name: [_row(each) for each in reader.read(name)] for name in names if not _is_bot(name)},
@@ -128,6 +128,11 @@ def assert_same(ending: Ending, reference: Ending) -> None:
             assert getattr(found_state, field) == getattr(state, field), (bot_id, field)
     assert ending.files == reference.files
     assert ending == reference
+
+
+def _stripped(state: BotState) -> BotState:
+    """Give a state without what each start observes anew."""
+    return msgspec.structs.replace(state, balances={}, balances_ms=0, has_looked=False)
 
 
 def _is_bot(stream: str) -> bool:
