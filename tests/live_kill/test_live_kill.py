@@ -15,7 +15,7 @@ from tests.live_kill.campaign import HASTY, SERVER, Round, Tally
 from tests.live_kill.wrong import WRONG
 
 SEEDS = (11, 2, 19, 14, 5)
-"""Of rounds that are unlike each other: what shows up late, how fees are taken, rich or poor, filled in parts or not."""
+"""Of rounds that are unlike each other: what shows up late, how fees are taken, rich or poor, filled in parts."""
 
 MOST_KILLS = 25
 LEAST_UNDER_WAY = 8
