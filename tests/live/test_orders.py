@@ -270,10 +270,13 @@ def test_machine_that_stands_still_between_decision_and_sending_sends_nothing_ol
 
             monkeypatch.setattr(executor, "_witnessed", standing)
             await stage.until(run, lambda: run.events(OrderRejected))
-            assert not stage.records
+            (old,) = run.events(OrderSent)[:1]
+            assert run.events(OrderRejected)[0].client_order_id == old.client_order_id
             stage.price("50100")
             await stage.until(run, lambda: run.events(PurchaseRecorded), within_s=200)
+            await stage.pass_time(5)
             assert not differences(stage, run.state())
+            assert old.client_order_id not in {record.now.wish.client_order_id for record in stage.records}
 
     asyncio.run(scenario())
 

@@ -26,7 +26,7 @@ from engine.core.reducers import REDUCERS
 from engine.core.state import BotState, Order
 from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.live import AccountGateway
-from engine.exchanges.port import Fill, OrderReport, Outcome, Rejected, Unknown
+from engine.exchanges.port import Fill, OrderReport, Outcome, OwnTrade, Rejected, Unknown
 from engine.runtime import live_executor, reconciliation, reports
 from engine.runtime.reconciliation import Desked, Reconciler
 
@@ -207,7 +207,11 @@ def looks_back_a_week(patch: Patch) -> None:
             return None
         return await REAL_LOOK_UP(self, symbol, order)
 
+    async def trades(self: CcxtAccount, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
+        return ()  # none of an order that is known
+
     patch.setattr(CcxtAccount, "_look_up", look_up)
+    patch.setattr(CcxtAccount, "trades", trades)
 
 
 def mismatch_is_only_logged(patch: Patch) -> None:
