@@ -15,8 +15,8 @@ from engine.exchanges.port import Gateway
 from engine.runtime.bot import Bot
 from engine.runtime.reports import answer_events, outcome_events
 
-Record = Callable[[Bot, Sequence[BotEvent]], Awaitable[None]]
-"""Record observations of a bot, durably."""
+Record = Callable[[Bot, Sequence[BotEvent]], Awaitable[int | None]]
+"""Record observations of a bot, durably; gives the position in the log that was reached, if anything was urgent."""
 
 MOST_CALLS: Final = 10_000
 

@@ -44,8 +44,10 @@ class Journal:
         self.listeners: Final = list(listeners)
         self._last: asyncio.Future[int] | None = None
 
-    async def commit(self, group: Sequence[tuple[Owner, Batch]]) -> None:
+    async def commit(self, group: Sequence[tuple[Owner, Batch]]) -> int | None:
         """Append a group; wait until it is durable if anything in it is urgent, else let it ride.
+
+        Gives the position that it reached, if it is durable.
 
         Raises:
             StorageError: the log could not be written; nothing may be done any more.
@@ -57,14 +59,10 @@ class Journal:
         future.add_done_callback(lambda done: self._publish(done, publishers, batches))
         self._last = future
         if urgent:
-            await future
-        elif self.store.pending_rows > MOST_PENDING_ROWS:
+            return await future
+        if self.store.pending_rows > MOST_PENDING_ROWS:
             await self.store.flush()
-
-    async def witnessed(self) -> None:
-        """Return once everything appended so far is durable, and the loss of any of it would be noticed."""
-        if self._last is not None:
-            await self.store.cover(await self._last)
+        return None
 
     def afterwards(self, tell: Callable[[], None]) -> None:
         """Tell something once everything appended so far has been published."""

@@ -41,7 +41,7 @@ class LiveExecutor:
         *,
         now_ms: Callable[[], int],
         spawn: Spawn,
-        witnessed: Callable[[], Awaitable[None]],
+        witnessed: Callable[[int], Awaitable[None]],
         may_send: Callable[[], bool],
         done: Callable[[], None],
     ) -> None:
@@ -144,8 +144,9 @@ class LiveExecutor:
             age_s = (now_ms - order.requested_ms) / 1000
             await self._record(bot, [OrderRejected(name, STALE, f"it was decided {age_s:.0f} s ago, and never sent")])
             return
-        await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
-        await self._witnessed()
+        position = await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
+        assert position is not None, "order_sent is urgent"
+        await self._witnessed(position)
         held_s = (self._now_ms() - now_ms) / 1000
         may_leave = _may_leave(bot, order, self._now_ms())
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:

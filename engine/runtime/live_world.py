@@ -85,7 +85,7 @@ class LiveWorld(World):
             self._record,
             now_ms=lambda: self.clock.now_ms,
             spawn=self.spawn,
-            witnessed=self._journal.witnessed,
+            witnessed=self._journal.store.cover,
             may_send=lambda: self._duties.is_ready,
             done=self.wake.set,
         )

@@ -30,6 +30,7 @@ KNOWN_MOST: Final = 100_000
 ASKED_MOST: Final = 20
 """So many orders of others are asked about in one look."""
 
+SETTLED_MS: Final = 600_000
 GONE_AFTER: Final = 3
 """So many looks in a row must not find an order that the exchange had accepted."""
 
@@ -189,8 +190,10 @@ class Reconciler:
             self._may_ask -= 1
             if len(self._client_ids) > KNOWN_MOST:
                 self._client_ids.clear()
-            self._client_ids[name] = await self.desk.account.client_order_id_of(self._symbol, name)
-        client_order_id = self._client_ids[name]
+            found = await self.desk.account.client_order_id_of(self._symbol, name)
+            if found is not None or self._now_ms() - trade.at_ms > SETTLED_MS:  # a new one may only not show up yet
+                self._client_ids[name] = found
+        client_order_id = self._client_ids.get(name)
         parsed = None if client_order_id is None else parse_client_order_id(client_order_id)
         if client_order_id is None or parsed is None:
             return

@@ -116,10 +116,11 @@ class World(ABC):
         """Carry out what follows from a command."""
         await seat.executor.settle(seat.bot, self.clock.now_ms)
 
-    async def _record(self, bot: Bot, events: Sequence[BotEvent]) -> None:
-        """Record observations of a bot, with what follows from each, durably where it matters."""
-        if events:
-            await self._journal.commit([(bot, bot.observe(events, self.clock.now_ms, self.feed.view))])
+    async def _record(self, bot: Bot, events: Sequence[BotEvent]) -> int | None:
+        """Record observations of a bot, with what follows from each; give the position reached, if it is durable."""
+        if not events:
+            return None
+        return await self._journal.commit([(bot, bot.observe(events, self.clock.now_ms, self.feed.view))])
 
     async def _see(self, priced: Batch, at_ms: int) -> None:
         """Record a price that the feed has taken in and, behind it in the same group, what each bot makes of it."""

@@ -111,8 +111,8 @@ def test_order_whose_window_passed_before_it_could_leave_is_decided_afresh(
                 executor, slow = run.world._executors[BOT], [6.0]
                 witnessed = executor._witnessed
 
-                async def late() -> None:
-                    await witnessed()
+                async def late(position: int) -> None:
+                    await witnessed(position)
                     if slow:
                         await real_time.sleep(slow.pop())
 

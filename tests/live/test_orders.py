@@ -263,8 +263,8 @@ def test_machine_that_stands_still_between_decision_and_sending_sends_nothing_ol
             executor = run.world._executors[BOT]
             witnessed = executor._witnessed
 
-            async def standing() -> None:
-                await witnessed()
+            async def standing(position: int) -> None:
+                await witnessed(position)
                 if len(run.events(OrderSent)) == 1:
                     stage.jump(120)
 
