@@ -62,6 +62,8 @@ class Reconciler:
         self._now_ms: Final = now_ms
         self._trades_seen_ms: int | None = None
         self._client_ids: Final[dict[str, str | None]] = {}
+        self._forgotten: Final[dict[str, set[str]]] = {}
+        self._told_forgotten: Final[set[str]] = set()
         self._may_ask = ASKED_MOST
         self._covered_ms: int | None = None
 
@@ -138,6 +140,9 @@ class Reconciler:
     async def _take_back(self, seat: Desked, client_order_id: str) -> None:
         """Put an order back into the books that was held to be not placed, and look up any that is at its end."""
         order = seat.bot.state.order(client_order_id)
+        if order is None and client_order_id not in self._told_forgotten:
+            self._told_forgotten.add(client_order_id)
+            self._forgotten.setdefault(seat.bot.state.bot_id, set()).add(client_order_id)
         if order is not None and order.status == "rejected":
             await self._record(seat.bot, [OrderReconciled(client_order_id, order.status, "open")])
         await seat.executor.look_now(seat.bot, client_order_id)
@@ -238,8 +243,9 @@ class Reconciler:
         return max(oldest_ms - OVERLAP_MS, now_ms - MOST_BACK_MS)
 
     async def _survey(self, seat: Desked, unknown_own: tuple[str, ...], foreign: tuple[str, ...]) -> None:
-        if unknown_own or foreign != seat.bot.state.foreign:
-            await self._record(seat.bot, [OrdersSurveyed(unknown_own, foreign)])
+        forgotten = tuple(sorted(self._forgotten.pop(seat.bot.state.bot_id, ())))
+        if unknown_own or forgotten or foreign != seat.bot.state.foreign:
+            await self._record(seat.bot, [OrdersSurveyed(unknown_own, foreign, forgotten)])
 
     async def _look_at_balances(self) -> None:
         """Record what the account holds where that is news, and every time while it is too little."""

@@ -153,3 +153,10 @@ def test_orders_of_others_change_nothing_but_the_list() -> None:
     before = kernel.state.orders
     told = kernel.observe(OrdersSurveyed((), ("7", "8")))
     assert (kernel.state.foreign, kernel.state.orders, len(told)) == (("7", "8"), before, 1)
+
+
+def test_order_of_this_log_that_was_let_go_of_long_ago_is_told_and_halts_nothing() -> None:
+    kernel = live_with_lot()
+    told = kernel.observe(OrdersSurveyed(forgotten=("k0a1b2c3d4e0000001",)))
+    assert "k0a1b2c3d4e0000001" in one(told, DiscrepancyFound).actual
+    assert kernel.state.halted is None

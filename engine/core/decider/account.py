@@ -55,6 +55,15 @@ def on_survey(draft: Draft) -> None:
                 halts=True,
             )
         )
+    if event.forgotten:
+        draft.emit(
+            DiscrepancyFound(
+                "orders that ended long ago",
+                expected="nothing new of them",
+                actual=", ".join(event.forgotten[:10]),
+                action="nothing is booked: look at them at the exchange",
+            )
+        )
 
 
 def on_reconciled(draft: Draft) -> None:

@@ -48,12 +48,14 @@ class OrdersSurveyed(Event, frozen=True, tag="orders_surveyed"):
     """All open orders and recent trades of the account in this market were listed; recorded when the list changes.
 
     `unknown_own` are client order ids of this very log that the log does not hold: another copy of it trades.
-    `foreign` are exchange ids of open orders that others placed; they are listed, never touched.
+    `foreign` are exchange ids of open orders that others placed; they are listed, never touched. `forgotten` are orders
+    of this log that ended so long ago that the state has let go of them, and are seen again.
     """
 
     role: ClassVar[Role] = Role.OBSERVATION
     unknown_own: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 class DiscrepancyFound(Event, frozen=True, tag="discrepancy_found"):
