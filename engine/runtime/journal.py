@@ -58,8 +58,8 @@ class Journal:
         publishers = [owner.snapshot(self.store.head(batch.stream)) for owner, batch in group]
         future.add_done_callback(lambda done: self._publish(done, publishers, batches))
         self._last = future
-        if urgent:
-            return await future
+        if urgent:  # whoever waits may be cancelled; the fact becomes durable all the same, and is published
+            return await asyncio.shield(future)
         if self.store.pending_rows > MOST_PENDING_ROWS:
             await self.store.flush()
         return None

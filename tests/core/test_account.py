@@ -80,7 +80,7 @@ def test_clock_off_by_more_than_a_second_holds_entries_back(skew_ms: int, buys: 
 
 @SPEC("base that is missing in the account twice in a row is told once", section="Reconciliation")
 def test_base_missing_at_two_looks_in_a_row_is_told_once() -> None:
-    kernel = live_with_lot()
+    kernel = live_with_lot(sell_order_type="trailing_market")
     for told in (0, 1, 0, 0):
         assert len(of(kernel.observe(seen("0.001")), DiscrepancyFound)) == told
     kernel.observe(seen("1"))
@@ -101,7 +101,7 @@ def test_balance_that_proves_nothing_missing_is_not_told(look: BalancesObserved)
 
 
 def test_base_that_other_bots_count_on_is_missed_too() -> None:
-    kernel = live_with_lot()
+    kernel = live_with_lot(sell_order_type="trailing_market")
     enough = str(kernel.state.position)
     assert not of([*kernel.observe(seen(enough)), *kernel.observe(seen(enough))], DiscrepancyFound)
     short = seen(enough, others="0.5")
