@@ -3,10 +3,11 @@
 import asyncio
 
 from engine.core.events import CommandReceived
+from engine.core.feed_view import FeedView
 from engine.runtime.bot import Bot
 from engine.runtime.journal import Journal, Published
 from engine.store.memory import MemoryLog
-from tests.kernel import FEED, FeedView, config_of
+from tests.kernel import FEED, config_of
 
 
 def test_fact_whose_waiter_is_cancelled_is_published_all_the_same() -> None:
