@@ -106,7 +106,7 @@ class Points:
         """Put the boundaries around what this process is made of."""
         self._around_log()
         self._around_wire()
-        _around(Journal, "witnessed", self, "before witness", "after witness")
+        _around(SqliteLog, "cover", self, "before witness", "after witness")
         for name, step in STEPS.items():
             _around(Reconciler, name, self, f"before {step}", f"after {step}")
         get_ready: Callable[..., Any] = LiveDuties._get_ready
