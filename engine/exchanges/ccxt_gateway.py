@@ -198,7 +198,9 @@ class CcxtConnection:
         return found
 
     async def load_markets(self, *, refresh: bool = False) -> None:
-        """Have the markets loaded, once for all who wait."""
+        """Have the markets loaded, once for all who wait; while they are loaded again, those there are serve."""
+        if self.ccxt.markets and not refresh:
+            return
         async with self._loading:
             if self.ccxt.markets and not refresh:
                 return

@@ -9,12 +9,14 @@ import pytest
 from engine.core.errors import ConfigError, CredentialsError, UnreachableError
 from engine.exchanges.addresses import leaves
 from engine.exchanges.ccxt_gateway import CcxtConnection
+from engine.exchanges.port import Accepted
 from engine.exchanges.readings import candle_of, exact_number, in_quote, inverse, order_of, rules_of, trade_of
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import quiet_script
 from tests.exchange_server.script import MarketScript, Script, Waves
 from tests.exchange_server.server import running
 from tests.exchanges.gateway_harness import MODES, SYMBOL, LocalVenue, Mode, client, keyless, now_ms
+from tests.exchanges.gateway_harness import order_of as order_of_account
 
 D = Decimal
 MINUTE_MS = 60_000
@@ -41,6 +43,22 @@ def test_rules_are_those_of_the_market_in_exact_numbers(mode: Mode) -> None:
             assert link.calls["load_markets"] == 1
             await link.rules(SYMBOL, refresh=True)
             assert link.calls["load_markets"] == 2
+
+    asyncio.run(scenario())
+
+
+def test_order_does_not_wait_while_the_markets_are_loaded_again() -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account):
+            await link.time_ms()
+            await link.rules(SYMBOL)
+            server.exchange.faults.add(Fault("late", on="GET /api/v3/exchangeInfo", answer_delay_ms=3_000))
+            loading = asyncio.ensure_future(link.rules(SYMBOL, refresh=True))
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(2):
+                assert isinstance(await account.create(SYMBOL, order_of_account()), Accepted)
+            assert not loading.done()
+            await loading
 
     asyncio.run(scenario())
 
