@@ -213,7 +213,7 @@ class CcxtAccount:
 
     def _failed(self, error: BaseException, record: wire.Record) -> Outcome:
         connection, answer = self._connection, record.last
-        connection.fault_of(error, record)  # falls silent if the exchange wants it
+        connection.fault_of(error, record, signed=True)  # falls silent if the exchange wants it
         text = described(error, record, connection.scrub)
         if is_clock_fault(error, record):
             connection.offset_ms = None

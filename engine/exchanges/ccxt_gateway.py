@@ -19,7 +19,7 @@ from engine.core.market import TIMEFRAMES_MS, Candle, MarketRules, Tick
 from engine.exchanges import wire
 from engine.exchanges.addresses import led_to, local_origin
 from engine.exchanges.credentials import Credentials
-from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
+from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
@@ -238,7 +238,7 @@ class CcxtConnection:
                 except EngineError:
                     raise
                 except Exception as error:  # noqa: BLE001 - the library fails in any way on nonsense
-                    fault = self.fault_of(error, record)
+                    fault = self.fault_of(error, record, signed=signed)
                     is_clock = is_clock_fault(error, record)
             if is_clock:
                 self.offset_ms = None
@@ -246,14 +246,17 @@ class CcxtConnection:
                 break
         raise fault
 
-    def fault_of(self, error: BaseException, record: wire.Record) -> EngineError:
+    def fault_of(self, error: BaseException, record: wire.Record, *, signed: bool = False) -> EngineError:
         """Give the fault that an error of the library means, and fall silent if the exchange wants it."""
         if isinstance(error, EngineError):
             return error
-        if wants_silence(error, record) and self.clock_ms() >= self.blocked_until_ms:
+        answer = record.last if signed else None
+        is_key = answer is not None and refuses_key(error, answer, self.venue.told_codes(answer.body))
+        if wants_silence(error) and not is_key and self.clock_ms() >= self.blocked_until_ms:
             self.blocked_until_ms = self.clock_ms() + wire.DEFAULT_SILENCE_MS
         until_ms = self.blocked_until_ms if self.clock_ms() < self.blocked_until_ms else 0
-        return fault_of(error, record, self.scrub, exchange=self.venue.id, silent_until_ms=until_ms)
+        exchange = self.venue.id
+        return fault_of(error, record, self.scrub, exchange=exchange, silent_until_ms=until_ms, is_key=is_key)
 
     async def hang_up(self, chosen: Callable[[Any], bool]) -> None:
         """Close the websockets that are chosen, also those whose other end says nothing any more."""

@@ -130,6 +130,10 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
         """Give the exchange's own proof that it did not take an order, if an error body is one (by its code)."""
         return refusals.read_refusal(self.refusals, self.code_paths, self.reason_paths, status, body)
 
+    def told_codes(self, body: str) -> list[str]:
+        """Give the exchange's own codes in the body of an answer; none if the body is none of its."""
+        return refusals.read_codes(self.code_paths, body)
+
     def config(self) -> dict[str, Any]:
         """Give what the ccxt constructor must be told: options and addresses; neither keys nor retries."""
         told: dict[str, Any] = {"options": {**_STREAM_OPTIONS, **self.options}}

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import pytest
 
-from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
-from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of
+from engine.core.errors import RateLimitedError, UnreachableError
+from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of, refuses_key
 from engine.exchanges.port import Accepted, OrderReport, Unknown
 from engine.exchanges.streams import Pump
-from engine.exchanges.venues import Call
+from engine.exchanges.venues import VENUES, Call
 from engine.exchanges.wire import Answer, Record, current, recorded
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import quiet_script
@@ -83,23 +83,64 @@ def test_record_follows_a_call_into_its_tasks_and_no_further() -> None:
     [
         pytest.param("OrderNotFound", record_of(Answer(400, '{"code":-2013}')), OrderAbsentError, id="absent-by-word"),
         pytest.param("OrderNotFound", record_of(None), UnreachableError, id="absent-by-nobodys-word"),
-        pytest.param("DDoSProtection", record_of(Answer(401, '{"code":-2015}')), CredentialsError, id="revoked"),
-        pytest.param("AuthenticationError", record_of(Answer(400, "{}")), CredentialsError, id="refused"),
         pytest.param("ExchangeNotAvailable", record_of(Answer(403, "<html>")), UnreachableError, id="firewall"),
         pytest.param("OnMaintenance", record_of(Answer(503, "{}")), UnreachableError, id="maintenance"),
         pytest.param("TypeError", record_of(Answer(200, "{}")), UnreachableError, id="nonsense"),
     ],
 )
 def test_error_means_what_the_wire_proves(error: str, record: Record, expected: type) -> None:
-    fault = fault_of(error_of(error, "https://x?signature=1"), record, SCRUB, exchange="here", silent_until_ms=0)
+    raised = error_of(error, "https://x?signature=1")
+    fault = fault_of(raised, record, SCRUB, exchange="here", silent_until_ms=0, is_key=False)
     assert type(fault) is expected
     assert "signature" not in str(fault)
 
 
 def test_error_while_the_exchange_wants_silence_says_until_when() -> None:
-    fault = fault_of(error_of("DDoSProtection"), record_of(None), SCRUB, exchange="here", silent_until_ms=5)
+    fault = fault_of(
+        error_of("DDoSProtection"), record_of(None), SCRUB, exchange="here", silent_until_ms=5, is_key=False
+    )
     assert isinstance(fault, RateLimitedError)
     assert fault.until_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("venue", "error", "answer", "is_refused"),
+    [
+        pytest.param("binance", "DDoSProtection", Answer(401, '{"code":-2015}'), True, id="revoked"),
+        pytest.param("binance", "AuthenticationError", Answer(400, '{"code":-1022}'), True, id="signature"),
+        pytest.param("kraken", "AuthenticationError", Answer(200, '{"error":["EAPI:Invalid key"]}'), True, id="kraken"),
+        pytest.param("okx", "PermissionDenied", Answer(401, '{"code":"50120"}'), True, id="okx"),
+        pytest.param("gate", "AuthenticationError", Answer(401, '{"label":"INVALID_KEY"}'), True, id="gate"),
+        pytest.param("binance", "AuthenticationError", Answer(511, "<html>log in"), False, id="captive-portal"),
+        pytest.param("binance", "AuthenticationError", Answer(511, '{"code":-2015}'), False, id="portal-in-json"),
+        pytest.param("binance", "AuthenticationError", Answer(407, "<html>"), False, id="proxy"),
+        pytest.param("binance", "AuthenticationError", Answer(401, "<html>"), False, id="page"),
+        pytest.param("binance", "AuthenticationError", Answer(401, '{"code":401,"message":"log in"}'), False, id="json"),
+        pytest.param("binance", "AuthenticationError", Answer(401, "{}"), False, id="no-code"),
+        pytest.param("kraken", "AuthenticationError", Answer(401, '{"error":"denied"}'), False, id="other-shape"),
+        pytest.param("binance", "InvalidNonce", Answer(401, '{"code":-1021}'), False, id="clock"),
+    ],
+)
+def test_key_is_refused_by_the_exchange_and_by_nobody_in_between(
+    venue: str, error: str, answer: Answer, is_refused: bool
+) -> None:
+    raised = type(error, (type("AuthenticationError", (Exception,), {}),), {})() if is_refused else error_of(error)
+    assert refuses_key(raised, answer, VENUES[venue].told_codes(answer.body)) is is_refused
+    assert not refuses_key(raised, None, ["-2015"])
+
+
+@pytest.mark.parametrize("status", [401, 407, 511])
+def test_portal_in_place_of_the_exchange_is_an_outage(status: int) -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account):
+            await link.rules(SYMBOL)
+            server.exchange.faults.add(Fault("status", on="*", status=status, times=None, when="before"))
+            for call in (account.balances(), account.identify(), link.rules(SYMBOL, refresh=True), link.ticker(SYMBOL)):
+                with pytest.raises(UnreachableError):
+                    await call
+            assert isinstance(await account.query(SYMBOL, order_of()), Unknown)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
