@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
+SETTLING_MS: Final = 1_000
+"""A candle is closed this much after its end by the exchange's clock: by then its last trades are in it."""
+
 _HTTP_OK: Final = range(200, 300)
 _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
 _SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
@@ -133,15 +136,21 @@ class CcxtConnection:
         return tick_of(row, self.exchange_ms())
 
     async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> list[Candle]:
-        """Ask for the candles that open at `since_ms` or later and are closed at `until_ms`, in as many pages."""
+        """Ask for the candles that open at `since_ms` or later and are closed at `until_ms`, in as many pages.
+
+        Those that are not closed by the exchange's clock are left out, whatever ours says.
+        """
         await self.load_markets()
+        if self.offset_ms is None:
+            await self.time_ms()
         step_ms = TIMEFRAMES_MS[timeframe]
         found: dict[int, Candle] = {}
         from_ms = since_ms
         while from_ms + step_ms <= until_ms:
             limit = min(CANDLES_A_PAGE, (until_ms - from_ms) // step_ms + 1)
+            closed_ms = min(until_ms, self.exchange_ms() - SETTLING_MS)  # when it was asked: the answer is as of then
             rows = await self._candle_page(symbol, timeframe, from_ms, limit)
-            page = {row[0]: candle_of(row) for row in rows if row[0] >= from_ms and row[0] + step_ms <= until_ms}
+            page = {row[0]: candle_of(row) for row in rows if from_ms <= row[0] <= closed_ms - step_ms}
             if not page:
                 break
             found |= page

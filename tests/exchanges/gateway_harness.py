@@ -70,9 +70,9 @@ def now_ms() -> int:
 
 
 @asynccontextmanager
-async def keyless(server: Server, mode: Mode = "plain") -> AsyncIterator[CcxtConnection]:
+async def keyless(server: Server, mode: Mode = "plain", **changes: Any) -> AsyncIterator[CcxtConnection]:
     """Have a connection without keys, for market data alone."""
-    connection = _connection(server, mode, "binanceus", {"credentials": None})
+    connection = _connection(server, mode, "binanceus", {"credentials": None, **changes})
     try:
         yield connection
     finally:
