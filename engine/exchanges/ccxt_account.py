@@ -215,7 +215,7 @@ class CcxtAccount:
         connection, answer = self._connection, record.last
         connection.fault_of(error, record, signed=True)  # falls silent if the exchange wants it
         text = described(error, record, connection.scrub)
-        if is_clock_fault(error, record):
+        if is_clock_fault(error, connection.told_codes(record)):
             connection.offset_ms = None
         if record.is_empty and not isinstance(error, asyncio.CancelledError):
             return NotSent(text)

@@ -18,6 +18,7 @@ from engine.core.errors import ConfigError, EngineError, RateLimitedError, Unrea
 from engine.core.market import TIMEFRAMES_MS, Candle, MarketRules, Tick
 from engine.exchanges import wire
 from engine.exchanges.addresses import led_to, local_origin
+from engine.exchanges.ccxt_hooks import hook
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
@@ -33,7 +34,6 @@ CANDLES_A_PAGE: Final = 1_000
 SETTLING_MS: Final = 1_000
 """A candle is closed this much after its end by the exchange's clock: by then its last trades are in it."""
 
-_HTTP_OK: Final = range(200, 300)
 _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
 _SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
 Closer = Callable[[], Awaitable[None]]
@@ -83,7 +83,8 @@ class CcxtConnection:
         self.ccxt: Final = _instance(venue, settings, credentials, self._session)
         if origin is not None:
             self.ccxt.urls["api"] = led_to(self.ccxt.urls["api"], origin)
-        self._hook()
+        hook(self.ccxt, venue.id, clock_ms, self._signing_ms, self._answered)
+        mend_streams(self.ccxt, self.taps)
 
     # --- market data -----------------------------------------------------------------------------------------------
 
@@ -125,6 +126,8 @@ class CcxtConnection:
         told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
         if not isinstance(told, int) or told <= 0:
             raise UnreachableError(f"{self.venue.id} gave no time.")
+        if self.tells_time:
+            told += self.venue.time_step_ms // 2  # what is told in whole seconds is half of one behind on average
         self.offset_ms = told - middle_ms
         return told
 
@@ -248,7 +251,7 @@ class CcxtConnection:
                     raise
                 except Exception as error:  # noqa: BLE001 - the library fails in any way on nonsense
                     fault = self.fault_of(error, record, signed=signed)
-                    is_clock = is_clock_fault(error, record)
+                    is_clock = is_clock_fault(error, self.told_codes(record))
             if is_clock:
                 self.offset_ms = None
             if is_last or not (signed and is_clock):
@@ -259,13 +262,16 @@ class CcxtConnection:
         """Give the fault that an error of the library means, and fall silent if the exchange wants it."""
         if isinstance(error, EngineError):
             return error
-        answer = record.last if signed else None
-        is_key = answer is not None and refuses_key(error, answer, self.venue.told_codes(answer.body))
+        is_key = signed and refuses_key(error, record.last, self.told_codes(record))
         if wants_silence(error) and not is_key and self.clock_ms() >= self.blocked_until_ms:
             self.blocked_until_ms = self.clock_ms() + wire.DEFAULT_SILENCE_MS
         until_ms = self.blocked_until_ms if self.clock_ms() < self.blocked_until_ms else 0
         exchange = self.venue.id
         return fault_of(error, record, self.scrub, exchange=exchange, silent_until_ms=until_ms, is_key=is_key)
+
+    def told_codes(self, record: wire.Record) -> list[str]:
+        """Give the exchange's own codes in the last answer."""
+        return [] if record.last is None else self.venue.told_codes(record.last.body)
 
     async def hang_up(self, chosen: Callable[[Any], bool]) -> None:
         """Close the websockets that are chosen, also those whose other end says nothing any more."""
@@ -297,38 +303,11 @@ class CcxtConnection:
         fixed = _SIGNED_MS.get()
         return self.exchange_ms() if fixed is None else fixed
 
-    def _hook(self) -> None:
-        """Have ccxt take the engine's time, record its wire, refuse nonsense and tell its messages."""
-        ccxt = self.ccxt
-        fetch, on_rest_response, parse_json = ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json
-
-        async def recorded_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            record = wire.current()
-            if record is not None:
-                record.leaving(method, self.clock_ms())
-            return await fetch(url, method, headers, body)
-
-        def noted_response(status: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
-            answer = wire.Answer(status, body, {str(name).lower(): str(value) for name, value in headers.items()})
-            record = wire.current()
-            if record is not None:
-                record.answered(answer, self.clock_ms())
-            silence_ms = answer.silence_ms(self.exchange_ms())
-            if silence_ms is not None:
-                self.blocked_until_ms = max(self.blocked_until_ms, self.clock_ms() + silence_ms)
-            return on_rest_response(status, reason, url, method, headers, body, *rest)
-
-        def sensible_json(text: str) -> Any:
-            parsed, record = parse_json(text), wire.current()
-            answer = None if record is None else record.last
-            if parsed is None and answer is not None and answer.status in _HTTP_OK and answer.body.strip() == text:
-                raise UnreachableError(f"{self.venue.id} answered with something else than data.")
-            return parsed
-
-        ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json = recorded_fetch, noted_response, sensible_json
-        mend_streams(ccxt, self.taps)
-        ccxt.milliseconds = self._signing_ms
-        ccxt.seconds = lambda: self._signing_ms() // 1_000
+    def _answered(self, answer: wire.Answer) -> None:
+        """Fall silent if an answer asks for it."""
+        silence_ms = answer.silence_ms(self.exchange_ms())
+        if silence_ms is not None:
+            self.blocked_until_ms = max(self.blocked_until_ms, self.clock_ms() + silence_ms)
 
 
 def _instance(

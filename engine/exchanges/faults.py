@@ -16,7 +16,9 @@ MAX_TEXT: Final = 200
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+", re.IGNORECASE)
 _NAMED: Final = re.compile(r"(?i)\b(signature|apikey|api[-_]key|x-mbx-apikey|secret|passphrase)(\W{1,4})[^\s&\"',}]+")
 _KEY_CODES: Final = frozenset({"-2014", "-2015"})
-_CLOCK_CODES: Final = frozenset({"-1021"})
+_CLOCK_CODES: Final = frozenset({"-1021", "REQUEST_EXPIRED"})
+"""REQUEST_EXPIRED is gate's; the library takes it for a wrong key."""
+
 _NOT_THE_EXCHANGE: Final = frozenset({407, 511})
 """Statuses of proxies and of networks that want a log-in first."""
 
@@ -46,9 +48,9 @@ def names_of(error: BaseException) -> frozenset[str]:
     return frozenset(kind.__name__ for kind in type(error).__mro__)
 
 
-def is_clock_fault(error: BaseException, record: Record) -> bool:
-    """Tell whether the exchange refused a request for the time it was signed with."""
-    return "InvalidNonce" in names_of(error) or _code(record.last) in _CLOCK_CODES
+def is_clock_fault(error: BaseException, told: Collection[str]) -> bool:
+    """Tell whether the exchange refused a request for the time it was signed with; `told` are its codes."""
+    return "InvalidNonce" in names_of(error) or not _CLOCK_CODES.isdisjoint(told)
 
 
 def wants_silence(error: BaseException) -> bool:
@@ -62,6 +64,8 @@ def refuses_key(error: BaseException, answer: Answer | None, told: Collection[st
     An answer without any is somebody else's: a proxy's, or that of a network that wants a log-in first.
     """
     if answer is None or answer.status in _NOT_THE_EXCHANGE or not set(told) - {str(answer.status)}:
+        return False
+    if is_clock_fault(error, told):
         return False
     return answer.code in _KEY_CODES or "AuthenticationError" in names_of(error)
 
@@ -94,7 +98,3 @@ def fault_of(
     if "BadSymbol" in names:
         return ConfigError(f"{exchange} does not trade this market: {text}.")
     return UnreachableError(f"{exchange} gave no sensible answer: {text}.")
-
-
-def _code(answer: Answer | None) -> str | None:
-    return None if answer is None else answer.code

@@ -60,6 +60,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     `orders` is off for exchanges that can be followed but not traded at: no row says how their orders are looked up.
     `clock` says where the time that a request is signed with comes from: the parameters of the call, or a method of the
     ccxt instance, asked after ccxt's own rate limiter (then the window begins when that one lets the request go).
+    `time_step_ms` is how finely the exchange tells its time.
     `unique` is what the exchange does with an id that it has seen: refuses it while the first order is open, refuses it
     for good, gives the first order back, or nobody knows. `market_buy_by_base` is whether a market order to buy can
     name the quantity to be bought; where it cannot, such an order must not reach ccxt.
@@ -70,6 +71,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     valid_ms: int = 5_000
     grace_ms: int = 30_000
     clock: Literal["params", "nonce", "seconds"] = "params"
+    time_step_ms: int = 1
     create_fields: Mapping[str, Value] = {}
     id_prefix: str = ""
     id_pattern: str = "[A-Za-z0-9]{1,18}"

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import pytest
 
 from engine.core.errors import RateLimitedError, UnreachableError
-from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of, refuses_key
+from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of
 from engine.exchanges.port import Accepted, OrderReport, Unknown
 from engine.exchanges.streams import Pump
-from engine.exchanges.venues import VENUES, Call
+from engine.exchanges.venues import Call
 from engine.exchanges.wire import Answer, Record, current, recorded
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import quiet_script
@@ -49,7 +49,9 @@ def error_of(name: str, text: str = "") -> Exception:
         pytest.param(Answer(418, "", {"retry-after": "9" * 20}), 3 * 86_400_000, id="for-ever"),
         pytest.param(Answer(429, "", {"retry-after": "7200"}), 7_200_000, id="hours-of-a-limit"),
         pytest.param(Answer(503, "", {"retry-after": "7200"}), 300_000, id="hours-of-a-maintenance-page"),
-        pytest.param(Answer(503, "banned until 1700009000000.", {"retry-after": "soon"}), 60_000, id="no-ban-but-words"),
+        pytest.param(
+            Answer(503, "banned until 1700009000000.", {"retry-after": "soon"}), 60_000, id="no-ban-but-words"
+        ),
         pytest.param(Answer(418, '{"msg":"IP banned until 1700000300000."}'), 300_000, id="ban-in-words"),
         pytest.param(Answer(418, '{"msg":"IP banned until 1600000000000."}'), 60_000, id="ban-that-is-over"),
     ],
@@ -101,46 +103,6 @@ def test_error_while_the_exchange_wants_silence_says_until_when() -> None:
     )
     assert isinstance(fault, RateLimitedError)
     assert fault.until_ms == 5
-
-
-@pytest.mark.parametrize(
-    ("venue", "error", "answer", "is_refused"),
-    [
-        pytest.param("binance", "DDoSProtection", Answer(401, '{"code":-2015}'), True, id="revoked"),
-        pytest.param("binance", "AuthenticationError", Answer(400, '{"code":-1022}'), True, id="signature"),
-        pytest.param("kraken", "AuthenticationError", Answer(200, '{"error":["EAPI:Invalid key"]}'), True, id="kraken"),
-        pytest.param("okx", "PermissionDenied", Answer(401, '{"code":"50120"}'), True, id="okx"),
-        pytest.param("gate", "AuthenticationError", Answer(401, '{"label":"INVALID_KEY"}'), True, id="gate"),
-        pytest.param("binance", "AuthenticationError", Answer(511, "<html>log in"), False, id="captive-portal"),
-        pytest.param("binance", "AuthenticationError", Answer(511, '{"code":-2015}'), False, id="portal-in-json"),
-        pytest.param("binance", "AuthenticationError", Answer(407, "<html>"), False, id="proxy"),
-        pytest.param("binance", "AuthenticationError", Answer(401, "<html>"), False, id="page"),
-        pytest.param("binance", "AuthenticationError", Answer(401, '{"code":401,"message":"log in"}'), False, id="json"),
-        pytest.param("binance", "AuthenticationError", Answer(401, "{}"), False, id="no-code"),
-        pytest.param("kraken", "AuthenticationError", Answer(401, '{"error":"denied"}'), False, id="other-shape"),
-        pytest.param("binance", "InvalidNonce", Answer(401, '{"code":-1021}'), False, id="clock"),
-    ],
-)
-def test_key_is_refused_by_the_exchange_and_by_nobody_in_between(
-    venue: str, error: str, answer: Answer, is_refused: bool
-) -> None:
-    raised = type(error, (type("AuthenticationError", (Exception,), {}),), {})() if is_refused else error_of(error)
-    assert refuses_key(raised, answer, VENUES[venue].told_codes(answer.body)) is is_refused
-    assert not refuses_key(raised, None, ["-2015"])
-
-
-@pytest.mark.parametrize("status", [401, 407, 511])
-def test_portal_in_place_of_the_exchange_is_an_outage(status: int) -> None:
-    async def scenario() -> None:
-        async with running(quiet_script()) as server, client(server) as (link, account):
-            await link.rules(SYMBOL)
-            server.exchange.faults.add(Fault("status", on="*", status=status, times=None, when="before"))
-            for call in (account.balances(), account.identify(), link.rules(SYMBOL, refresh=True), link.ticker(SYMBOL)):
-                with pytest.raises(UnreachableError):
-                    await call
-            assert isinstance(await account.query(SYMBOL, order_of()), Unknown)
-
-    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
