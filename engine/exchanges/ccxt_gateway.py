@@ -83,8 +83,7 @@ class CcxtConnection:
         self.ccxt: Final = _instance(venue, settings, credentials, self._session)
         if origin is not None:
             self.ccxt.urls["api"] = led_to(self.ccxt.urls["api"], origin)
-        hook(self.ccxt, venue.id, clock_ms, self._signing_ms, self._answered)
-        mend_streams(self.ccxt, self.taps)
+        self._hook()
 
     # --- market data -----------------------------------------------------------------------------------------------
 
@@ -302,6 +301,10 @@ class CcxtConnection:
     def _signing_ms(self) -> int:
         fixed = _SIGNED_MS.get()
         return self.exchange_ms() if fixed is None else fixed
+
+    def _hook(self) -> None:
+        hook(self.ccxt, self.venue.id, self.clock_ms, self._signing_ms, self._answered)
+        mend_streams(self.ccxt, self.taps)
 
     def _answered(self, answer: wire.Answer) -> None:
         """Fall silent if an answer asks for it."""

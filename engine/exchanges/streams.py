@@ -1,7 +1,7 @@
 """A stream that is read without a pause, so that nothing is missed while its reader does something else.
 
-Owns the one task that waits for messages again and again, and how connections are mended and hung up. What a pump cannot deliver
-at once it merges; what broke it, it hands to whoever waits next.
+Owns the one task that waits for messages again and again, and how connections are mended and hung up. What a pump
+cannot deliver at once it merges; what broke it, it hands to whoever waits next.
 """
 
 import asyncio

@@ -54,6 +54,26 @@ BY_CLIENT_ID: Final = Step("fetch_order", "client id", "clientOrderId")
 BY_EXCHANGE_ID: Final = Step("fetch_order", "exchange id")
 
 
+class Pages(msgspec.Struct, frozen=True):
+    """How an exchange lists an account's trades, and how the list goes on, in one of five ways: `field` carries this.
+
+    "next id": the trade id after the highest one; the list begins with the oldest. "older id": the lowest `key` of the
+    rows; it begins with the newest. "cursor": what a row has as `key`. "page": the number of the page, from 1.
+    "offset": how many rows were seen.
+    `limit` rows a page are asked for, none if that cannot be said. `order` is the parameter that narrows the list down
+    to an order; without one it is listed by time. `mixed`: a page is of all markets. `is_exact`: a page with fewer rows
+    than were asked for is the last one; else only one with nothing new is.
+    """
+
+    by: Literal["next id", "older id", "cursor", "page", "offset"]
+    field: str
+    limit: int | None = None
+    key: str = ""
+    order: str = ""
+    mixed: bool = False
+    is_exact: bool = False
+
+
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange. `valid_ms` bounds a signed request, `grace_ms` how long an accepted order may stay invisible.
 
@@ -78,6 +98,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     unique: Literal["open", "ever", "idempotent", "unknown"] = "unknown"
     look_steps: tuple[Step, ...] = (BY_CLIENT_ID,)
     cancel_step: Step = Step("cancel_order", "client id", "clientOrderId")
+    pages: Pages | None = None
     market_buy_by_base: bool = True
     refusals: frozenset[str] = frozenset()
     code_paths: tuple[str, ...] = ("code",)

@@ -84,7 +84,9 @@ class AccountDesk:
         async with self._lock:
             if self._balances is None or self._now_ms() - self._balances[0] > SHARED_MS:
                 asked_ms = self._now_ms()
-                self._balances = (asked_ms, await self.account.balances())
+                configs = [bot.state.config for bot in self.bots]
+                assets = {asset for config in configs for asset in (config.base, config.quote)}
+                self._balances = (asked_ms, await self.account.balances(assets))
             return self._balances[1]
 
     def others_hold(self, bot: Bot) -> Decimal:

@@ -10,7 +10,7 @@ from engine.core.errors import ConfigError, CredentialsError, UnreachableError
 from engine.exchanges.addresses import leaves
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.port import Accepted
-from engine.exchanges.readings import candle_of, exact_number, in_quote, inverse, order_of, rules_of, trade_of
+from engine.exchanges.readings import candle_of, exact_number, order_of, rules_of
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import quiet_script
 from tests.exchange_server.script import MarketScript, Script, Waves
@@ -279,30 +279,6 @@ def test_order_stands_as_the_exchange_says_or_makes_no_sense(changes: dict[str, 
             order_of(row)
     else:
         assert order_of(row).status == standing
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"id": None}, {"price": None}, {"price": "0"}, {"amount": None}, {"fee": None}, {"fee": {"currency": "BTC"}}],
-)
-def test_trade_without_its_numbers_makes_no_sense(changes: dict[str, Any]) -> None:
-    row = {"id": "1", "order": "7", "price": "50000", "amount": "1", "fee": {"currency": "USD", "cost": "5"}}
-    assert trade_of(row).fee == 5
-    with pytest.raises(UnreachableError):
-        trade_of({**row, **changes})
-
-
-def test_fees_of_one_trade_in_two_assets_make_no_sense() -> None:
-    row = {"id": "1", "price": "50000", "amount": "1"}
-    assert trade_of({**row, "fees": [{"currency": "BNB", "cost": "1"}, {"currency": "BNB", "cost": "2"}]}).fee == 3
-    with pytest.raises(UnreachableError):
-        trade_of({**row, "fees": [{"currency": "BNB", "cost": "1"}, {"currency": "BTC", "cost": "2"}]})
-
-
-def test_value_of_a_fee_never_has_more_decimals_than_the_engine_takes() -> None:
-    trade = trade_of({"id": "1", "price": "3", "amount": "1", "fee": {"currency": "EUR", "cost": "0.00000001"}})
-    value = in_quote(trade, "BTC", "USD", inverse(D(3)))
-    assert value == D("3.333333333E-9")
 
 
 @pytest.mark.parametrize(
