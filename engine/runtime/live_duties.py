@@ -84,7 +84,8 @@ class LiveDuties:
                 duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
             if duty.due_ms is None and not duty.is_running:
                 step_ms = TIMEFRAMES_MS[timeframe]
-                duty.want(max(now_ms, now_ms // step_ms * step_ms + SETTLED_MS))
+                settled_ms = now_ms // step_ms * step_ms + SETTLED_MS - min(self.exchange_ahead_ms, 0)
+                duty.want(max(now_ms, settled_ms))
         duties = [self._check]
         if not self._is_cut_off():
             duties += [self._ready, *([self._sweep, self._rules, *self._candles.values()] if self.is_ready else [])]

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from engine.core.errors import UnreachableError
 from engine.core.events import Balance, BalancesObserved, OrderReconciled, OrdersSurveyed
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
@@ -138,9 +139,12 @@ class Reconciler:
             for order in list(seat.bot.state.orders.values()):
                 theirs = by_order.get(order.exchange_order_id, []) if order.status == "open" else []
                 news = [each for each in theirs if each.trade_id not in order.trade_ids]
-                fills = await self.desk.account.fills(self._symbol, news) if news else ()
+                try:
+                    fills = await self.desk.account.fills(self._symbol, news) if news else ()
+                except UnreachableError:
+                    continue  # it is looked up, like all that differ
                 if seat.bot.state.order(order.client_order_id) is not order:
-                    continue  # it moved meanwhile: it is looked up
+                    continue  # it moved meanwhile
                 if fills and order.filled + sum(fill.quantity for fill in fills) == order.quantity:
                     await self._record(seat.bot, [filled(order, fill) for fill in fills])
 
