@@ -323,7 +323,7 @@ def answer(order: Order, report: object) -> list[BotEvent]:
 
 def filled(name: str, fills: Sequence[Fill]) -> list[BotEvent]:
     """Turn trades of an order into the observations that record them."""
-    return [OrderFilled(client_order_id=name, **msgspec.structs.asdict(fill)) for fill in fills]
+    return [OrderFilled(name, *msgspec.structs.astuple(fill)[:-1]) for fill in fills]
 
 
 def trade(

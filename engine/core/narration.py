@@ -98,7 +98,8 @@ def _order(client_order_id: str) -> str:
 def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
     fee = f"{plain(event.fee)} {event.fee_asset}"
     filled = f"{plain(event.quantity)} {config.base} at {price(event.price, config)}"
-    return f"{_order(event.client_order_id)} filled: {filled}, fee {fee}"
+    unvalued = ", whose value nothing tells" if event.fee and not event.fee_quote else ""
+    return f"{_order(event.client_order_id)} filled: {filled}, fee {fee}{unvalued}"
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:

@@ -6,7 +6,7 @@ Source: design, "Order protocol".
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -41,12 +41,13 @@ from engine.exchanges.readings import (
     open_order_of,
     order_of,
     text_of,
+    time_of,
     total,
     trade_of,
 )
-from engine.exchanges.venues import Call
+from engine.exchanges.trade_pages import all_trades
+from engine.exchanges.venues import Call, Pages
 
-TRADES_A_PAGE: Final = 1_000
 LOOK_BACK_MS: Final = 300_000
 LINGER_S: Final = 1.0
 
@@ -117,9 +118,9 @@ class CcxtAccount:
             pass
         return await self.query(symbol, order)
 
-    async def balances(self) -> dict[str, Balance]:
-        """Say what the account holds, by asset; assets it has none of are absent."""
-        return balances_of(await self._ask("fetch_balance", self._ccxt.fetch_balance))
+    async def balances(self, assets: Collection[str] | None = None) -> dict[str, Balance]:
+        """Say what the account holds, by asset; what makes no sense raises only if it is among `assets` (None: all)."""
+        return balances_of(await self._ask("fetch_balance", self._ccxt.fetch_balance), assets)
 
     async def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
         """List all open orders of the account in a market."""
@@ -128,15 +129,18 @@ class CcxtAccount:
         return tuple({order.exchange_order_id: order for order in orders}.values())
 
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
-        """List the account's trades in a market since a time, oldest first."""
-        found = await self._all_trades(symbol, since_ms, {})
+        """List the account's trades in a market since a time, oldest first. Those of no order are left out."""
         own = []
-        for trade in found:
-            if trade.order_id is None or trade.at_ms is None:
-                raise UnreachableError(f"{self._venue.id} listed a trade without order or time.")
-            if trade.at_ms >= since_ms:
-                own.append(OwnTrade(trade.order_id, await self._fees.fill(symbol, trade), trade.at_ms))
+        for row in await self._trade_rows(symbol, since_ms, None):
+            order_id, at_ms = text_of(row, "order"), time_of(row)
+            at_ms = since_ms if at_ms is None else at_ms
+            if order_id is not None and at_ms >= since_ms:
+                own.append(OwnTrade(order_id, id_of(row, "a trade"), at_ms, row))
         return tuple(own)
+
+    async def fills(self, symbol: str, trades: Sequence[OwnTrade]) -> tuple[Fill, ...]:
+        """Read some of the trades that were listed, with their fees valued."""
+        return await self._valued(symbol, [trade.row for trade in trades])
 
     async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
         """Give the client order id that an order of the account was placed with, None if it has none or is gone."""
@@ -213,9 +217,9 @@ class CcxtAccount:
 
     def _failed(self, error: BaseException, record: wire.Record) -> Outcome:
         connection, answer = self._connection, record.last
-        connection.fault_of(error, record)  # falls silent if the exchange wants it
+        connection.fault_of(error, record, signed=True)  # falls silent if the exchange wants it
         text = described(error, record, connection.scrub)
-        if is_clock_fault(error, record):
+        if is_clock_fault(error, connection.told_codes(record)):
             connection.offset_ms = None
         if record.is_empty and not isinstance(error, asyncio.CancelledError):
             return NotSent(text)
@@ -268,51 +272,40 @@ class CcxtAccount:
         return None
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:
-        fills: list[Fill] = []
+        fills: tuple[Fill, ...] = ()
         if found.filled > order.filled:
-            trades = await self._trades_of(symbol, order, found.order_id)
-            fills = [await self._fees.fill(symbol, trade) for trade in trades]
-        return OrderReport(order.client_order_id, found.order_id, found.status, found.filled, tuple(fills))
+            fills = await self._valued(symbol, await self._rows_of_order(symbol, order, found.order_id))
+        return OrderReport(order.client_order_id, found.order_id, found.status, found.filled, fills)
 
-    async def _trades_of(self, symbol: str, order: Order, order_id: str) -> Sequence[RawTrade]:
+    async def _rows_of_order(self, symbol: str, order: Order, order_id: str) -> Sequence[Mapping[str, Any]]:
         """List the trades of an order that the exchange shows now."""
-        if self._is_binance:
-            trades = await self._all_trades(symbol, None, {"orderId": order_id})
-        elif self._ccxt.has.get("fetchOrderTrades") is True:
-            rows = await self._ask("fetch_order_trades", lambda: self._ccxt.fetch_order_trades(order_id, symbol))
-            trades = _whole([trade_of(row) for row in _rows_of(rows)])
-        else:
-            since_ms = (order.sent_ms or order.requested_ms) + (self._connection.offset_ms or 0) - LOOK_BACK_MS
-            trades = await self._all_trades(symbol, since_ms, {})
-        return [trade for trade in trades if trade.order_id in {None, order_id}]
+        if self._pages.order:
+            rows = await self._trade_rows(symbol, None, order_id)
+            return [row for row in rows if text_of(row, "order") in {None, order_id}]
+        since_ms = (order.sent_ms or order.requested_ms) + (self._connection.offset_ms or 0) - LOOK_BACK_MS
+        return [row for row in await self._trade_rows(symbol, since_ms, None) if text_of(row, "order") == order_id]
 
-    async def _all_trades(self, symbol: str, since_ms: int | None, params: dict[str, Any]) -> list[RawTrade]:
-        """List trades page by page, each once, oldest first."""
-        found: dict[str, RawTrade] = {}
-        from_ms, extra = since_ms, dict(params)
-        while True:
-            rows = await self._rows("fetch_my_trades", symbol, from_ms, TRADES_A_PAGE, extra)
-            page = [trade_of(row) for row in rows]
-            news = [trade for trade in page if trade.trade_id not in found]
-            found |= {trade.trade_id: trade for trade in news}
-            if not news or len(page) < TRADES_A_PAGE:
-                return _whole(list(found.values()))
-            if self._is_binance:
-                from_ms, extra = None, {**params, "fromId": str(max(int(trade.trade_id) for trade in page) + 1)}
-            else:
-                from_ms = max(trade.at_ms or 0 for trade in page)
+    async def _trade_rows(self, symbol: str, since_ms: int | None, order_id: str | None) -> list[Mapping[str, Any]]:
+        async def page(*asked: Any) -> list[Mapping[str, Any]]:
+            return await self._rows("fetch_my_trades", *asked)
 
-    # --- asking ------------------------------------------------------------------------------------------------------
+        return await all_trades(page, self._pages, symbol, since_ms, order_id)
+
+    async def _valued(self, symbol: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Fill, ...]:
+        return tuple([await self._fees.fill(symbol, trade_of(row)) for row in rows])
 
     @property
-    def _is_binance(self) -> bool:
-        return self._venue.id.startswith("binance")
+    def _pages(self) -> Pages:
+        assert self._venue.pages is not None, self._venue.id
+        return self._venue.pages
+
+    # --- asking ------------------------------------------------------------------------------------------------------
 
     async def _made(self, call: Call) -> Any:
         method = getattr(self._ccxt, call.method)
         return await self._ask(call.method, lambda: method(*call.arguments, params=dict(call.params)))
 
-    async def _rows(self, method: str, symbol: str, *rest: Any) -> list[Mapping[str, Any]]:
+    async def _rows(self, method: str, symbol: str | None, *rest: Any) -> list[Mapping[str, Any]]:
         asked = getattr(self._ccxt, method)
         return _rows_of(await self._ask(method, lambda: asked(symbol, *rest)))
 

@@ -18,8 +18,9 @@ from engine.core.errors import ConfigError, EngineError, RateLimitedError, Unrea
 from engine.core.market import TIMEFRAMES_MS, Candle, MarketRules, Tick
 from engine.exchanges import wire
 from engine.exchanges.addresses import led_to, local_origin
+from engine.exchanges.ccxt_hooks import hook
 from engine.exchanges.credentials import Credentials
-from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, wants_silence
+from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
-_HTTP_OK: Final = range(200, 300)
+SETTLING_MS: Final = 1_000
+"""A candle is closed this much after its end by the exchange's clock: by then its last trades are in it."""
+
 _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
 _SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
 Closer = Callable[[], Awaitable[None]]
@@ -122,6 +125,8 @@ class CcxtConnection:
         told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
         if not isinstance(told, int) or told <= 0:
             raise UnreachableError(f"{self.venue.id} gave no time.")
+        if self.tells_time:
+            told += self.venue.time_step_ms // 2  # what is told in whole seconds is half of one behind on average
         self.offset_ms = told - middle_ms
         return told
 
@@ -133,15 +138,21 @@ class CcxtConnection:
         return tick_of(row, self.exchange_ms())
 
     async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> list[Candle]:
-        """Ask for the candles that open at `since_ms` or later and are closed at `until_ms`, in as many pages."""
+        """Ask for the candles that open at `since_ms` or later and are closed at `until_ms`, in as many pages.
+
+        Those that are not closed by the exchange's clock are left out, whatever ours says.
+        """
         await self.load_markets()
+        if self.offset_ms is None:
+            await self.time_ms()
         step_ms = TIMEFRAMES_MS[timeframe]
         found: dict[int, Candle] = {}
         from_ms = since_ms
         while from_ms + step_ms <= until_ms:
             limit = min(CANDLES_A_PAGE, (until_ms - from_ms) // step_ms + 1)
+            closed_ms = min(until_ms, self.exchange_ms() - SETTLING_MS)  # when it was asked: the answer is as of then
             rows = await self._candle_page(symbol, timeframe, from_ms, limit)
-            page = {row[0]: candle_of(row) for row in rows if row[0] >= from_ms and row[0] + step_ms <= until_ms}
+            page = {row[0]: candle_of(row) for row in rows if from_ms <= row[0] <= closed_ms - step_ms}
             if not page:
                 break
             found |= page
@@ -198,7 +209,9 @@ class CcxtConnection:
         return found
 
     async def load_markets(self, *, refresh: bool = False) -> None:
-        """Have the markets loaded, once for all who wait."""
+        """Have the markets loaded, once for all who wait; while they are loaded again, those there are serve."""
+        if self.ccxt.markets and not refresh:
+            return
         async with self._loading:
             if self.ccxt.markets and not refresh:
                 return
@@ -236,22 +249,28 @@ class CcxtConnection:
                 except EngineError:
                     raise
                 except Exception as error:  # noqa: BLE001 - the library fails in any way on nonsense
-                    fault = self.fault_of(error, record)
-                    is_clock = is_clock_fault(error, record)
+                    fault = self.fault_of(error, record, signed=signed)
+                    is_clock = is_clock_fault(error, self.told_codes(record))
             if is_clock:
                 self.offset_ms = None
             if is_last or not (signed and is_clock):
                 break
         raise fault
 
-    def fault_of(self, error: BaseException, record: wire.Record) -> EngineError:
+    def fault_of(self, error: BaseException, record: wire.Record, *, signed: bool = False) -> EngineError:
         """Give the fault that an error of the library means, and fall silent if the exchange wants it."""
         if isinstance(error, EngineError):
             return error
-        if wants_silence(error, record) and self.clock_ms() >= self.blocked_until_ms:
+        is_key = signed and refuses_key(error, record.last, self.told_codes(record))
+        if wants_silence(error) and not is_key and self.clock_ms() >= self.blocked_until_ms:
             self.blocked_until_ms = self.clock_ms() + wire.DEFAULT_SILENCE_MS
         until_ms = self.blocked_until_ms if self.clock_ms() < self.blocked_until_ms else 0
-        return fault_of(error, record, self.scrub, exchange=self.venue.id, silent_until_ms=until_ms)
+        exchange = self.venue.id
+        return fault_of(error, record, self.scrub, exchange=exchange, silent_until_ms=until_ms, is_key=is_key)
+
+    def told_codes(self, record: wire.Record) -> list[str]:
+        """Give the exchange's own codes in the last answer."""
+        return [] if record.last is None else self.venue.told_codes(record.last.body)
 
     async def hang_up(self, chosen: Callable[[Any], bool]) -> None:
         """Close the websockets that are chosen, also those whose other end says nothing any more."""
@@ -284,37 +303,14 @@ class CcxtConnection:
         return self.exchange_ms() if fixed is None else fixed
 
     def _hook(self) -> None:
-        """Have ccxt take the engine's time, record its wire, refuse nonsense and tell its messages."""
-        ccxt = self.ccxt
-        fetch, on_rest_response, parse_json = ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json
+        hook(self.ccxt, self.venue.id, self.clock_ms, self._signing_ms, self._answered)
+        mend_streams(self.ccxt, self.taps)
 
-        async def recorded_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            record = wire.current()
-            if record is not None:
-                record.leaving(method, self.clock_ms())
-            return await fetch(url, method, headers, body)
-
-        def noted_response(status: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
-            answer = wire.Answer(status, body, {str(name).lower(): str(value) for name, value in headers.items()})
-            record = wire.current()
-            if record is not None:
-                record.answered(answer, self.clock_ms())
-            silence_ms = answer.silence_ms(self.exchange_ms())
-            if silence_ms is not None:
-                self.blocked_until_ms = max(self.blocked_until_ms, self.clock_ms() + silence_ms)
-            return on_rest_response(status, reason, url, method, headers, body, *rest)
-
-        def sensible_json(text: str) -> Any:
-            parsed, record = parse_json(text), wire.current()
-            answer = None if record is None else record.last
-            if parsed is None and answer is not None and answer.status in _HTTP_OK and answer.body.strip() == text:
-                raise UnreachableError(f"{self.venue.id} answered with something else than data.")
-            return parsed
-
-        ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json = recorded_fetch, noted_response, sensible_json
-        mend_streams(ccxt, self.taps)
-        ccxt.milliseconds = self._signing_ms
-        ccxt.seconds = lambda: self._signing_ms() // 1_000
+    def _answered(self, answer: wire.Answer) -> None:
+        """Fall silent if an answer asks for it."""
+        silence_ms = answer.silence_ms(self.exchange_ms())
+        if silence_ms is not None:
+            self.blocked_until_ms = max(self.blocked_until_ms, self.clock_ms() + silence_ms)
 
 
 def _instance(

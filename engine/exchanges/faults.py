@@ -6,6 +6,7 @@ Knows the library's errors by their names and never imports it.
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from engine.core.errors import ConfigError, CredentialsError, EngineError, RateLimitedError, UnreachableError
@@ -15,8 +16,11 @@ MAX_TEXT: Final = 200
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+", re.IGNORECASE)
 _NAMED: Final = re.compile(r"(?i)\b(signature|apikey|api[-_]key|x-mbx-apikey|secret|passphrase)(\W{1,4})[^\s&\"',}]+")
 _KEY_CODES: Final = frozenset({"-2014", "-2015"})
-_CLOCK_CODES: Final = frozenset({"-1021"})
-_UNAUTHORIZED: Final = 401
+_CLOCK_CODES: Final = frozenset({"-1021", "REQUEST_EXPIRED"})
+"""REQUEST_EXPIRED is gate's; the library takes it for a wrong key."""
+
+_NOT_THE_EXCHANGE: Final = frozenset({407, 511})
+"""Statuses of proxies and of networks that want a log-in first."""
 
 
 class OrderAbsentError(UnreachableError):
@@ -44,14 +48,26 @@ def names_of(error: BaseException) -> frozenset[str]:
     return frozenset(kind.__name__ for kind in type(error).__mro__)
 
 
-def is_clock_fault(error: BaseException, record: Record) -> bool:
-    """Tell whether the exchange refused a request for the time it was signed with."""
-    return "InvalidNonce" in names_of(error) or _code(record.last) in _CLOCK_CODES
+def is_clock_fault(error: BaseException, told: Collection[str]) -> bool:
+    """Tell whether the exchange refused a request for the time it was signed with; `told` are its codes."""
+    return "InvalidNonce" in names_of(error) or not _CLOCK_CODES.isdisjoint(told)
 
 
-def wants_silence(error: BaseException, record: Record) -> bool:
+def wants_silence(error: BaseException) -> bool:
     """Tell whether the exchange wants to be left alone, although its status did not say so."""
-    return bool(names_of(error) & {"DDoSProtection", "RateLimitExceeded"}) and not _is_key_fault(error, record)
+    return bool(names_of(error) & {"DDoSProtection", "RateLimitExceeded"})
+
+
+def refuses_key(error: BaseException, answer: Answer | None, told: Collection[str]) -> bool:
+    """Tell whether the answer to a signed request refuses its key; `told` are the exchange's codes in its body.
+
+    An answer without any is somebody else's: a proxy's, or that of a network that wants a log-in first.
+    """
+    if answer is None or answer.status in _NOT_THE_EXCHANGE or not set(told) - {str(answer.status)}:
+        return False
+    if is_clock_fault(error, told):
+        return False
+    return answer.code in _KEY_CODES or "AuthenticationError" in names_of(error)
 
 
 def described(error: BaseException, record: Record, scrub: Scrubber) -> str:
@@ -65,12 +81,15 @@ def described(error: BaseException, record: Record, scrub: Scrubber) -> str:
 
 
 def fault_of(
-    error: BaseException, record: Record, scrub: Scrubber, *, exchange: str, silent_until_ms: int
+    error: BaseException, record: Record, scrub: Scrubber, *, exchange: str, silent_until_ms: int, is_key: bool
 ) -> EngineError:
-    """Give the fault that a failed read means. `silent_until_ms` is when the exchange may be asked again (0: now)."""
+    """Give the fault that a failed read means. `silent_until_ms` is when the exchange may be asked again (0: now).
+
+    `is_key` says that the exchange refused the key (`refuses_key`).
+    """
     names = names_of(error)
     text = described(error, record, scrub)
-    if _is_key_fault(error, record):
+    if is_key:
         return CredentialsError(f"{exchange} refuses the API key: {text}; check the key and what it may do.")
     if silent_until_ms:
         return RateLimitedError(f"{exchange} wants silence: {text}.", silent_until_ms)
@@ -79,14 +98,3 @@ def fault_of(
     if "BadSymbol" in names:
         return ConfigError(f"{exchange} does not trade this market: {text}.")
     return UnreachableError(f"{exchange} gave no sensible answer: {text}.")
-
-
-def _is_key_fault(error: BaseException, record: Record) -> bool:
-    answer = record.last
-    if answer is not None and (answer.code in _KEY_CODES or answer.status == _UNAUTHORIZED):
-        return True
-    return "AuthenticationError" in names_of(error)
-
-
-def _code(answer: Answer | None) -> str | None:
-    return None if answer is None else answer.code

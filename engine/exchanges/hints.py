@@ -39,7 +39,7 @@ class HintStream:
             return await pump.next()
         except Exception as error:  # noqa: BLE001 - a library's streams break in any way
             fault = self._connection.fault_of(error, wire.Record())
-            if is_clock_fault(error, wire.Record()):
+            if is_clock_fault(error, ()):
                 self._connection.offset_ms = None
         if self._pumps.get(symbol) is pump:
             await self.close()

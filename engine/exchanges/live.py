@@ -42,9 +42,9 @@ class AccountGateway:
         """Ask for cancellation and say how the order stands."""
         return await self.account.cancel(self._symbol, order)
 
-    async def balances(self, _state: BotState) -> dict[str, Balance]:
+    async def balances(self, state: BotState) -> dict[str, Balance]:
         """Say what the account holds, by asset."""
-        return await self.account.balances()
+        return await self.account.balances({state.config.base, state.config.quote})
 
     def trades(self, _state: BotState) -> tuple[OrderReport, ...]:
         """Report nothing by itself: trades are found by looking (`engine.runtime.reconciliation`)."""

@@ -4,8 +4,9 @@ An unknown outcome is never treated as a failure: only the exchange's own proof 
 Source: design, "Order protocol".
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -16,7 +17,12 @@ from engine.core.state import BotState, Order
 
 
 class Fill(msgspec.Struct, frozen=True):
-    """One trade of an order; `fee_quote` is the fee's value in quote."""
+    """One trade of an order; `fee_quote` is the fee's value in quote.
+
+    A fee that was taken in several assets has one here: in base if a part of it is, for that part changes what is held;
+    else in quote if a part is, for that part changes the cash; else in the asset that is worth most. `fee` is that part
+    alone, `fee_quote` the value of all. `is_valued` is off if nothing could value a part: it is not in `fee_quote`.
+    """
 
     trade_id: str
     price: Decimal
@@ -25,6 +31,7 @@ class Fill(msgspec.Struct, frozen=True):
     fee_asset: str
     fee_quote: Decimal
     liquidity: Liquidity
+    is_valued: bool = True
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -129,21 +136,23 @@ class AccountIdentity(msgspec.Struct, frozen=True):
 
 
 class OpenOrder(msgspec.Struct, frozen=True):
-    """One order on the exchange's book; `client_order_id` is ours as we wrote it, or somebody else's, or absent."""
+    """One order on the exchange's book; `client_order_id` is ours as we wrote it, or somebody else's, or absent.
+
+    It says which orders to look up, no more; `filled` is None if that is not told.
+    """
 
     exchange_order_id: str
     client_order_id: str | None
-    side: Literal["buy", "sell"]
-    quantity: Decimal
-    filled: Decimal
+    filled: Decimal | None
 
 
 class OwnTrade(msgspec.Struct, frozen=True):
-    """One trade of the account, whoever ordered it."""
+    """One trade of the account, whoever ordered it; `row` is what the exchange said, to be read by `Account.fills`."""
 
     exchange_order_id: str
-    fill: Fill
+    trade_id: str
     at_ms: int
+    row: Mapping[str, Any] = {}
 
 
 class AccountHint(msgspec.Struct, frozen=True):
@@ -229,8 +238,11 @@ class Account(Protocol):
         """Ask for cancellation and look how the order stands then."""
         ...
 
-    async def balances(self) -> dict[str, Balance]:
-        """Say what the account holds, by asset; assets it has none of are absent."""
+    async def balances(self, assets: Collection[str] | None = None) -> dict[str, Balance]:
+        """Say what the account holds, by asset; assets it has none of are absent.
+
+        So are those whose numbers make no sense, unless they are among `assets` (None: all are): then it raises.
+        """
         ...
 
     async def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
@@ -238,7 +250,11 @@ class Account(Protocol):
         ...
 
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
-        """List the account's trades in a market since a time, oldest first."""
+        """List the account's trades in a market since a time, oldest first. Those of no order are left out."""
+        ...
+
+    async def fills(self, symbol: str, trades: Sequence[OwnTrade]) -> tuple[Fill, ...]:
+        """Read some of the trades that were listed, with their fees valued."""
         ...
 
     async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:

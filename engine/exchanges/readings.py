@@ -4,15 +4,16 @@ Owns the reading of rows. Numbers come as text and become exact decimals; whatev
 bounds raises UnreachableError, never a guess. Never asks an exchange anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from math import prod
 from typing import Any, Final, Literal
 
 import msgspec
 
 from engine.core.errors import ConfigError, UnreachableError
 from engine.core.events import Balance
-from engine.core.events.orders import Liquidity, Side
+from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.units import HUNDRED, MAX_DECIMALS, ZERO, is_sound
@@ -35,15 +36,13 @@ _RESTING: Final = frozenset({"open", "canceling", "new", "pending_new", "partial
 
 
 class RawTrade(msgspec.Struct, frozen=True):
-    """One trade as read; its fee is in `fee_asset` and not yet valued."""
+    """One trade as read; `fees` are what it cost, by asset, not yet valued and none of them zero."""
 
     trade_id: str
-    order_id: str | None
     at_ms: int | None
     price: Decimal
     quantity: Decimal
-    fee: Decimal
-    fee_asset: str
+    fees: Mapping[str, Decimal]
     liquidity: Liquidity
 
 
@@ -154,55 +153,41 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
 
 
 def open_order_of(row: Row, own_id: str | None) -> OpenOrder:
-    """Read an order on the book. Raises UnreachableError."""
-    side: Side
-    match row.get("side"):
-        case "buy":
-            side = "buy"
-        case "sell":
-            side = "sell"
-        case _:
-            raise UnreachableError("The exchange named no side for an open order.")
-    filled = exact_number(row.get("filled"))
-    return OpenOrder(
-        exchange_order_id=id_of(row, "an open order"),
-        client_order_id=own_id,
-        side=side,
-        quantity=positive(row, "amount", "an open order"),
-        filled=ZERO if filled is None else filled,
-    )
+    """Read which order is on the book, whatever else is said of it. Raises UnreachableError if it has no id."""
+    return OpenOrder(id_of(row, "an open order"), own_id, exact_number(row.get("filled")))
 
 
 def trade_of(row: Row) -> RawTrade:
     """Read a trade. Raises UnreachableError if id, price, quantity or fee are not told."""
-    fee, asset = _fee_of(row)
     return RawTrade(
         trade_id=id_of(row, "a trade"),
-        order_id=text_of(row, "order"),
         at_ms=time_of(row),
         price=positive(row, "price", "a trade"),
         quantity=positive(row, "amount", "a trade"),
-        fee=fee,
-        fee_asset=asset,
+        fees=_fees_of(row),
         liquidity="maker" if row.get("takerOrMaker") == "maker" else "taker",
     )
 
 
 @exactly
-def balances_of(row: Row) -> dict[str, Balance]:
-    """Read what an account holds; assets it has none of are left out. Raises UnreachableError."""
+def balances_of(row: Row, assets: Collection[str] | None = None) -> dict[str, Balance]:
+    """Read what an account holds; assets it has none of are left out.
+
+    Raises UnreachableError if the numbers of one of `assets` make no sense (None: of any); others are left out.
+    """
     if not row.get("info") or not isinstance(row.get("free"), dict):
         raise UnreachableError("The exchange named no balances.")
     held = {}
     for asset in row["free"]:
         parts = row.get(asset)
-        if not isinstance(parts, dict):
-            raise UnreachableError(f"The exchange named no balance of {asset}.")
-        free = needed(parts, "free", f"the balance of {asset}")
-        locked = exact_number(parts.get("used"))
-        balance = Balance(free, ZERO if locked is None else locked)
-        if balance.free or balance.locked:
-            held[str(asset)] = balance
+        parts = parts if isinstance(parts, dict) else {}
+        free, told = exact_number(parts.get("free")), parts.get("used")
+        locked = ZERO if told is None else exact_number(told)
+        if free is None or locked is None:
+            if assets is None or asset in assets:
+                raise UnreachableError(f"The exchange named no sensible balance of {asset}.")
+        elif free or locked:
+            held[str(asset)] = Balance(free, locked)
     return held
 
 
@@ -238,14 +223,10 @@ def rules_of(market: Row) -> MarketRules:
 
 
 @exactly
-def in_quote(trade: RawTrade, base: str, quote: str, rate: Decimal | None) -> Decimal:
-    """Value a fee in quote; `rate` is what one unit of a third asset is worth in it."""
-    if not trade.fee or trade.fee_asset == quote:
-        return trade.fee
-    if trade.fee_asset == base:
-        return _bounded(trade.fee * trade.price)
-    assert rate is not None, trade
-    return _bounded(trade.fee * rate)
+def worth(amount: Decimal, rate: Decimal) -> Decimal:
+    """Value an amount at a price, with as many decimals as may enter the engine."""
+    value = amount * rate
+    return value if is_sound(value) else value.quantize(_SMALLEST)
 
 
 @exactly
@@ -263,29 +244,38 @@ def inverse(rate: Decimal) -> Decimal:
 
 
 @exactly
-def total(trades: Sequence[RawTrade]) -> Decimal:
-    """Add up quantities."""
-    return sum((trade.quantity for trade in trades), ZERO)
-
-
-def _fee_of(row: Row) -> tuple[Decimal, str]:
-    single = row.get("fee")
-    rows = [single] if isinstance(single, dict) and single.get("currency") else row.get("fees") or []
-    assets = {str(fee.get("currency")) for fee in rows if isinstance(fee, dict) and fee.get("currency")}
-    if len(assets) != 1:
-        raise UnreachableError("The exchange does not say what fee a trade cost, or in which one asset.")
-    return _sum([needed(fee, "cost", "a fee") for fee in rows]), assets.pop()
+def crossed(rates: Sequence[Decimal]) -> Decimal:
+    """Give the price over one market or over two."""
+    return prod(rates, start=Decimal(1))
 
 
 @exactly
-def _sum(numbers: Sequence[Decimal]) -> Decimal:
+def added(numbers: Sequence[Decimal]) -> Decimal:
+    """Add up."""
     return sum(numbers, ZERO)
 
 
 @exactly
-def _bounded(value: Decimal) -> Decimal:
-    """Keep as many decimals as may enter the engine."""
-    return value if is_sound(value) else value.quantize(_SMALLEST)
+def total(trades: Sequence[RawTrade]) -> Decimal:
+    """Add up quantities."""
+    return added([trade.quantity for trade in trades])
+
+
+def _fees_of(row: Row) -> dict[str, Decimal]:
+    """Add up by asset. A fee of nothing may be named in no asset, but a fee must be named."""
+    single = row.get("fee")
+    told = [single] if isinstance(single, dict) and single.get("currency") else row.get("fees") or [single]
+    rows = [fee for fee in told if isinstance(fee, dict)]
+    if not rows:
+        raise UnreachableError("The exchange does not say what fee a trade cost.")
+    fees: dict[str, Decimal] = {}
+    for fee in rows:
+        cost, asset = needed(fee, "cost", "a fee"), str(fee.get("currency") or "")
+        if cost and not asset:
+            raise UnreachableError("The exchange does not say in which asset a trade's fee was taken.")
+        if cost:
+            fees[asset] = added([fees.get(asset, ZERO), cost])
+    return fees
 
 
 def _plain(number: Decimal) -> Decimal:

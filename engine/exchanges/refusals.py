@@ -102,13 +102,8 @@ def read_refusal(
     Paths are keys with dots between, `*` for every row of a list; the first one that leads somewhere counts, and then
     every code that it leads to must be on the list. An answer without a word of reason proves nothing.
     """
-    if len(body) > BODY_LENGTH:
-        return None
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    if not isinstance(answer, dict) or answer.get("success") is True:
+    answer = _decoded(body)
+    if answer is None or answer.get("success") is True:
         return None
     proofs = [_proof(codes, code, status) for code in _first(answer, code_paths)]
     reason = _plain(" ".join(_first(answer, reason_paths)))
@@ -117,6 +112,22 @@ def read_refusal(
         return None
     proof = proofs[0]
     return Rejected(proof, reason) if proof is not None and None not in proofs else None
+
+
+def read_codes(code_paths: tuple[str, ...], body: str) -> list[str]:
+    """Give the codes that an answer names, by paths as above; none if it is no object or names none."""
+    answer = _decoded(body)
+    return [] if answer is None else _first(answer, code_paths)
+
+
+def _decoded(body: str) -> dict[str, Any] | None:
+    if len(body) > BODY_LENGTH:
+        return None
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def _proof(codes: frozenset[str], code: str, status: int) -> str | None:

@@ -54,12 +54,33 @@ BY_CLIENT_ID: Final = Step("fetch_order", "client id", "clientOrderId")
 BY_EXCHANGE_ID: Final = Step("fetch_order", "exchange id")
 
 
+class Pages(msgspec.Struct, frozen=True):
+    """How an exchange lists an account's trades, and how the list goes on, in one of five ways: `field` carries this.
+
+    "next id": the trade id after the highest one; the list begins with the oldest. "older id": the lowest `key` of the
+    rows; it begins with the newest. "cursor": what a row has as `key`. "page": the number of the page, from 1.
+    "offset": how many rows were seen.
+    `limit` rows a page are asked for, none if that cannot be said. `order` is the parameter that narrows the list down
+    to an order; without one it is listed by time. `mixed`: a page is of all markets. `is_exact`: a page with fewer rows
+    than were asked for is the last one; else only one with nothing new is.
+    """
+
+    by: Literal["next id", "older id", "cursor", "page", "offset"]
+    field: str
+    limit: int | None = None
+    key: str = ""
+    order: str = ""
+    mixed: bool = False
+    is_exact: bool = False
+
+
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange. `valid_ms` bounds a signed request, `grace_ms` how long an accepted order may stay invisible.
 
     `orders` is off for exchanges that can be followed but not traded at: no row says how their orders are looked up.
     `clock` says where the time that a request is signed with comes from: the parameters of the call, or a method of the
     ccxt instance, asked after ccxt's own rate limiter (then the window begins when that one lets the request go).
+    `time_step_ms` is how finely the exchange tells its time.
     `unique` is what the exchange does with an id that it has seen: refuses it while the first order is open, refuses it
     for good, gives the first order back, or nobody knows. `market_buy_by_base` is whether a market order to buy can
     name the quantity to be bought; where it cannot, such an order must not reach ccxt.
@@ -70,12 +91,14 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     valid_ms: int = 5_000
     grace_ms: int = 30_000
     clock: Literal["params", "nonce", "seconds"] = "params"
+    time_step_ms: int = 1
     create_fields: Mapping[str, Value] = {}
     id_prefix: str = ""
     id_pattern: str = "[A-Za-z0-9]{1,18}"
     unique: Literal["open", "ever", "idempotent", "unknown"] = "unknown"
     look_steps: tuple[Step, ...] = (BY_CLIENT_ID,)
     cancel_step: Step = Step("cancel_order", "client id", "clientOrderId")
+    pages: Pages | None = None
     market_buy_by_base: bool = True
     refusals: frozenset[str] = frozenset()
     code_paths: tuple[str, ...] = ("code",)
@@ -129,6 +152,10 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     def refusal(self, status: int, body: str) -> Rejected | None:
         """Give the exchange's own proof that it did not take an order, if an error body is one (by its code)."""
         return refusals.read_refusal(self.refusals, self.code_paths, self.reason_paths, status, body)
+
+    def told_codes(self, body: str) -> list[str]:
+        """Give the exchange's own codes in the body of an answer; none if the body is none of its."""
+        return refusals.read_codes(self.code_paths, body)
 
     def config(self) -> dict[str, Any]:
         """Give what the ccxt constructor must be told: options and addresses; neither keys nor retries."""

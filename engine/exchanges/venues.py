@@ -13,10 +13,10 @@ import msgspec
 
 from engine.core.errors import ConfigError
 from engine.exchanges import refusals
-from engine.exchanges.venue import BY_EXCHANGE_ID, Call, Step, Venue
+from engine.exchanges.venue import BY_EXCHANGE_ID, Call, Pages, Step, Venue
 from engine.exchanges.venue_names import ALIASES, STREAMING, canonical_name, near_names, shown_name
 
-__all__ = ["ALIASES", "VENUES", "Call", "Venue", "live_venue_of", "venue_of"]
+__all__ = ["ALIASES", "VENUES", "Call", "Pages", "Venue", "live_venue_of", "venue_of"]
 
 _SPOT: Final = {"fetchMarkets": {"types": ["spot"]}}
 _BINANCE_OPTIONS: Final = {**_SPOT, "fetchCurrencies": False, "fetchMargins": False, "recvWindow": 5_000}
@@ -40,6 +40,7 @@ _BINANCE: Final = Venue(
     create_fields={"clientOrderId": "id", "timestamp": "sent_ms", "recvWindow": "window_ms"},
     id_pattern="[.A-Z:/a-z0-9_-]{1,36}",
     unique="open",
+    pages=Pages("next id", "fromId", 1_000, order="orderId", is_exact=True),
     refusals=refusals.BINANCE,
     options=_BINANCE_OPTIONS,
 )
@@ -53,6 +54,7 @@ _KRAKEN: Final = Venue(
     id="kraken",
     valid_ms=10_000,
     grace_ms=60_000,
+    time_step_ms=1_000,
     create_fields={"clientOrderId": "id", "deadline": "deadline"},
     id_pattern="[ -~]{1,18}",
     unique="open",
@@ -61,6 +63,7 @@ _KRAKEN: Final = Venue(
         Step("fetch_open_orders", "list", "clientOrderId"),
         Step("fetch_closed_orders", "list since", "clientOrderId", 50),
     ),
+    pages=Pages("offset", "ofs", mixed=True),
     refusals=refusals.KRAKEN,
     code_paths=("error.*",),
     reason_paths=("error.*",),
@@ -73,12 +76,14 @@ _COINBASE: Final = Venue(
     valid_ms=120_000,
     grace_ms=60_000,
     clock="seconds",
+    time_step_ms=1_000,
     create_fields={"client_order_id": "id"},
     id_pattern="[A-Za-z0-9_-]{1,36}",
     unique="idempotent",
     look_steps=(BY_EXCHANGE_ID, Step("fetch_orders", "list since", limit=1_000)),
     cancel_step=Step("cancel_order", "exchange id"),
     market_buy_by_base=False,
+    pages=Pages("cursor", "cursor", 100, key="cursor"),
     refusals=refusals.COINBASE,
     code_paths=("error_response.error", "errors.*.id", "error"),
     reason_paths=("error_response.message", "error_response.error", "errors.*.message", "message", "error"),
@@ -94,6 +99,7 @@ _KUCOIN: Final = Venue(
     create_fields={"clientOrderId": "id"},
     id_pattern="[A-Za-z0-9_-]{1,40}",
     unique="unknown",
+    pages=Pages("older id", "lastId", 100, key="id", order="orderId"),
     refusals=refusals.KUCOIN,
     options={**_SPOT, "uta": False, "hf": True},
 )
@@ -107,6 +113,7 @@ _OKX: Final = Venue(
     create_fields={"clientOrderId": "id"},
     id_pattern="[A-Za-z0-9]{1,32}",
     unique="open",
+    pages=Pages("older id", "after", 100, key="billId", order="ordId"),
     refusals=refusals.OKX,
     code_paths=("data.*.sCode", "code"),
     reason_paths=("data.*.sMsg", "msg"),
@@ -128,6 +135,7 @@ _BYBIT: Final = Venue(
         Step("fetch_canceled_and_closed_orders", "list since", "orderLinkId", 50),
     ),
     cancel_step=Step("cancel_order", "client id", "orderLinkId"),
+    pages=Pages("cursor", "cursor", 100, key="nextPageCursor", order="orderId"),
     refusals=refusals.BYBIT,
     code_paths=("retCode", "ret_code"),
     reason_paths=("retMsg", "ret_msg"),
@@ -158,6 +166,7 @@ _GATE: Final = Venue(
     ),
     cancel_step=Step("cancel_order", "client id as id"),
     market_buy_by_base=False,
+    pages=Pages("page", "page", 1_000, order="order_id"),
     refusals=refusals.GATE,
     code_paths=("label",),
     reason_paths=("message", "detail", "label"),
@@ -179,6 +188,7 @@ _BITGET: Final = Venue(
         Step("fetch_canceled_and_closed_orders", "list since", limit=100),
     ),
     market_buy_by_base=False,
+    pages=Pages("older id", "idLessThan", 100, key="tradeId", order="orderId"),
     refusals=refusals.BITGET,
     options={**_SPOT, "uta": False, "createOrder": {"createMarketBuyOrderRequiresPrice": True}},
 )

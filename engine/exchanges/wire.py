@@ -14,7 +14,12 @@ import msgspec
 
 SILENT_STATUSES: Final = frozenset({418, 429})
 DEFAULT_SILENCE_MS: Final = 60_000
-MAX_SILENCE_MS: Final = 7 * 86_400_000
+MAX_SILENCE_MS: Final = 3 * 86_400_000
+"""The longest ban there is (Binance)."""
+
+MAX_PAUSE_MS: Final = 300_000
+"""An exchange that is away is asked again after this much at the latest, whatever the page in its place says."""
+
 _BAN: Final = re.compile(r"banned until (\d{13})\b")
 
 
@@ -52,12 +57,13 @@ class Answer(msgspec.Struct, frozen=True):
         `exchange_ms` is the time on the exchange's clock, which bans are told in.
         """
         told = self.headers.get("retry-after", "").strip()
-        if self.status not in SILENT_STATUSES and not (told and self.status >= 400):  # noqa: PLR2004 - HTTP errors
+        is_limit = self.status in SILENT_STATUSES
+        if not is_limit and not (told and self.status >= 400):  # noqa: PLR2004 - HTTP errors
             return None
         seconds = int(told) if told.isascii() and told.isdigit() else None
         if seconds is not None:
-            return min(seconds * 1_000, MAX_SILENCE_MS)
-        ban = _BAN.search(self.body)
+            return min(seconds * 1_000, MAX_SILENCE_MS if is_limit else MAX_PAUSE_MS)
+        ban = _BAN.search(self.body) if is_limit else None
         wanted = DEFAULT_SILENCE_MS if ban is None else int(ban[1]) - exchange_ms
         return min(max(wanted, DEFAULT_SILENCE_MS), MAX_SILENCE_MS)
 

@@ -97,7 +97,9 @@ class AccountDesk:
             last = self._balances
             if last is None or self._now_ms() - last.asked_ms > SHARED_MS or not self.is_of_now(last):
                 orders, asked_ms = [bot.state.orders for bot in self.bots], self._now_ms()
-                last = self._balances = Answer(asked_ms, orders, await self.account.balances())
+                configs = [bot.state.config for bot in self.bots]
+                assets = {asset for config in configs for asset in (config.base, config.quote)}
+                last = self._balances = Answer(asked_ms, orders, await self.account.balances(assets))
             return last
 
     def is_of_now(self, answer: "Answer") -> bool:

@@ -226,7 +226,8 @@ class _Doctor:
             return [*rights_findings(account, identity), *owner_findings(account, identity, bots, self._states)]
 
         async def money() -> list[Finding]:
-            return budget_findings(account, configs, self._states, await theirs.balances())
+            assets = {asset for config in configs for asset in (config.base, config.quote)}
+            return budget_findings(account, configs, self._states, await theirs.balances(assets))
 
         if await _checked("rights", rights, findings):
             await _checked("budget", money, findings)

@@ -13,6 +13,7 @@ from engine.core.decider.entries import MOST_SKEW_MS
 from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
+from engine.core.market import TIMEFRAMES_MS
 from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
@@ -32,6 +33,8 @@ TOGETHER_MS: Final = 10_000
 
 RULES_MS: Final = 6 * 3_600_000
 CANDLE_TRIES: Final = 3
+SETTLED_MS: Final = 1_500
+"""Candles are asked for this much after they end: earlier the exchange's clock may not have closed them."""
 
 Probe = Callable[[Sequence[str]], Awaitable[bool]]
 """Tell whether one of these hosts can be reached at all."""
@@ -102,7 +105,9 @@ class LiveDuties:
                 work = partial(self._patiently, timeframe, partial(self._fetch_candles, timeframe))
                 duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
             if duty.due_ms is None and not duty.is_running:
-                duty.want(now_ms)
+                step_ms = TIMEFRAMES_MS[timeframe]
+                settled_ms = now_ms // step_ms * step_ms + SETTLED_MS - min(self.exchange_ahead_ms, 0)
+                duty.want(max(now_ms, settled_ms))
         duties = [self._check]
         if not self._is_cut_off():
             duties += [self._ready, *([self._sweep, self._rules, *self._candles.values()] if self.is_ready else [])]

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from engine.core.errors import UnreachableError
 from engine.core.events import Balance, BalancesObserved, OrderReconciled, OrdersSurveyed
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
@@ -155,9 +156,15 @@ class Reconciler:
         for seat in self.seats:
             for order in list(seat.bot.state.orders.values()):
                 theirs = by_order.get(order.exchange_order_id, []) if order.status == "open" else []
-                news = [each.fill for each in theirs if each.fill.trade_id not in order.trade_ids]
-                if news and order.filled + sum(fill.quantity for fill in news) == order.quantity:
-                    await self._record(seat.bot, [filled(order, fill) for fill in news])
+                news = [each for each in theirs if each.trade_id not in order.trade_ids]
+                try:
+                    fills = await self.desk.account.fills(self._symbol, news) if news else ()
+                except UnreachableError:
+                    continue  # it is looked up, like all that differ
+                if seat.bot.state.order(order.client_order_id) is not order:
+                    continue  # it moved meanwhile
+                if fills and order.filled + sum(fill.quantity for fill in fills) == order.quantity:
+                    await self._record(seat.bot, [filled(order, fill) for fill in fills])
 
     async def _look_at_trades(self, trades: Sequence[OwnTrade], unknown_own: dict[str, list[str]]) -> None:
         """Book trades that no look-up of an open order would find, and find those of another copy of a log."""
@@ -176,10 +183,11 @@ class Reconciler:
 
     async def _book(self, seat: Desked, order: Order, trade: OwnTrade) -> None:
         order = seat.bot.state.order(order.client_order_id) or order
-        if trade.fill.trade_id in order.trade_ids:
+        if trade.trade_id in order.trade_ids:
             return
         if order.is_terminal:  # an order in the books is looked up, with its status
-            await self._record(seat.bot, [filled(order, trade.fill)])
+            fills = await self.desk.account.fills(self._symbol, [trade])
+            await self._record(seat.bot, [filled(order, fill) for fill in fills])
         else:
             await seat.executor.look_now(seat.bot, order.client_order_id)
 

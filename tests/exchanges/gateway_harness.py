@@ -16,7 +16,7 @@ from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import Rejected
-from engine.exchanges.venues import Venue
+from engine.exchanges.venues import VENUES, Pages, Venue
 from tests.exchange_server.client import LocalResolver, local_session
 from tests.exchange_server.harness import MODES, Mode
 from tests.exchange_server.server import HOST, Server
@@ -41,6 +41,8 @@ _CODES = frozenset({-1003, -1008, -1013, -1015, -1021, -1022, -1100, -1102, -111
 
 class LocalVenue(Venue, frozen=True, kw_only=True):
     """Binance.US as these tests need it, until the real row is there."""
+
+    pages: Pages | None = VENUES["binanceus"].pages
 
     def create_params(self, client_order_id: str, signed_ms: int) -> dict[str, Any]:
         """Name our id, the time an order is signed with, and its window."""
@@ -70,9 +72,9 @@ def now_ms() -> int:
 
 
 @asynccontextmanager
-async def keyless(server: Server, mode: Mode = "plain") -> AsyncIterator[CcxtConnection]:
+async def keyless(server: Server, mode: Mode = "plain", **changes: Any) -> AsyncIterator[CcxtConnection]:
     """Have a connection without keys, for market data alone."""
-    connection = _connection(server, mode, "binanceus", {"credentials": None})
+    connection = _connection(server, mode, "binanceus", {"credentials": None, **changes})
     try:
         yield connection
     finally:

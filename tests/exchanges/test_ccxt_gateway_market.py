@@ -9,12 +9,14 @@ import pytest
 from engine.core.errors import ConfigError, CredentialsError, UnreachableError
 from engine.exchanges.addresses import leaves
 from engine.exchanges.ccxt_gateway import CcxtConnection
-from engine.exchanges.readings import candle_of, exact_number, in_quote, inverse, order_of, rules_of, trade_of
+from engine.exchanges.port import Accepted
+from engine.exchanges.readings import candle_of, exact_number, order_of, rules_of
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import quiet_script
 from tests.exchange_server.script import MarketScript, Script, Waves
 from tests.exchange_server.server import running
 from tests.exchanges.gateway_harness import MODES, SYMBOL, LocalVenue, Mode, client, keyless, now_ms
+from tests.exchanges.gateway_harness import order_of as order_of_account
 
 D = Decimal
 MINUTE_MS = 60_000
@@ -41,6 +43,22 @@ def test_rules_are_those_of_the_market_in_exact_numbers(mode: Mode) -> None:
             assert link.calls["load_markets"] == 1
             await link.rules(SYMBOL, refresh=True)
             assert link.calls["load_markets"] == 2
+
+    asyncio.run(scenario())
+
+
+def test_order_does_not_wait_while_the_markets_are_loaded_again() -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account):
+            await link.time_ms()
+            await link.rules(SYMBOL)
+            server.exchange.faults.add(Fault("late", on="GET /api/v3/exchangeInfo", answer_delay_ms=3_000))
+            loading = asyncio.ensure_future(link.rules(SYMBOL, refresh=True))
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(2):
+                assert isinstance(await account.create(SYMBOL, order_of_account()), Accepted)
+            assert not loading.done()
+            await loading
 
     asyncio.run(scenario())
 
@@ -124,6 +142,24 @@ def test_candles_are_closed_ones_in_pages_and_exact(mode: Mode, monkeypatch: pyt
             assert await link.candles(SYMBOL, "1m", current_ms, until_ms) == []
             (hour, *_) = await link.candles(SYMBOL, "1h", until_ms - 3 * 3_600_000, until_ms)
             assert hour.open_ms % 3_600_000 == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ahead_ms", [900, -900, 0])
+def test_candle_is_closed_by_the_clock_of_the_exchange_and_not_by_ours(ahead_ms: int) -> None:
+    """A candle that is taken a moment too early would stay unfinished for ever."""
+
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, keyless(server, clock_ms=lambda: now_ms() + ahead_ms) as link:
+            until_ms = now_ms() // MINUTE_MS * MINUTE_MS
+            clock = server.exchange.clock
+            skew_ms = clock.skew_ms
+            for late_ms, newest in ((-900, 2), (300, 2), (1_500, 1)):
+                clock.skew_ms = skew_ms + until_ms + late_ms - now_ms()
+                await link.time_ms()
+                found = await link.candles(SYMBOL, "1m", until_ms - 3 * MINUTE_MS, until_ms)
+                assert found[-1].open_ms == until_ms - newest * MINUTE_MS, late_ms
 
     asyncio.run(scenario())
 
@@ -243,30 +279,6 @@ def test_order_stands_as_the_exchange_says_or_makes_no_sense(changes: dict[str, 
             order_of(row)
     else:
         assert order_of(row).status == standing
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"id": None}, {"price": None}, {"price": "0"}, {"amount": None}, {"fee": None}, {"fee": {"currency": "BTC"}}],
-)
-def test_trade_without_its_numbers_makes_no_sense(changes: dict[str, Any]) -> None:
-    row = {"id": "1", "order": "7", "price": "50000", "amount": "1", "fee": {"currency": "USD", "cost": "5"}}
-    assert trade_of(row).fee == 5
-    with pytest.raises(UnreachableError):
-        trade_of({**row, **changes})
-
-
-def test_fees_of_one_trade_in_two_assets_make_no_sense() -> None:
-    row = {"id": "1", "price": "50000", "amount": "1"}
-    assert trade_of({**row, "fees": [{"currency": "BNB", "cost": "1"}, {"currency": "BNB", "cost": "2"}]}).fee == 3
-    with pytest.raises(UnreachableError):
-        trade_of({**row, "fees": [{"currency": "BNB", "cost": "1"}, {"currency": "BTC", "cost": "2"}]})
-
-
-def test_value_of_a_fee_never_has_more_decimals_than_the_engine_takes() -> None:
-    trade = trade_of({"id": "1", "price": "3", "amount": "1", "fee": {"currency": "EUR", "cost": "0.00000001"}})
-    value = in_quote(trade, "BTC", "USD", inverse(D(3)))
-    assert value == D("3.333333333E-9")
 
 
 @pytest.mark.parametrize(

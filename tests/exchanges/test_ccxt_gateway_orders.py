@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.core.errors import RateLimitedError
-from engine.exchanges.port import Accepted, NotSent, Rejected, Unknown
+from engine.exchanges.port import Accepted, NotSent, OrderReport, Rejected, Unknown
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import eventually, quiet_script, raw_client
 from tests.exchange_server.server import running
@@ -261,7 +261,7 @@ def test_sale_pays_its_fee_in_quote() -> None:
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
-def test_fee_in_a_third_asset_is_valued_by_its_price_or_not_at_all(is_listed: bool) -> None:
+def test_fee_in_a_third_asset_is_valued_by_its_price_or_marked_as_not_valued(is_listed: bool) -> None:
     async def scenario() -> None:
         async with running(quiet_script(account={"fee_asset": "BNB"})) as server, client(server) as (link, account):
             await link.rules(SYMBOL)
@@ -270,11 +270,14 @@ def test_fee_in_a_third_asset_is_valued_by_its_price_or_not_at_all(is_listed: bo
             answers = [await account.create(SYMBOL, order_of(f"k{number}")) for number in range(2)]
             for answer in answers:
                 assert isinstance(answer, Accepted)
-                assert (answer.is_whole, len(answer.fills)) == (is_listed, int(is_listed))
+                assert (answer.is_whole, len(answer.fills)) == (True, 1)
                 for fill in answer.fills:
-                    assert (fill.fee_asset, fill.fee_quote) == ("BNB", fill.fee * 500)
+                    assert (fill.fee_asset, fill.fee_quote) == ("BNB", fill.fee * 500 if is_listed else 0)
+                    assert (fill.is_valued, fill.fee > 0) == (is_listed, True)
             assert link.calls["fetch_ticker"] == int(is_listed), "the price is kept"
-            assert isinstance(await account.query(SYMBOL, order_of("k0")), Unknown) is not is_listed
+            report = await account.query(SYMBOL, order_of("k0"))
+            assert isinstance(report, OrderReport)
+            assert report.fills[0].is_valued is is_listed
 
     asyncio.run(scenario())
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from engine.core.errors import CredentialsError, RateLimitedError, UnreachableError
+from engine.core.errors import RateLimitedError, UnreachableError
 from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of
 from engine.exchanges.port import Accepted, OrderReport, Unknown
 from engine.exchanges.streams import Pump
@@ -46,7 +46,12 @@ def error_of(name: str, text: str = "") -> Exception:
         pytest.param(Answer(429, "", {"retry-after": "0"}), 0, id="at-once"),
         pytest.param(Answer(429, "", {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), 60_000, id="a-date"),
         pytest.param(Answer(429, "", {"retry-after": "-5"}), 60_000, id="a-negative-time"),
-        pytest.param(Answer(418, "", {"retry-after": "9" * 20}), 7 * 86_400_000, id="for-ever"),
+        pytest.param(Answer(418, "", {"retry-after": "9" * 20}), 3 * 86_400_000, id="for-ever"),
+        pytest.param(Answer(429, "", {"retry-after": "7200"}), 7_200_000, id="hours-of-a-limit"),
+        pytest.param(Answer(503, "", {"retry-after": "7200"}), 300_000, id="hours-of-a-maintenance-page"),
+        pytest.param(
+            Answer(503, "banned until 1700009000000.", {"retry-after": "soon"}), 60_000, id="no-ban-but-words"
+        ),
         pytest.param(Answer(418, '{"msg":"IP banned until 1700000300000."}'), 300_000, id="ban-in-words"),
         pytest.param(Answer(418, '{"msg":"IP banned until 1600000000000."}'), 60_000, id="ban-that-is-over"),
     ],
@@ -80,21 +85,22 @@ def test_record_follows_a_call_into_its_tasks_and_no_further() -> None:
     [
         pytest.param("OrderNotFound", record_of(Answer(400, '{"code":-2013}')), OrderAbsentError, id="absent-by-word"),
         pytest.param("OrderNotFound", record_of(None), UnreachableError, id="absent-by-nobodys-word"),
-        pytest.param("DDoSProtection", record_of(Answer(401, '{"code":-2015}')), CredentialsError, id="revoked"),
-        pytest.param("AuthenticationError", record_of(Answer(400, "{}")), CredentialsError, id="refused"),
         pytest.param("ExchangeNotAvailable", record_of(Answer(403, "<html>")), UnreachableError, id="firewall"),
         pytest.param("OnMaintenance", record_of(Answer(503, "{}")), UnreachableError, id="maintenance"),
         pytest.param("TypeError", record_of(Answer(200, "{}")), UnreachableError, id="nonsense"),
     ],
 )
 def test_error_means_what_the_wire_proves(error: str, record: Record, expected: type) -> None:
-    fault = fault_of(error_of(error, "https://x?signature=1"), record, SCRUB, exchange="here", silent_until_ms=0)
+    raised = error_of(error, "https://x?signature=1")
+    fault = fault_of(raised, record, SCRUB, exchange="here", silent_until_ms=0, is_key=False)
     assert type(fault) is expected
     assert "signature" not in str(fault)
 
 
 def test_error_while_the_exchange_wants_silence_says_until_when() -> None:
-    fault = fault_of(error_of("DDoSProtection"), record_of(None), SCRUB, exchange="here", silent_until_ms=5)
+    fault = fault_of(
+        error_of("DDoSProtection"), record_of(None), SCRUB, exchange="here", silent_until_ms=5, is_key=False
+    )
     assert isinstance(fault, RateLimitedError)
     assert fault.until_ms == 5
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from engine.core.errors import UnreachableError
 from engine.core.events import (
     DiscrepancyFound,
     OrderCanceled,
@@ -22,6 +23,7 @@ from engine.core.events import (
     SaleRecorded,
 )
 from engine.core.identity import client_order_id
+from engine.exchanges import ccxt_account, readings
 from engine.runtime.live_world import HALTED
 from engine.runtime.redecide import redecide
 from engine.store.reader import LogReader
@@ -204,6 +206,30 @@ def test_orders_of_others_are_listed_and_left_alone(tmp_path: Path) -> None:
                 assert len(run.events(OrdersSurveyed)) == 1
             assert [record.now.status for record in stage.records[:2]] == ["NEW", "NEW"]
             assert stage.records[-1].now.status == "CANCELED"
+
+    asyncio.run(scenario())
+
+
+def test_trade_of_others_whose_fee_nobody_understands_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = readings.trade_of
+
+    def reading(row: readings.Row) -> readings.RawTrade:
+        if Decimal(row["amount"]) == Decimal("0.00013"):
+            raise UnreachableError("nobody understands it")
+        return read(row)
+
+    monkeypatch.setattr(ccxt_account, "trade_of", reading)
+
+    async def scenario() -> None:
+        async with scene(tmp_path, account=balances()) as stage:
+            async with stage.engine() as run:
+                await bought(stage, run)
+            place_as_another_copy(stage, "by-hand")
+            stage.fill(stage.records[-1], "0.00013")
+            async with stage.engine() as run:
+                await stage.until(run, lambda: any("Reconciled with the exchange" in text for text in run.said), 30)
 
     asyncio.run(scenario())
 

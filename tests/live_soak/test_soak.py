@@ -13,7 +13,9 @@ MOST_MIB = 12.0
 """What an hour may add to the memory that a start takes: caches fill, and up to 200 ended orders a bot are kept."""
 
 
-@pytest.mark.spec("hours of trading under faults leave no drift, no leak and no unexplained decision", section="Live trading")
+@pytest.mark.spec(
+    "hours of trading under faults leave no drift, no leak, no unexplained decision", section="Live trading"
+)
 def test_hour_of_trading_under_faults_books_every_trade_once_and_leaks_nothing(tmp_path: Path) -> None:
     found = soak_run(Soak(hours=0.8, speed=SPEED, seed="suite", bots=6, faults_percent=3), tmp_path)
     assert wrong(found) == []

@@ -1,0 +1,33 @@
+"""An account at a real row of the table whose requests are answered by a function instead of a network."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from engine.exchanges.ccxt_account import CcxtAccount
+from engine.exchanges.ccxt_gateway import CcxtConnection
+from engine.exchanges.credentials import Credentials, Secret
+from engine.exchanges.venues import VENUES
+from tests.exchanges.wire import KEYS, Request, wire
+
+AT_MS = 1_900_000_000_000
+"""When everything happens there; it is a minute later now."""
+
+
+@asynccontextmanager
+async def answered(name: str, answer: Callable[[Request], Any]) -> AsyncIterator[CcxtAccount]:
+    """Have an account; `answer` gives what is in the body of an answer."""
+    keys = Credentials(Secret(KEYS["apiKey"]), Secret(KEYS["secret"]), Secret(KEYS["password"]))
+    link = CcxtConnection(VENUES[name], clock_ms=lambda: AT_MS + 60_000, credentials=keys, is_paced=False)
+    link.offset_ms = 0
+    async with wire(VENUES[name]) as model:
+        link.ccxt.set_markets(list(model.exchange.markets.values()))
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        return answer(Request(method, url, headers or {}, body))
+
+    link.ccxt.fetch = fetch
+    try:
+        yield CcxtAccount(link)
+    finally:
+        await link.close()
