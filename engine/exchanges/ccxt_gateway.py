@@ -21,6 +21,7 @@ from engine.exchanges.addresses import led_to, local_origin
 from engine.exchanges.ccxt_hooks import hook
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
+from engine.exchanges.port import Silence
 from engine.exchanges.readings import candle_of, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
@@ -57,6 +58,7 @@ class CcxtConnection:
         session_factory: "Callable[[], aiohttp.ClientSession] | None" = None,
         timeout_ms: int = 10_000,
         is_paced: bool = True,
+        silence: Silence | None = None,
     ) -> None:
         """Take the exchange, the engine's clock, keys if there are any, and a server of this machine if all goes there.
 
@@ -69,7 +71,7 @@ class CcxtConnection:
         self.credentials: Final = credentials
         self.clock_ms: Final = clock_ms
         self.calls: Final[Counter[str]] = Counter() if calls is None else calls
-        self.blocked_until_ms = 0
+        self._silence: Final = silence or Silence()
         self.scrub: Final = Scrubber(*(() if credentials is None else _revealed(credentials).values()))
         self.offset_ms: int | None = None
         self.taps: Final[list[Tap]] = []
@@ -84,6 +86,15 @@ class CcxtConnection:
         if origin is not None:
             self.ccxt.urls["api"] = led_to(self.ccxt.urls["api"], origin)
         self._hook()
+
+    @property
+    def blocked_until_ms(self) -> int:
+        """Give until when nothing is asked, in engine time."""
+        return self._silence.until_ms
+
+    @blocked_until_ms.setter
+    def blocked_until_ms(self, until_ms: int) -> None:
+        self._silence.until_ms = until_ms
 
     # --- market data -----------------------------------------------------------------------------------------------
 

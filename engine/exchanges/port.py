@@ -162,6 +162,14 @@ class AccountHint(msgspec.Struct, frozen=True):
     client_order_ids: frozenset[str] = frozenset()
 
 
+class Silence:
+    """How long an exchange wants silence, in engine time: it counts addresses, so all connections to it share one."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.until_ms = 0
+
+
 class LiveMarketData(Protocol):
     """What a real exchange says of its markets, without keys. Times are the exchange's, in epoch milliseconds.
 

@@ -15,7 +15,7 @@ from engine.core.config import BotConfig
 from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.credentials import Credentials
-from engine.exchanges.port import AccountIdentity
+from engine.exchanges.port import AccountIdentity, Silence
 from engine.exchanges.venues import live_venue_of, venue_of
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.clock import SystemTime
@@ -43,6 +43,7 @@ class Connections:
         self._wiring: Final = wiring
         self._clock_ms: Final = clock_ms
         self._open: Final[dict[tuple[str, str, str], CcxtConnection]] = {}
+        self._silences: Final[dict[tuple[str, str], Silence]] = {}
         self._desks: Final[dict[tuple[str, str, str], AccountDesk]] = {}
 
     async def __aenter__(self) -> Self:
@@ -88,6 +89,7 @@ class Connections:
                 session_factory=self._wiring.session,
                 timeout_ms=self._wiring.timeout_ms,
                 is_paced=self._wiring.is_paced,
+                silence=self._silences.setdefault(key[:2], Silence()),
             )
         return self._open[key]
 

@@ -17,11 +17,12 @@ class Desk:
     def __init__(self) -> None:
         self.now_ms = 1_000
         self.asked = 0
-        self.state = SimpleNamespace(orders={})
+        self.state = SimpleNamespace(orders={}, config=SimpleNamespace(base="BTC", quote="USD"))
         self.desk = AccountDesk("main", cast("Account", self), lambda: self.now_ms)
         self.desk.add(cast("Bot", SimpleNamespace(state=self.state)))
 
-    async def balances(self) -> dict[str, Any]:
+    async def balances(self, assets: set[str]) -> dict[str, Any]:
+        assert assets == {"BTC", "USD"}
         self.asked += 1
         return {}
 
