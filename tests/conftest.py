@@ -8,7 +8,8 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,9 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))  # --hypothesis-profile goes before it
+
+
+GUARD: Final = Path(__file__).parent / "guard"
 
 
 def is_loopback(address: object) -> bool:
@@ -53,6 +57,22 @@ def network_guard() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processes_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the session if a process that a test started tried to reach an address outside this machine.
+
+    Every Python that inherits the environment refuses it, and notes it (tests/guard/sitecustomize.py).
+    """
+    report = tmp_path_factory.mktemp("guard") / "outside.txt"
+    inherited = os.environ.get("PYTHONPATH", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(GUARD), inherited))))
+        patch.setenv("NETWORK_GUARD_REPORT", str(report))
+        yield
+    reached = report.read_text(encoding="utf-8") if report.exists() else ""
+    assert not reached, f"processes of tests tried to leave this machine:\n{reached}"
 
 
 @pytest.fixture(scope="session", autouse=True)
