@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.events import OrderCanceled, PurchaseRecorded, SaleRecorded
+from engine.core.events import OrderCanceled, OrderRequested, PurchaseRecorded, SaleRecorded
 from tests.core.books import audit
 from tests.kernel import Kernel, of, one, trade
 
@@ -64,3 +64,15 @@ def _within(quantity: Decimal, parts: list[Part]) -> list[Part]:
     while parts and sum(D(part[0]) for part in parts) * D("1.002") > quantity * 100_000:
         parts = parts[:-1]
     return parts
+
+
+def test_fee_taken_in_base_and_another_asset_counts_in_both() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    quantity = kernel.order(name).quantity
+    base_fee = quantity / 1000
+    value = base_fee * 50_000 + Decimal("0.25")
+    kernel.observe(trade(name, "t1", 50_000, quantity, fee=base_fee, asset="BTC", value=value))
+    assert kernel.lot.held == quantity - base_fee
+    assert kernel.lot.paid == quantity * 50_000 + Decimal("0.25")
+    assert kernel.state.cash_flow == -quantity * 50_000, "no cash was paid for a fee in another asset"

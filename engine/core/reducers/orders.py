@@ -41,6 +41,7 @@ NOT_SENT_HOLD_MS: Final = 10_000
 LEAVING_HOLD_MS: Final = 60_000
 """A lot that must go is never held back for longer."""
 
+HAIR: Final = Decimal("1e-8")
 REJECTION_HOLD_MS: Final = 60_000
 REJECTION_DOUBLINGS: Final = 6
 
@@ -157,7 +158,7 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     base_fee = event.fee if event.fee_asset == state.config.base else ZERO
     cash = event.price * event.quantity
     cash_fee = event.fee if event.fee_asset == state.config.quote else ZERO
-    value_fee = ZERO if base_fee else event.fee_quote
+    value_fee = _beside_base(event, base_fee)
     if order.side == "buy":
         state = buy_into_lot(
             _taken_back(state, order), order, event, base_fee=base_fee, value_fee=value_fee, at_ms=at_ms
@@ -180,6 +181,14 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
     return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order))
+
+
+def _beside_base(event: OrderFilled, base_fee: Decimal) -> Decimal:
+    """Give the quote value of a fee but for its part in base, which is booked as base; a hair is rounding."""
+    if not base_fee:
+        return event.fee_quote
+    rest = event.fee_quote - base_fee * event.price
+    return rest if rest > HAIR else ZERO
 
 
 def _accepted_again(state: BotState, order: Order) -> BotState:
