@@ -130,10 +130,10 @@ class CcxtAccount:
 
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
         """List the account's trades in a market since a time, oldest first. Those of no order are left out."""
-        own = []
-        for row in await self._trade_rows(symbol, since_ms, None):
-            order_id, at_ms = text_of(row, "order"), time_of(row)
-            at_ms = since_ms if at_ms is None else at_ms
+        own, offset_ms = [], self._connection.offset_ms or 0
+        for row in await self._trade_rows(symbol, since_ms + offset_ms, None):
+            order_id, told_ms = text_of(row, "order"), time_of(row)
+            at_ms = since_ms if told_ms is None else told_ms - offset_ms
             if order_id is not None and at_ms >= since_ms:
                 own.append(OwnTrade(order_id, id_of(row, "a trade"), at_ms, row))
         return tuple(own)

@@ -14,7 +14,9 @@ from engine.exchanges.wire import Answer, Record
 
 MAX_TEXT: Final = 200
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+", re.IGNORECASE)
-_NAMED: Final = re.compile(r"(?i)\b(signature|apikey|api[-_]key|x-mbx-apikey|secret|passphrase)(\W{1,4})[^\s&\"',}]+")
+_NAMED: Final = re.compile(
+    r"(?i)\b(signature|apikey|api[-_]key|x-mbx-apikey|secret|passphrase)([\"']?\s?[=:]\s?[\"']?)[^\s&\"',}]+"
+)
 _KEY_CODES: Final = frozenset({"-2014", "-2015"})
 _CLOCK_CODES: Final = frozenset({"-1021", "REQUEST_EXPIRED"})
 """REQUEST_EXPIRED is gate's; the library takes it for a wrong key."""

@@ -66,67 +66,61 @@ class SystemTime:
 class EngineClock:
     """The clock of bots on a real market: wall time at the start, and what went by since on a clock that never jumps.
 
-    Never below the last recorded time, which `not_before` tells. A machine that sleeps stops it, and one whose clock is
-    set starts it wrong: then it is put right by the exchange's time, forwards at once, backwards by going slower until
-    the difference is paid, for it never goes back. Source: design, "Time".
+    Never below the last recorded time, which `not_before` tells, and never back. A machine that sleeps stops it: then
+    it follows the wall clock forward. One that is ahead of the wall clock stays so; only labels depend on it.
+    Source: design, "Time".
     """
-
-    SLOWER: Final = 0.1
-    """So much slower it goes while it has something to pay."""
 
     def __init__(self, real_time: RealTime) -> None:
         """Start now."""
         self.real_time: Final = real_time
-        self.corrections = 0
-        self._start_s = real_time.monotonic_s()
+        self._start_s: Final = real_time.monotonic_s()
         self._start_ms = real_time.wall_ms()
-        self._owed_ms = 0.0
+        self.steady_since_ms = self._start_ms
+        """Since when it has run evenly: waiting proves nothing across a leap."""
 
     @property
     def now_ms(self) -> int:
         """Give engine time in epoch milliseconds."""
-        elapsed_ms = (self.real_time.monotonic_s() - self._start_s) * 1000
-        return self._start_ms + int(elapsed_ms - min(elapsed_ms * self.SLOWER, self._owed_ms))
+        return self._start_ms + int((self.real_time.monotonic_s() - self._start_s) * 1000)
+
+    @property
+    def wall_ahead_ms(self) -> int:
+        """Give how far the wall clock is ahead of engine time."""
+        return self.real_time.wall_ms() - self.now_ms
 
     def not_before(self, at_ms: int) -> None:
         """Go on from this time, if it is later than now."""
         if at_ms > self.now_ms:
             self._start_ms += at_ms - self.now_ms
+            self.steady_since_ms = self.now_ms
 
-    def correct(self, ahead_ms: int) -> None:
-        """Follow a clock that is so much ahead of this one: at once, or if it is behind, little by little."""
-        elapsed_ms = (self.real_time.monotonic_s() - self._start_s) * 1000
-        self._start_ms, self._start_s = self.now_ms + max(ahead_ms, 0), self._start_s + elapsed_ms / 1000
-        self._owed_ms = float(max(-ahead_ms, 0))
-        self.corrections += 1
-
-    @property
-    def ahead_ms(self) -> int:
-        """Give how far engine time is ahead of the wall clock, not counting what is being paid."""
-        elapsed_ms = (self.real_time.monotonic_s() - self._start_s) * 1000
-        return self._start_ms + int(elapsed_ms) - self.real_time.wall_ms()
+    def follow(self) -> None:
+        """Catch up with the wall clock, if that is ahead."""
+        self.not_before(self.real_time.wall_ms())
 
 
 class JumpWatch:
-    """Notices when the wall clock jumps against engine time. Each who wants to know has one: a jump is told once."""
+    """Notices when the wall clock jumps against the clock that never does. Each who wants to know has one."""
 
     JUMP_MS: Final = 1_000
 
-    def __init__(self, clock: EngineClock) -> None:
+    def __init__(self, real_time: RealTime) -> None:
         """Start with how the clocks stand now."""
-        self._clock: Final = clock
-        self._ahead_ms = clock.ahead_ms
-        self._corrections = clock.corrections
+        self._real_time: Final = real_time
+        self._apart_ms = self._now_apart_ms()
 
     def jump_ms(self) -> int:
         """Give how far the wall clock jumped since the last call, if by more than a second; else 0."""
-        ahead_ms, corrections = self._clock.ahead_ms, self._clock.corrections
-        jumped_ms = self._ahead_ms - ahead_ms
-        if corrections == self._corrections and abs(jumped_ms) <= self.JUMP_MS:
+        apart_ms = self._now_apart_ms()
+        jumped_ms = apart_ms - self._apart_ms
+        if abs(jumped_ms) <= self.JUMP_MS:
             return 0
-        was_corrected = corrections != self._corrections
-        self._ahead_ms, self._corrections = ahead_ms, corrections
-        return 0 if was_corrected else jumped_ms
+        self._apart_ms = apart_ms
+        return jumped_ms
+
+    def _now_apart_ms(self) -> int:
+        return self._real_time.wall_ms() - int(self._real_time.monotonic_s() * 1000)
 
 
 class MarketClock:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from engine.core.decider.entries import MOST_SKEW_MS
 from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
@@ -18,7 +17,7 @@ from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
 from engine.runtime.live_feed import LiveFeed
-from engine.runtime.reconciliation import Found, Reconciler
+from engine.runtime.reconciliation import Found, Reconciler, wants_balances
 
 if TYPE_CHECKING:
     from engine.runtime.live_world import LiveWorld
@@ -43,8 +42,8 @@ Probe = Callable[[Sequence[str]], Awaitable[bool]]
 class LiveDuties:
     """The duties of one world.
 
-    `is_ready` says that its accounts were looked at since the connection was last lost, `doubts_clock` that the wall
-    clock jumped and the exchange has not yet been asked what time it is.
+    `is_ready` says that its accounts were looked at since the connection was last lost. `exchange_ahead_ms` is how far
+    the exchange's clock is ahead of engine time.
     """
 
     def __init__(self, world: "LiveWorld", feed: LiveFeed, probe: Probe) -> None:
@@ -57,7 +56,6 @@ class LiveDuties:
         self._was_ready = False
         self._losses = 0
         self._checks_all = False
-        self.doubts_clock = False
         self._running: Final[set[asyncio.Task[None]]] = set()
         self._thorough_ms = 0
         self._listening_since_ms: Final[dict[str, int]] = {}
@@ -80,7 +78,7 @@ class LiveDuties:
     def look_again(self, now_ms: int) -> None:
         """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
         self._lose()
-        self._checks_all = self.doubts_clock = True
+        self._checks_all = True
         self._check.want(now_ms)
         self._ready.want(now_ms)
 
@@ -106,7 +104,8 @@ class LiveDuties:
                 duty = self._candles[timeframe] = Duty(work, self._now_ms, None)
             if duty.due_ms is None and not duty.is_running:
                 step_ms = TIMEFRAMES_MS[timeframe]
-                settled_ms = now_ms // step_ms * step_ms + SETTLED_MS - min(self.exchange_ahead_ms, 0)
+                ahead_ms = self.exchange_ahead_ms
+                settled_ms = (now_ms + ahead_ms) // step_ms * step_ms + SETTLED_MS - ahead_ms
                 duty.want(max(now_ms, settled_ms))
         duties = [self._check]
         if not self._is_cut_off():
@@ -206,7 +205,7 @@ class LiveDuties:
         thorough = now_ms - self._thorough_ms >= THOROUGH_MS or any(each.has_gone() for each in reconcilers)
         self._want_sweep()
         for reconciler in reconcilers:
-            if thorough or any(seat.bot.state.orders or seat.bot.state.short for seat in reconciler.seats):
+            if thorough or any(seat.bot.state.orders or wants_balances(seat.bot.state) for seat in reconciler.seats):
                 await reconciler.sweep(thorough=thorough)
         if thorough:
             self._thorough_ms = now_ms
@@ -248,7 +247,7 @@ class LiveDuties:
 
     async def _probe(self) -> None:
         """Check the connection once for all bots that want to know: the exchange, then the internet (decision 3)."""
-        asked_ms, corrections = self._now_ms(), self._world.clock_corrections
+        asked_ms = self._now_ms()
         reachable, error, latency_ms, skew_ms = True, None, None, None
         try:
             server_ms = await self._feed.data.time_ms()
@@ -257,15 +256,9 @@ class LiveDuties:
         except (UnreachableError, ConfigError) as fault:
             reachable, error = False, str(fault)
         else:
-            if self._world.clock_corrections != corrections:
-                self._check.want(self._now_ms())  # the clock was put right meanwhile: measure again
-                return
             latency_ms = self._now_ms() - asked_ms
-            skew_ms = server_ms - asked_ms - latency_ms // 2
-            if self.doubts_clock and abs(skew_ms) > MOST_SKEW_MS:
-                skew_ms = self._world.correct_clock(skew_ms)
-            self.doubts_clock = False
-            self.exchange_ahead_ms = skew_ms
+            self.exchange_ahead_ms = server_ms - asked_ms - latency_ms // 2
+            skew_ms = self.exchange_ahead_ms - self._world.wall_ahead_ms
         due = self._wanting_check(max(asked_ms, self._now_ms()))
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
         diagnosis = None

@@ -2,8 +2,8 @@
 
 Prices and other orders go on while a call waits for its answer. Everything that acts rests on the durable state; an
 order leaves only once `order_sent` is durable and the witness covers it. Nothing is remembered beyond the state but how
-soon to ask again, and since when this process runs: clocks are set anew between two processes, so that only a wait
-within one of them proves anything. Source: design, "Order protocol".
+soon to ask again. Waiting proves something only on a clock that has run evenly: `steady_since_ms` says since when.
+Source: design, "Order protocol".
 """
 
 from collections import Counter
@@ -43,6 +43,7 @@ class LiveExecutor:
         spawn: Spawn,
         witnessed: Callable[[int], Awaitable[None]],
         may_send: Callable[[], bool],
+        steady_since_ms: Callable[[], int],
         done: Callable[[], None],
     ) -> None:
         """Take the gateway, the way to record, the clock, and who runs tasks and is told when one has ended."""
@@ -52,6 +53,7 @@ class LiveExecutor:
         self._spawn: Final = spawn
         self._witnessed: Final = witnessed
         self._may_send: Final = may_send
+        self._steady_since_ms: Final = steady_since_ms
         self._done: Final = done
         self.busy: Final[set[str]] = set()
         self.sending = 0
@@ -59,12 +61,9 @@ class LiveExecutor:
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
         self._absences: Final[Counter[str]] = Counter()
-        self._began_ms: int | None = None
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
         """Begin every call that is owed now and not under way; book what a paper account traded meanwhile."""
-        if self._began_ms is None:
-            self._began_ms = now_ms
         for report in self._gateway.trades(bot.state):
             order = bot.state.order(report.client_order_id)
             assert order is not None, report
@@ -174,15 +173,18 @@ class LiveExecutor:
         elif isinstance(report, OrderReport):
             self._absences.pop(name, None)
         order = bot.state.order(name) or order
-        since_ms = asked_ms if self._began_ms is None else self._began_ms
+        since_ms = self._steady_since_ms()
         events = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms, since_ms=since_ms)
         await self._record(bot, events)
         now = bot.state.order(name)
-        trades_are_late = isinstance(report, OrderReport) and now is not None and report.filled > now.filled
-        if trades_are_late:
+        if isinstance(report, OrderReport):
+            is_open_end = now is not None and report.filled > now.filled  # its trades are late
+        else:
+            is_open_end = now is not None and now.status == "open"  # accepted, and not shown yet or any more
+        if is_open_end:
             self.look(name)
         is_at_rest = now is None or now.is_terminal or (now.status == "open" and now.cancel_reason is None)
-        if is_at_rest and not trades_are_late:
+        if is_at_rest and not is_open_end:
             self._not_before_ms.pop(name, None)
             self._asked.pop(name, None)
         else:

@@ -41,8 +41,10 @@ class LiveFeed(FeedStream):
         timeframes = ((bot, bot.state.config.timeframe) for bot in bots)
         return {each for bot, each in timeframes if awaits_candles(bot.state, self.view.fetched_ms.get(each))}
 
-    async def fetch(self, timeframe: str, now_ms: int) -> Refreshed:
+    async def fetch(self, timeframe: str, now_ms: int, ahead_ms: int) -> Refreshed:
         """Bring the window of candles up to now; a window that a restart has emptied is first what it was.
+
+        `ahead_ms` is how far the exchange's clock is ahead: candles close by that.
 
         Raises:
             UnreachableError: the exchange did not give candles; the window is as it was.
@@ -52,9 +54,9 @@ class LiveFeed(FeedStream):
             window = CandleWindow(TIMEFRAMES_MS[timeframe], _no_source)
             fetched_ms = self.view.fetched_ms.get(timeframe)
             if fetched_ms is not None:
-                await self._answered(window.refreshing(fetched_ms), timeframe)
+                await self._answered(window.refreshing(fetched_ms + ahead_ms), timeframe)
             self._windows[timeframe] = window
-        return await self._answered(window.refreshing(now_ms), timeframe)
+        return await self._answered(window.refreshing(now_ms + ahead_ms), timeframe)
 
     def fetched(self, timeframe: str, bots: Iterable[Bot], found: Refreshed, now_ms: int) -> Batch:
         """Record what a fetch found, with the indicators for all bots of that timeframe."""

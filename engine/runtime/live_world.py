@@ -58,7 +58,7 @@ class LiveWorld(World):
         super().__init__(feed, clock, journal, writer, calls)
         self._feed: Final = feed
         self._real_time: Final = clock.real_time
-        self._jumps = JumpWatch(clock)
+        self._jumps = JumpWatch(clock.real_time)
         self._say: Final = say
         self._slot: Final = PriceSlot()
         self._executors: Final[dict[str, LiveExecutor]] = {}
@@ -86,6 +86,7 @@ class LiveWorld(World):
             now_ms=lambda: self.clock.now_ms,
             spawn=self.spawn,
             witnessed=self._journal.store.cover,
+            steady_since_ms=lambda: self._engine_clock.steady_since_ms,
             may_send=lambda: self._duties.is_ready,
             done=self.wake.set,
         )
@@ -150,7 +151,7 @@ class LiveWorld(World):
 
     async def fetch_candles(self, timeframe: str) -> bool:
         """Fetch the candles that bots wait for, and record them with their indicators; tell whether all were there."""
-        found = await self._feed.fetch(timeframe, self.clock.now_ms)
+        found = await self._feed.fetch(timeframe, self.clock.now_ms, self._duties.exchange_ahead_ms)
         batch = self._feed.fetched(timeframe, self.bots, found, self.clock.now_ms)
         await self._journal.commit([(self._feed, batch)])
         self.tell("OHLCV data cached", routine=True)
@@ -192,10 +193,9 @@ class LiveWorld(World):
 
     async def _moment(self) -> None:
         """Do all that is due now: the wall clock, prices, deadlines, duties, what is owed, the saves."""
-        now_ms = self.clock.now_ms
         self._notice_jump()
         await self._note_silence()
-        for tick in () if self._duties.doubts_clock else self._slot.take(now_ms):
+        for tick in self._slot.take(self.clock.now_ms):
             await self._see(self._feed.observe(tick, self.clock.now_ms), self._feed.view.at_ms)
         for seat in self.seats:
             deadline_ms = due(seat.bot.state)
@@ -207,21 +207,16 @@ class LiveWorld(World):
         await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
 
     @property
-    def clock_corrections(self) -> int:
-        """Count how often engine time was put right."""
-        return self._engine_clock.corrections
-
-    def correct_clock(self, ahead_ms: int) -> int:
-        """Put engine time right after the exchange's, which is so much ahead; give how far it is ahead then."""
-        self._engine_clock.correct(ahead_ms)
-        self.tell(f"The engine's clock was {-ahead_ms / 1000:+.1f} s off the exchange's, and follows it now")
-        return min(ahead_ms, 0)
+    def wall_ahead_ms(self) -> int:
+        """Give how far the wall clock is ahead of engine time."""
+        return self._engine_clock.wall_ahead_ms
 
     def _notice_jump(self) -> None:
-        """Tell of a jump of the wall clock. The machine may have slept: first look at the account again."""
+        """Tell of a jump of the wall clock. The machine may have slept: time follows, and all is looked at again."""
         jumped_ms = self._jumps.jump_ms()
         if jumped_ms:
-            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; asking the exchange what time it is")
+            self._engine_clock.follow()
+            self.tell(f"The wall clock jumped by {jumped_ms / 1000:+.1f} s; looking at the account again")
             self._duties.look_again(self.clock.now_ms)
 
     async def _note_silence(self) -> None:
@@ -233,8 +228,7 @@ class LiveWorld(World):
 
     def _wait_s(self, until_ms: int | None) -> float:
         """Say how long nothing is due, in seconds of engine time; never long, for the wall clock may jump meanwhile."""
-        due_ms = None if self._duties.doubts_clock else self._slot.due_ms()
-        moments = [due_ms, self._writer.next_save_ms, self._duties.next_ms(), until_ms]
+        moments = [self._slot.due_ms(), self._writer.next_save_ms, self._duties.next_ms(), until_ms]
         for seat in self.seats:
             moments.append(due(seat.bot.state))
             moments.append(self._executors[seat.bot.state.bot_id].next_ms(seat.bot))
@@ -244,7 +238,6 @@ class LiveWorld(World):
 
     async def _start(self) -> None:
         """Take every bot up from its log; the exchange is asked by the first duties, however long that takes."""
-        self._jumps = JumpWatch(self._engine_clock)  # now that nothing moves engine time any more
         data = self._feed.data
         data.blocked_until_ms = max([data.blocked_until_ms, *(bot.state.rate_limited_until_ms for bot in self.bots)])
         first: list[tuple[Seat, list[BotEvent]]] = []

@@ -17,7 +17,7 @@ from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.core.units import ZERO
 from engine.exchanges.port import OpenOrder, OwnTrade
-from engine.runtime.account_desk import AccountDesk
+from engine.runtime.account_desk import AccountDesk, Answer
 from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
 from engine.runtime.live_executor import LiveExecutor
@@ -32,6 +32,7 @@ ASKED_MOST: Final = 20
 """So many orders of others are asked about in one look."""
 
 SETTLED_MS: Final = 600_000
+BALANCE_TRIES: Final = 3
 GONE_AFTER: Final = 3
 """So many looks in a row must not find an order that the exchange had accepted."""
 
@@ -66,7 +67,6 @@ class Reconciler:
         self._forgotten: Final[dict[str, set[str]]] = {}
         self._told_forgotten: Final[set[str]] = set()
         self._may_ask = ASKED_MOST
-        self._covered_ms: int | None = None
 
     async def identify(self) -> None:
         """Make sure that the logs of these bots belong to this account.
@@ -88,10 +88,7 @@ class Reconciler:
         """
         before = {seat.bot.state.bot_id: _trades_of(seat.bot.state) for seat in self.seats}
         started_ms = self._now_ms()
-        since_ms = self._since_ms()
-        trades = await self.desk.account.trades(self._symbol, since_ms) if thorough else ()
-        if thorough:
-            self._covered_ms = since_ms if self._covered_ms is None else min(self._covered_ms, since_ms)
+        trades = await self.desk.account.trades(self._symbol, self._since_ms()) if thorough else ()
         await self._book_whole(trades)
         listed = await self.desk.account.open_orders(self._symbol)
         unknown_own: dict[str, list[str]] = {}
@@ -107,7 +104,7 @@ class Reconciler:
         foreign = tuple(sorted(row.exchange_order_id for row in listed if not self._is_ours(row)))
         for seat in self.seats:
             await self._survey(seat, tuple(unknown_own[seat.bot.state.bot_id]), foreign)
-        if thorough or any(_wants_balances(seat.bot.state) for seat in self.seats):
+        if thorough or any(wants_balances(seat.bot.state) for seat in self.seats):
             await self._look_at_balances()
         return {
             seat.bot.state.bot_id: Found(
@@ -224,12 +221,26 @@ class Reconciler:
 
         What was filled stays what the trades say; a trade that comes after all is booked like any late one.
         """
-        for order in list(seat.bot.state.orders.values()):
-            is_gone = seat.executor.absences(order.client_order_id) >= GONE_AFTER
-            was_there = order.status == "open" and order.exchange_order_id not in {None, *listed}
-            is_covered = self._covered_ms is not None and order.requested_ms >= self._covered_ms
-            if is_gone and was_there and is_covered:
-                await self._record(seat.bot, [OrderReconciled(order.client_order_id, order.status, "gone")])
+        for name in list(seat.bot.state.orders):
+            order = seat.bot.state.orders.get(name)
+            if order is None or order.status != "open" or order.exchange_order_id in {None, *listed}:
+                continue
+            if seat.executor.absences(name) < GONE_AFTER or name in seat.executor.busy:
+                continue
+            if await self._has_more_trades(seat, order):
+                continue
+            if seat.bot.state.orders.get(name) is order:
+                await self._record(seat.bot, [OrderReconciled(name, order.status, "gone")])
+
+    async def _has_more_trades(self, seat: Desked, order: Order) -> bool:
+        """Book what the account traded for an order since its beginning; tell whether there was anything new."""
+        trades = await self.desk.account.trades(self._symbol, order.requested_ms - OVERLAP_MS)
+        theirs = [each for each in trades if each.exchange_order_id == order.exchange_order_id]
+        news = [each for each in theirs if each.trade_id not in order.trade_ids]
+        if news:
+            fills = await self.desk.account.fills(self._symbol, news)
+            await self._record(seat.bot, [filled(order, fill) for fill in fills])
+        return bool(news)
 
     def has_gone(self) -> bool:
         """Tell whether an order is missing that a thorough look would give up."""
@@ -257,18 +268,25 @@ class Reconciler:
 
     async def _look_at_balances(self) -> None:
         """Record what the account holds where that is news, and every time while it is too little."""
-        answer = await self.desk.balances()
-        for seat in self.seats:
-            if not self.desk.is_of_now(answer):
-                return  # an order changed meanwhile: nobody knows whether these numbers are from before or after
-            state, others, is_settled = seat.bot.state, self.desk.others_hold(seat.bot), self._is_settled(seat)
-            assets = (state.config.base, state.config.quote)
-            relevant = {asset: answer.balances[asset] for asset in assets if asset in answer.balances}
-            held = relevant.get(state.config.base, Balance(ZERO)).total
-            is_short = is_settled and held < state.certain + others
-            is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
-            if is_news or is_short or state.short:
-                await self._record(seat.bot, [BalancesObserved(relevant, others, is_settled)])
+        for _ in range(BALANCE_TRIES):
+            answer = await self.desk.balances()
+            news = [(seat, self._seen(seat, answer)) for seat in self.seats]
+            if self.desk.is_of_now(answer):
+                for seat, event in news:
+                    if event is not None:
+                        await self._record(seat.bot, [event])
+                return
+            # an order changed meanwhile: nobody knows whether these numbers are from before or after
+
+    def _seen(self, seat: Desked, answer: Answer) -> BalancesObserved | None:
+        """Say what an answer means to a bot; None if it is no news."""
+        state, others, is_settled = seat.bot.state, self.desk.others_hold(seat.bot), self._is_settled(seat)
+        assets = (state.config.base, state.config.quote)
+        relevant = {asset: answer.balances[asset] for asset in assets if asset in answer.balances}
+        held = relevant.get(state.config.base, Balance(ZERO)).total
+        is_short = is_settled and held < state.certain + others
+        is_news = relevant != state.balances or not state.balances_ms or not state.has_looked
+        return BalancesObserved(relevant, others, is_settled) if is_news or is_short or state.short else None
 
     def _is_settled(self, seat: Desked) -> bool:
         """Tell whether the log holds all that happened: nothing is in flight, nothing unknown, nothing to look at."""
@@ -280,7 +298,7 @@ class Reconciler:
         return parsed is not None and any(parsed[0] == bot.state.log_id for bot in self.desk.bots)
 
 
-def _wants_balances(state: BotState) -> bool:
+def wants_balances(state: BotState) -> bool:
     """Tell whether the balances of the log are not those of now: an order changed since, or something is missing."""
     return not state.balances_ms or not state.has_looked or state.short > 0
 

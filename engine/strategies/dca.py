@@ -176,7 +176,8 @@ class Dca:
         if params.min_price is not None and price.last < params.min_price:
             numbers = {"price": str(price.last), "min_price": str(params.min_price)}
             return Hold("min_price", f"price {price.last} is below min_price {params.min_price}", numbers)
-        if last_ms is not None and at_ms - last_ms < params.min_interval_hours * HOUR_MS:
+        wait_ms = params.min_interval_hours * HOUR_MS
+        if wait_ms and last_ms is not None and at_ms - last_ms < wait_ms:
             numbers = {"last_purchase_ms": str(last_ms), "min_interval_hours": str(params.min_interval_hours)}
             return Hold("min_interval", f"less than {params.min_interval_hours} h since the last purchase", numbers)
         return None

@@ -27,24 +27,56 @@ def lots_target(run: Run) -> str:
     return str(lot.target + 1) if lot.target else ""
 
 
-@SPEC("jumps of the wall clock are told and change nothing", section="Time")
-@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
-def test_jump_of_the_wall_clock_is_told_to_every_bot_and_changes_nothing(tmp_path: Path, by_ms: int) -> None:
+async def both_have_bought(run: Run) -> None:
+    await run.until(lambda: run.events(PurchaseRecorded) and run.events(PurchaseRecorded, "other"))
+
+
+async def told_of_jump(run: Run, by: str) -> None:
+    """Wait until each of the two bots was told, and see that each was told once."""
+    await run.until(lambda: sum(f"The wall clock jumped by {by}" in text for text in run.said) == 2)
+    assert sum("wall clock" in text for text in run.said) == 2
+
+
+@SPEC("a wall clock set back is told and changes nothing", section="Time")
+def test_wall_clock_set_back_is_told_to_every_bot_and_changes_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with exchange() as server:
             texts = [config_text(server.port), config_text(server.port, bot_id="other", symbol="ETH/USD")]
             real_time = FastTime()
             async with trading(tmp_path, *texts, real_time=real_time) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and run.events(PurchaseRecorded, "other"))
+                await both_have_bought(run)
                 await run.until(lambda: len(orders_of(server)) == 4)
-                real_time.jumped_ms = by_ms
-                jumped = f"The wall clock jumped by {by_ms / 1000:+.1f} s"
-                await run.until(lambda: sum(jumped in text for text in run.said) == 2)
+                real_time.jumped_ms = -HOUR_MS
+                await told_of_jump(run, "-3600.0 s")
                 set_price(server, lots_target(run))
                 await run.until(lambda: run.events(SaleRecorded))
-                assert sum("wall clock" in text for text in run.said) == 2
                 times = [each.at_ms for each in run.published]
+                assert times == sorted(times)
                 assert max(times) - min(times) < HOUR_MS / 10
+        with LogReader.open(tmp_path) as reader:
+            assert redecide(reader, BOT).divergences == ()
+
+    asyncio.run(scenario())
+
+
+@SPEC("a wall clock set forward is followed, and what is held goes on being sold", section="Time")
+def test_wall_clock_set_forward_is_followed_and_sales_go_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with exchange() as server:
+            texts = [config_text(server.port), config_text(server.port, bot_id="other", symbol="ETH/USD")]
+            real_time = FastTime()
+            async with trading(tmp_path, *texts, real_time=real_time) as run:
+                await both_have_bought(run)
+                await run.until(lambda: len(orders_of(server)) == 4)
+                real_time.jumped_ms = HOUR_MS
+                await told_of_jump(run, "+3600.0 s")
+                set_price(server, lots_target(run))
+                await run.until(lambda: run.events(SaleRecorded))
+                times = [each.at_ms for each in run.published]
+                assert times == sorted(times)
+                assert max(times) - min(times) >= HOUR_MS
+                for each in server.exchange.ledger.requests:
+                    assert each.code is None, each
         with LogReader.open(tmp_path) as reader:
             assert redecide(reader, BOT).divergences == ()
 

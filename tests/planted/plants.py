@@ -194,8 +194,8 @@ PLANTS = (
     Plant(
         "an order that was not found at once is taken for one that was never placed",
         "engine/core/effects.py",
-        "asked_ms > order.sent_ms + order.valid_ms + grace_ms",
-        "asked_ms > order.sent_ms",
+        "asked_ms > max(order.sent_ms, since_ms) + order.valid_ms + grace_ms",
+        "asked_ms > max(order.sent_ms, since_ms)",
         f"{CORE}/test_protocol.py",
     ),
     Plant(

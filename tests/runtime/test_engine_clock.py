@@ -1,4 +1,4 @@
-"""Engine time: even, never back, put right by a clock that knows better."""
+"""Engine time: even, never back, and forward where a machine slept."""
 
 import asyncio
 
@@ -48,45 +48,46 @@ def test_engine_time_begins_no_earlier_than_the_log_ends() -> None:
     assert clock.now_ms == START_MS + 60_000
 
 
-def test_clock_behind_is_put_right_at_once() -> None:
+def test_engine_time_follows_the_wall_clock_forward_and_never_back() -> None:
     time = HandTime()
     clock = EngineClock(time)
     time.s += 1
-    clock.correct(3_600_000)
-    assert clock.now_ms == START_MS + 1_000 + 3_600_000
+    time.jumped_ms = 3_600_000
+    clock.follow()
+    assert clock.now_ms == clock.steady_since_ms == START_MS + 1_000 + 3_600_000
+    time.jumped_ms = 0
+    clock.follow()
     time.s += 1
     assert clock.now_ms == START_MS + 2_000 + 3_600_000
+    assert clock.wall_ahead_ms == -3_600_000
 
 
-def test_clock_ahead_goes_slower_until_it_is_right_and_never_back() -> None:
+def test_waiting_across_a_leap_proves_nothing() -> None:
     time = HandTime()
     clock = EngineClock(time)
-    clock.correct(-2_000)
-    seen = []
-    for _ in range(40):
-        seen.append(clock.now_ms)
-        time.s += 1
-    assert seen == sorted(seen)
-    assert seen[10] == START_MS + 9_000
-    assert seen[-1] == START_MS + 39_000 - 2_000
+    assert clock.steady_since_ms == START_MS
+    clock.not_before(START_MS + 60_000)
+    assert clock.steady_since_ms == START_MS + 60_000
+    time.s += 5
+    clock.follow()
+    assert clock.steady_since_ms == START_MS + 60_000, "it had nothing to catch up with"
 
 
 @pytest.mark.parametrize("by_ms", [1_001, -1_001])
 def test_jump_of_the_wall_clock_is_noticed_once_by_each_who_watches(by_ms: int) -> None:
     time = HandTime()
     clock = EngineClock(time)
-    watches = [JumpWatch(clock), JumpWatch(clock)]
+    watches = [JumpWatch(time), JumpWatch(time)]
     time.jumped_ms = by_ms
-    assert [watch.jump_ms() for watch in watches] == [by_ms, by_ms]
+    assert watches[0].jump_ms() == by_ms
+    clock.follow()
+    assert watches[1].jump_ms() == by_ms, "what the first did about it hides nothing from the second"
     assert [watch.jump_ms() for watch in watches] == [0, 0]
 
 
-def test_correction_of_engine_time_is_no_jump_of_the_wall_clock() -> None:
+def test_jump_of_a_second_is_none() -> None:
     time = HandTime()
-    clock = EngineClock(time)
-    watch = JumpWatch(clock)
-    clock.correct(5_000)
-    assert watch.jump_ms() == 0
-    clock.correct(-5_000)
+    watch = JumpWatch(time)
+    time.jumped_ms = 1_000
     time.s += 100
     assert watch.jump_ms() == 0

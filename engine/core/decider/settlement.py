@@ -118,7 +118,7 @@ def _settle_sell(draft: Draft, order: Order) -> None:
     if order.filled and lot.status == "open":
         closed = _record_sale(draft, order, lot)
     _settle_trail(draft, order, lot, closed=closed)
-    if closed:
+    if closed or not draft.state.lots[lot.number].quantity:
         set_unsellable_aside(draft)
     remaining = draft.state.lots.get(lot.number)
     resting_sell_is_gone = remaining is not None and lot.number not in draft.state.trails

@@ -56,13 +56,14 @@ def _account_observed(state: BotState, event: AccountObserved, _at_ms: int) -> B
 def _balances_observed(state: BotState, event: BalancesObserved, at_ms: int) -> BotState:
     """Note what the account holds, and whether that is less than it must hold."""
     held = event.balances.get(state.config.base, Balance(ZERO)).total
-    is_short = event.is_settled and held < state.certain + event.others
+    is_short = held < state.certain + event.others
+    settled_short = min(state.short + 1, MOST_SHORT) if is_short else 0
     return replace(
         state,
         balances=event.balances,
         balances_ms=at_ms,
         has_looked=True,
-        short=min(state.short + 1, MOST_SHORT) if is_short else 0,
+        short=settled_short if event.is_settled else state.short,
     )
 
 

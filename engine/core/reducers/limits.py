@@ -43,13 +43,16 @@ def _limit_reached(state: BotState, event: LimitReached, _at_ms: int) -> BotStat
 
 
 def _stop_loss_triggered(state: BotState, event: StopLossTriggered, _at_ms: int) -> BotState:
-    lot = replace(state.lots[event.lot], stopped=True)
+    lot = replace(state.lots[event.lot], stopped=True, hold_ms=0)  # what was refused was another kind of order
     return with_watch(replace(state, lots={**state.lots, event.lot: lot}))
 
 
 def _kill_switch_engaged(state: BotState, event: KillSwitchEngaged, at_ms: int) -> BotState:
     kill = KillSwitch(event.action, event.reason, event.text, at_ms)
-    return with_watch(replace(state, guard=replace(state.guard, kill=kill)))
+    lots = state.lots
+    if event.action == "flatten":  # what was refused was another kind of order
+        lots = {number: replace(lot, hold_ms=0) for number, lot in lots.items()}
+    return with_watch(replace(state, lots=lots, guard=replace(state.guard, kill=kill)))
 
 
 def _kill_switch_released(state: BotState, event: KillSwitchReleased, _at_ms: int) -> BotState:
