@@ -8,7 +8,7 @@ from decimal import Decimal
 from cli.render import signed
 from engine.core.config import BotConfig
 from engine.core.exact import exactly
-from engine.core.narration import money
+from engine.core.narration import money, plain
 from engine.core.state import BotState
 from engine.core.units import ZERO
 
@@ -31,3 +31,8 @@ def open_lots(state: BotState, last_price: Decimal | None) -> str:
         f"cost {money(cost, config)}, worth {money(worth, config)} at last price "
         f"({gain(worth - cost, config)} before fees)"
     )
+
+
+def dust_words(state: BotState) -> str:
+    """Say what is too small to be sold, and what it has cost."""
+    return f"{plain(state.dust.quantity)} {state.config.base} that cost {money(state.dust.cost, state.config)}"

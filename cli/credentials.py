@@ -14,9 +14,10 @@ import click
 
 from cli.options import Decorator, Outside, json_option, outside
 from cli.render import attention, clean, dim, echo_json, heading, rows, status
-from engine.core.errors import CredentialsError, EngineError, UsageError
+from engine.core.errors import ConfigError, CredentialsError, EngineError, UsageError
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import AccountIdentity
+from engine.exchanges.venues import live_venue_of
 from engine.runtime.credentials import (
     Found,
     Known,
@@ -101,7 +102,7 @@ def set_(
     for_exchange = None if exchange is None else _named(exchange)
     keys = _piped() if from_stdin else _typed(name)
     stored, place = store_credentials(name, keys, where, for_exchange)
-    notes = _shadowed(name, stored)
+    notes = [*([] if exchange else _unknown(name)), *_shadowed(name, stored)]
     if as_json:
         echo_json({"account": name, "where": stored, "place": place, "notes": notes})
         return
@@ -230,6 +231,15 @@ def _stdin_lines() -> Sequence[Secret] | None:
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _unknown(account: str) -> list[str]:
+    """Say that an account is not named after an exchange that can be traded at, as after a slip of the pen."""
+    try:
+        live_venue_of(account)
+    except ConfigError as error:
+        return [f"{error}. If {account} is a name of your own, add --exchange"]
+    return []
 
 
 def _shadowed(account: str, stored: Store) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from cli.amounts import gain, open_lots
+from cli.amounts import dust_words, gain, open_lots
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import WIDTH, attention, clean, clock_text, counted, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
@@ -78,7 +78,6 @@ def _show_state(replica: Replica) -> None:
     click.echo(heading(state.bot_id) + f"  {config.strategy} on {clean(config.symbol)} at {config.exchange}")
     bought, spent = plain(stats.total_purchased), money(stats.total_spent, config)
     at_price = "no price seen" if last is None else f"last price {price(last, config)}"
-    dust = f"{plain(state.dust.quantity)} {config.base} that cost {money(state.dust.cost, config)}"
     rows(
         [
             ("as of", f"event {file.log.sequence}, {file.last_update}"),
@@ -90,7 +89,7 @@ def _show_state(replica: Replica) -> None:
             ("open lots", open_lots(state, last)),
             ("bought", f"{bought} {config.base} for {spent} in {counted(stats.purchase_count, 'purchase')}"),
             ("connectivity", _connectivity(file)),
-            *([("dust", dust)] if state.dust.quantity else []),
+            *([("dust", dust_words(state))] if state.dust.quantity else []),
         ]
     )
     if state.lots:

@@ -132,7 +132,7 @@ def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool)
     for damage in report.damages:
         click.echo(f"  {damage.stream} event {damage.sequence}: {clean(damage.what)}")
     if digests is not None:
-        click.echo(f"  {digests.checked} noted states are what the fold gives, {len(digests.differing)} are not")
+        click.echo(f"  of {digests.checked} noted states, {len(digests.differing)} differ from what the events give")
     if sound:
         click.echo(f"  state file: {clean(difference)}")
     return 0 if sound else LogDamagedError.exit_code

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.amounts import gain, open_lots
+from cli.amounts import dust_words, gain, open_lots
 from cli.render import attention, clock_text, dim, echo_json, heading, rows, table
 from engine.core.narration import money, plain
 from engine.core.projection import state_file_name
@@ -24,7 +24,7 @@ def show_summary(directory: Path, outcome: "Outcome", *, as_json: bool) -> None:
         return
     for world, reason in _pairs(outcome):
         click.echo()
-        click.echo(heading(f"Stopped: {reason}") + dim(f"  at market time {clock_text(world.clock.now_ms)} UTC"))
+        click.echo(heading(f"Stopped: {reason}") + dim(f" at {clock_text(world.clock.now_ms)} UTC"))
         table(
             ("whole life", "bought", "sold", "won", "lost", "realised", "fees", "position"),
             [_line(bot) for bot in world.bots],
@@ -33,6 +33,8 @@ def show_summary(directory: Path, outcome: "Outcome", *, as_json: bool) -> None:
         for bot in world.bots:
             lots = open_lots(bot.state, None if price is None else price.last)
             rows([(f"open lots of {bot.state.bot_id}", lots)])
+            if bot.state.dust.quantity:
+                rows([(f"dust of {bot.state.bot_id}", dust_words(bot.state))])
         click.echo()
         table(
             ("this run", "count"),

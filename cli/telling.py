@@ -129,7 +129,9 @@ class Teller:
             self._print(at_ms, dim(line(bot_id, text)))
 
     def announce(self, directory: Path, engine: "Engine") -> None:
-        """Say what runs, and what was recovered from the log."""
+        """Say what runs, with whose money, and what was recovered from the log."""
+        from engine.runtime.connections import stake_of
+
         held, self._held, self._engine = self._held or [], None, engine
         self._stop_unheard()
         if self._json_lines or self._quiet:
@@ -144,6 +146,8 @@ class Teller:
             for part in wrapped(text) if text else []:
                 self._echo(attention(part))
         for bot in bots:
+            if not bot.state.config.paper_trading:
+                self._echo(attention(line(bot.state.bot_id, f"Trades {stake_of(bot.state.config)}")))
             if bot.sequence > 1:
                 self._echo(_recovered(bot))
         for told in held:

@@ -16,7 +16,10 @@ from engine.runtime.config_file import load_config, one_directory
 )
 @json_option
 def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check configurations, each alone and all against each other and their markets."""
+    """Check configurations, each alone and all against each other, without a network.
+
+    Paper markets are looked at, too. What a real exchange has to say about a live bot, `doctor` asks.
+    """
     from engine.runtime.bootstrap import check_configs
 
     loaded = [load_config(path) for path in paths]

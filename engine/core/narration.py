@@ -65,12 +65,14 @@ def _session_started(event: ev.SessionStarted, _config: BotConfig) -> str:
 def _checked(event: ev.ConnectivityChecked, _config: BotConfig) -> str:
     if event.reachable:
         return "✓ Connectivity check passed"
-    detail = f": {event.diagnosis}" if event.diagnosis else ""
+    why = event.diagnosis or event.error
+    detail = f": {why}" if why else ""
     return f"⚠️  Connectivity check failed (failure #{event.failure}){detail}"
 
 
 def _restored(event: ev.ConnectivityRestored, _config: BotConfig) -> str:
-    return f"Connectivity restored after {event.length_ms // 1000}s and {event.failures} failed checks"
+    checks = "check" if event.failures == 1 else "checks"
+    return f"Connectivity restored after {event.length_ms // 1000}s and {event.failures} failed {checks}"
 
 
 def _command(event: ev.CommandReceived, _config: BotConfig) -> str:
@@ -82,6 +84,22 @@ def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
     return f"Price change {change}% < {plain(event.threshold_percent)}%, skipping indicator checks"
 
 
+def _skipped(event: ev.PricesSkipped, _config: BotConfig) -> str:
+    number = event.last - event.first + 1
+    events = f"{number} event" if number == 1 else f"{number} events"
+    return f"Prices passed unseen ({event.reason}): {events} of the feed, from {event.first} on"
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ")
+
+
+def _discrepancy(event: ev.DiscrepancyFound, _config: BotConfig) -> str:
+    is_order = parse_client_order_id(event.subject) is not None
+    subject = order_words(event.subject) if is_order else event.subject
+    return f"⚠️  Discrepancy, {subject}: expected {event.expected}, found {event.actual}; {event.action}"
+
+
 def _requested(event: ev.OrderRequested, config: BotConfig) -> str:
     at = "at market" if event.limit_price is None else f"at {price(event.limit_price, config)}"
     reason = f": {event.reason}" if event.reason else ""
@@ -89,7 +107,7 @@ def _requested(event: ev.OrderRequested, config: BotConfig) -> str:
     return f"{event.side.title()} order {event.number}{lot}: {plain(event.quantity)} {config.base} {at}{reason}"
 
 
-def _order(client_order_id: str) -> str:
+def order_words(client_order_id: str) -> str:
     """Name an order by its number, which its id holds."""
     parsed = parse_client_order_id(client_order_id)
     return f"Order {client_order_id}" if parsed is None else f"Order {parsed[1]}"
@@ -99,12 +117,12 @@ def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
     fee = f"{plain(event.fee)} {event.fee_asset}"
     filled = f"{plain(event.quantity)} {config.base} at {price(event.price, config)}"
     unvalued = ", whose value nothing tells" if event.fee and not event.fee_quote else ""
-    return f"{_order(event.client_order_id)} filled: {filled}, fee {fee}{unvalued}"
+    return f"{order_words(event.client_order_id)} filled: {filled}, fee {fee}{unvalued}"
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
     word = "canceled" if type(event) is ev.OrderCanceled else "expired"
-    return f"{_order(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
+    return f"{order_words(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
 
 
 def _surveyed(event: ev.OrdersSurveyed, _config: BotConfig) -> str | None:
@@ -147,7 +165,7 @@ def _trail_triggered(event: ev.TrailingTriggered, config: BotConfig) -> str:
 
 def _trail_reset(event: ev.TrailingReset, _config: BotConfig) -> str | None:
     whose = f"lot {event.lot}" if event.lot else "entry"
-    return None if event.reason == "outage" else f"Trailing reset ({whose}): {event.reason}"
+    return None if event.reason == "outage" else f"Trailing reset ({whose}): {_words(event.reason)}"
 
 
 def _stopped_out(event: ev.StopLossTriggered, config: BotConfig) -> str:
@@ -168,7 +186,7 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.ConfigChanged: lambda e, _: f"Configuration changed: {', '.join(e.changed)}",
     ev.SessionStarted: _session_started,
     ev.SessionStopped: lambda e, _: f"Session stopped: {e.reason}",
-    ev.PricesSkipped: lambda e, _: f"Prices passed unseen ({e.reason}): feed events {e.first} to {e.last}",
+    ev.PricesSkipped: _skipped,
     ev.CommandReceived: _command,
     ev.IndicatorsSkipped: _gate,
     ev.EntrySkipped: lambda e, _: f"No purchase: {e.text}",
@@ -178,18 +196,16 @@ _NARRATORS: Final[dict[type, Narrator]] = {
     ev.ConnectivityRestored: _restored,
     ev.RateLimited: lambda e, _: f"The exchange asked for silence until {e.until_ms}",
     ev.OrderRequested: _requested,
-    ev.OrderRejected: lambda e, _: f"{_order(e.client_order_id)} rejected: {e.reason} ({e.proof})",
+    ev.OrderRejected: lambda e, _: f"{order_words(e.client_order_id)} rejected: {e.reason} ({e.proof})",
     ev.OrderOutcomeUnknown: lambda e, _: (
-        f"{_order(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
+        f"{order_words(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
     ),
     ev.OrderFilled: _filled,
-    ev.OrderCancelRequested: lambda e, _: f"{_order(e.client_order_id)} is to be canceled: {e.reason}",
+    ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be canceled: {_words(e.reason)}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
     ev.OrdersSurveyed: _surveyed,
-    ev.DiscrepancyFound: lambda e, _: (
-        f"Discrepancy in {e.subject}: expected {e.expected}, found {e.actual}; {e.action}"
-    ),
+    ev.DiscrepancyFound: _discrepancy,
     ev.PurchaseRecorded: _purchase,
     ev.SellTargetSet: _target,
     ev.SaleRecorded: _sale,

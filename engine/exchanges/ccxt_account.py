@@ -131,7 +131,7 @@ class CcxtAccount:
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
         """List the account's trades in a market since a time, oldest first. Those of no order are left out."""
         own, offset_ms = [], self._connection.offset_ms or 0
-        for row in await self._trade_rows(symbol, since_ms + offset_ms, None):
+        for row in await self._trade_rows(symbol, max(since_ms + offset_ms, 0), None):
             order_id, told_ms = text_of(row, "order"), time_of(row)
             at_ms = since_ms if told_ms is None else told_ms - offset_ms
             if order_id is not None and at_ms >= since_ms:

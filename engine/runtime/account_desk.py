@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from engine.core.errors import ConfigError, CredentialsError
 from engine.core.events import AccountObserved, Balance
+from engine.core.narration import money
 from engine.core.state import Order
 from engine.core.units import ZERO
 from engine.exchanges.port import Account, AccountIdentity
@@ -123,12 +124,13 @@ class AccountDesk:
         for bot in self.bots:
             wanted[bot.state.config.quote].append(bot)
         for quote, bots in wanted.items():
+            config = bots[0].state.config
             needed = sum((bot.state.config.budget + bot.state.cash_flow for bot in bots), ZERO)
             there = balances.get(quote, Balance(ZERO)).total
             holds = any(bot.state.lots or bot.state.orders for bot in bots)
             if needed > there and not holds:
                 names = ", ".join(bot.state.bot_id for bot in bots)
                 raise ConfigError(
-                    f"budget: {names} may spend {needed:f} {quote} together, and the account {self.name!r} has "
-                    f"{there:f}: lower the budgets or add money"
+                    f"budget: {names} may spend {money(needed, config)} in all, and the account {self.name!r} has "
+                    f"{money(there, config)}: lower the budgets or add money"
                 )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from engine.core.config import BotConfig
 from engine.core.events import Balance
+from engine.core.narration import money
 from engine.core.state import BotState
 from engine.core.units import ZERO
 from engine.exchanges.port import AccountIdentity
@@ -77,7 +78,7 @@ def budget_findings(
         needed = sum((config.budget + _cash_flow(states, config.bot_id) for config in bots), ZERO)
         there = balances.get(quote, Balance(ZERO)).total
         names = ", ".join(config.bot_id for config in bots)
-        text = f"{names} may spend {needed:f} {quote} together, and account {account!r} has {there:f}"
+        text = f"{names} may spend {money(needed, bots[0])} in all, and account {account!r} has {money(there, bots[0])}"
         if needed <= there:
             findings.append(ok("budget", text))
         elif any(_holds(states, config.bot_id) for config in bots):

@@ -99,6 +99,14 @@ def account_of(config: BotConfig) -> str:
     return config.account or config.exchange
 
 
+def stake_of(config: BotConfig) -> str:
+    """Say what a bot trades with: no money on paper or at a server of this machine, else real money."""
+    if config.paper_trading:
+        return "on paper"
+    endpoint = endpoint_of(config)
+    return f"live, at {endpoint}, without real money" if endpoint else "live, with real money"
+
+
 def endpoint_of(config: BotConfig) -> str | None:
     """Give the server on this machine that plays the exchange, if the configuration names one."""
     settings = market_settings(config)

@@ -34,7 +34,7 @@ from engine.runtime.checks_directory import directory_findings, log_findings
 from engine.runtime.checks_market import market_findings
 from engine.runtime.clock import RealTime
 from engine.runtime.config_file import STATE_DIR, LoadedConfig, load_config
-from engine.runtime.connections import Connections, Wiring, account_of, endpoint_of
+from engine.runtime.connections import Connections, Wiring, account_of, endpoint_of, stake_of
 from engine.runtime.credentials import Found, find_credentials
 from engine.runtime.markets import is_real
 from engine.store.survey import survey
@@ -146,8 +146,8 @@ class _Doctor:
             self._done("all configurations", together)
 
     def _configuration(self, config: BotConfig) -> list[Finding]:
-        mode = "on paper" if config.paper_trading else "live, with real money"
-        findings = [ok("bot", f"{config.bot_id}: {config.strategy} on {config.symbol} at {config.exchange}, {mode}")]
+        what = f"{config.strategy} on {config.symbol} at {config.exchange}, {stake_of(config)}"
+        findings = [ok("bot", f"{config.bot_id}: {what}")]
         try:
             check_configs([config])
         except EngineError as error:
@@ -157,7 +157,7 @@ class _Doctor:
         if refusal is not None:
             findings.append(fault("log", f"{config.bot_id}: {refusal}", code=4))
         elif held is not None:
-            findings.append(ok("log", f"goes on where its log ends, with {len(held.lots)} open lots"))
+            findings.append(ok("log", f"goes on where its log ends, with open lots: {len(held.lots)}"))
         return findings
 
     # --- with one ----------------------------------------------------------------------------------------------------

@@ -78,9 +78,13 @@ class LiveDuties:
     def look_again(self, now_ms: int) -> None:
         """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
         self._lose()
+        self.check_now(now_ms)
+        self._ready.want(now_ms)
+
+    def check_now(self, now_ms: int) -> None:
+        """Check the connection for every bot without waiting for its time: there is a reason to doubt it."""
         self._checks_all = True
         self._check.want(now_ms)
-        self._ready.want(now_ms)
 
     def _lose(self) -> None:
         self.is_ready = False
@@ -235,6 +239,8 @@ class LiveDuties:
                 self._sweep.want(self._now_ms())
             self._listening_since_ms.pop(account, None)
             await real_time.sleep(wait_ms / 1000)
+            while self._is_cut_off():
+                await real_time.sleep(RETRY_MS[0] / 1000)
             return
         self._hint_failures = 0
         self._listening_since_ms[account] = 0

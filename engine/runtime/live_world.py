@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from engine.core.effects import due, outstanding
 from engine.core.errors import ConfigError
 from engine.core.events import BalancesObserved, BotEvent, RateLimited, TimerFired
+from engine.core.narration import order_words, plain
 from engine.exchanges.port import Gateway
 from engine.feeds.prices import PriceSlot
 from engine.runtime.account_desk import AccountDesk
@@ -259,6 +260,7 @@ class LiveWorld(World):
             exchange_ahead_ms=lambda: self._duties.exchange_ahead_ms,
             wake=self.wake.set,
             is_idle=lambda: all(bot.state.connectivity.failure_count for bot in self.bots),
+            doubt=lambda: self._duties.check_now(self.clock.now_ms),
             say=self.tell,
         )
         for loop in (source.stream(), source.poll(), *map(self._listen, self.reconcilers)):
@@ -296,8 +298,10 @@ class LiveWorld(World):
         state = seat.bot.state
         if state.config.paper_trading:
             return
-        resting = [f"{order.side} {order.quantity - order.filled:f}" for order in state.orders.values()]
-        what = (
-            f"{len(resting)} of its orders stay at the exchange: {', '.join(resting)}" if resting else "nothing rests"
-        )
+        base = state.config.base
+        resting = [
+            f"{order_words(name)} ({order.side} {plain(order.quantity - order.filled)} {base})"
+            for name, order in state.orders.items()
+        ]
+        what = f"these orders stay at the exchange: {', '.join(resting)}" if resting else "nothing rests"
         self.say_of(seat.bot, f"Stopping: {what}")

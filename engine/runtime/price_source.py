@@ -46,10 +46,12 @@ class PriceSource:
         exchange_ahead_ms: Callable[[], int],
         wake: Callable[[], None],
         is_idle: Callable[[], bool],
+        doubt: Callable[[], None],
         say: Say,
     ) -> None:
         """Take the exchange and the slot; `is_idle` says that nobody wants prices now, as while checks fail.
 
+        `doubt` is called when there is neither a stream nor an answer: the connection should be checked.
         `exchange_ahead_ms` is how far the exchange's clock is ahead of engine time.
         """
         self._data: Final = data
@@ -60,6 +62,7 @@ class PriceSource:
         self._ahead_ms: Final = exchange_ahead_ms
         self._wake: Final = wake
         self._is_idle: Final = is_idle
+        self._doubt: Final = doubt
         self._say: Final = say
         self._is_streaming = False
         self._asked_s = 0.0
@@ -88,6 +91,8 @@ class PriceSource:
                 self._put(tick)
                 continue
             await self._real_time.sleep(wait_s)
+            while self._is_idle():
+                await self._real_time.sleep(FIRST_WAIT_S)
             wait_s = min(wait_s * 2, MOST_WAIT_S)
 
     async def poll(self) -> None:
@@ -105,7 +110,11 @@ class PriceSource:
         self._asked_s = self._real_time.monotonic_s()
         try:
             tick = await self._data.ticker(self._symbol)
+        except RateLimitedError:
+            return
         except (UnreachableError, ConfigError):
+            if not self._is_streaming:
+                self._doubt()
             return
         is_apart = self._is_streaming and self._streamed is not None and _are_apart(tick, self._streamed)
         self._doubts = self._doubts + 1 if is_apart else 0

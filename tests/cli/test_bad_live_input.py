@@ -140,7 +140,7 @@ def _ends(folder: Path, path: Path, *words: str, code: int = 4) -> Result:
             ["bot: sell_order_type is 'trailing_market'", "SOL/USD", "'limit' or 'trailing_limit'"],
             id="kind of order",
         ),
-        pytest.param({"budget": 900_000}, ["budget", "900000 USD", "lower the budgets"], id="more than there is"),
+        pytest.param({"budget": 900_000}, ["budget", "$900,000.00", "lower the budgets"], id="more than there is"),
     ],
 )
 @pytest.mark.parametrize("verb", ["run", "doctor"])
@@ -167,7 +167,9 @@ def test_live_bot_that_its_exchange_cannot_serve_is_refused(
         pytest.param("nobodyskey", "localsecret", ["refuses the API key", "-2015"], id="unknown key"),
         pytest.param("localkey", "othersecret", ["refuses the API key", "-1022"], id="wrong secret"),
         pytest.param("mutekey", "mutesecret", ["may not trade", "allow spot trading"], id="key that may not trade"),
-        pytest.param("poorkey", "poorsecret", ["budget", "1000 USD", "has 50", "add money"], id="too little money"),
+        pytest.param(
+            "poorkey", "poorsecret", ["budget", "$1,000.00", "has $50.00", "add money"], id="too little money"
+        ),
     ],
 )
 def test_live_bot_with_wrong_keys_is_refused(

@@ -235,7 +235,7 @@ def test_doctor_of_several_bots_shares_what_it_asks(server: ServerProcess, tmp_p
     found = _doctor(*paths, code=4)
     assert found["calls"] == {"fetch_time": 1, "load_markets": 1, "fetch_ticker": 1, "fetch_balance": 2}
     assert set(found) == {"budget", "calls"}
-    assert "180000 USD together" in found["budget"]["text"]
+    assert "$180,000.00 in all" in found["budget"]["text"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ EXAMPLES: list[tuple[Any, str]] = [
     (ev.ConfigChanged(CONFIG, "d", ("budget", "name")), "Configuration changed: budget, name"),
     (ev.SessionStarted("1.2", "dca", 1001), "Session started: engine 1.2, strategy dca"),
     (ev.SessionStopped("SIGTERM", "d", "s"), "Session stopped: SIGTERM"),
-    (ev.PricesSkipped("feed", 4, 9, "paused"), "Prices passed unseen (paused): feed events 4 to 9"),
+    (ev.PricesSkipped("feed", 4, 9, "paused"), "Prices passed unseen (paused): 6 events of the feed, from 4 on"),
     (ev.CommandReceived("pause", "operator"), "Command received: pause (from operator)"),
     (
         ev.EntrySkipped("votes", "1 of 3 votes for it (ema), 2 needed"),
@@ -120,7 +120,7 @@ EXAMPLES: list[tuple[Any, str]] = [
     (ev.OrdersSurveyed((), ("77", "78")), "Open orders of others in this market, left alone: 2"),
     (
         ev.DiscrepancyFound("BTC", "0.002", "0.001", "trading stopped"),
-        "Discrepancy in BTC: expected 0.002, found 0.001; trading stopped",
+        "⚠️  Discrepancy, BTC: expected 0.002, found 0.001; trading stopped",
     ),
     (
         ev.PurchaseRecorded(1, D(50_000), D("0.002"), D("0.002"), D("100.1"), D(50_050), D("0.1")),
@@ -149,7 +149,7 @@ EXAMPLES: list[tuple[Any, str]] = [
         "Trailing buy triggered! Price rose 0.50% from $48,000.00 to $48,240.00",
     ),
     *(
-        (ev.TrailingReset(1, "up", reason), f"Trailing reset (lot 1): {reason}")
+        (ev.TrailingReset(1, "up", reason), f"Trailing reset (lot 1): {reason.replace('_', ' ')}")
         for reason in ("filled", "stale", "manual", "gate", "rejected", "unfilled", "dust", "stop_loss", "kill_switch")
     ),
     (

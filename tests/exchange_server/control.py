@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.exchange_server.connections import Connections
 from tests.exchange_server.exchange import Exchange
 from tests.exchange_server.faults import Fault, StreamFault
+from tests.exchange_server.market import Market
 from tests.exchange_server.orders import OrderRecord
 from tests.exchange_server.script import Status, Visibility
 
@@ -122,15 +123,22 @@ class Control:
 
     async def _price(self, request: web.Request) -> web.Response:
         price = await _read(request, Price)
+        market = self._market_of(price.symbol)
         self._exchange.set_price(price.symbol, price.price)
         self._publish()
-        return _answer({})
+        return _answer({"symbol": price.symbol, "price": market.price})
 
     async def _market(self, request: web.Request) -> web.Response:
         market = await _read(request, MarketStatus)
         self._exchange.advance()
-        self._exchange.markets[market.symbol].status = market.status
+        self._market_of(market.symbol).status = market.status
         return _answer({})
+
+    def _market_of(self, symbol: str) -> Market:
+        markets = self._exchange.markets
+        if symbol not in markets:
+            raise web.HTTPBadRequest(text=f"no market {symbol}; there are {', '.join(sorted(markets))}")
+        return markets[symbol]
 
     async def _clock(self, request: web.Request) -> web.Response:
         change = await _read(request, ClockChange)

@@ -60,7 +60,7 @@ def test_budgets_over_the_money_of_the_account_are_refused(tmp_path: Path) -> No
         account = {"balances": {"USD": Decimal(1_500), "BTC": Decimal(0)}}
         async with scene(tmp_path, account=account) as stage:
             texts = [stage.config(bot_id=name, budget=1_000) for name in ("one", "two")]
-            with pytest.raises(ConfigError, match=r"one, two may spend 2000 USD together.*has 1500"):
+            with pytest.raises(ConfigError, match=r"one, two may spend \$2,000.00 in all.*has \$1,500.00"):
                 async with stage.engine(*texts):
                     await stage.pass_time(10)
             assert not stage.records

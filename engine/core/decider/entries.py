@@ -247,7 +247,7 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
         return Hold("market", "the exchange does not trade this market now")
     if len(state.lots) >= config.max_open_lots:
         return Hold(
-            "max_open_lots", f"{len(state.lots)} lots are open, the most allowed", {"open": str(len(state.lots))}
+            "max_open_lots", f"as many lots are open as may be: {len(state.lots)}", {"open": str(len(state.lots))}
         )
     limit_price, quantity = _sized(state, price, amount, rules)
     if quantity < rules.min_quantity or quantity * limit_price < rules.min_notional:

@@ -34,7 +34,7 @@ def purchase_hold(state: BotState, last: Decimal, value: Decimal) -> Hold | None
     risk = state.config.risk
     if risk.max_open_orders is not None and len(state.orders) >= risk.max_open_orders:
         numbers = {"open": str(len(state.orders)), "limit": str(risk.max_open_orders)}
-        return Hold("max_open_orders", f"{len(state.orders)} orders are open, the most allowed", numbers)
+        return Hold("max_open_orders", f"as many orders are open as may be: {len(state.orders)}", numbers)
     if risk.max_order_size is not None and value > risk.max_order_size:
         numbers = {"value": str(value), "limit": str(risk.max_order_size)}
         text = f"a purchase of {value:.2f} is larger than the {risk.max_order_size:.2f} allowed"
