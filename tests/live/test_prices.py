@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from engine.core.events import CandlesClosed, IndicatorsAwaited, OrderRequested, PriceObserved, SaleRecorded
+from engine.core.events import (
+    BackoffStarted,
+    CandlesClosed,
+    ConnectivityChecked,
+    IndicatorsAwaited,
+    OrderRequested,
+    PriceObserved,
+    SaleRecorded,
+)
 from tests.exchange_server.faults import Fault
 from tests.live.harness import Run
 from tests.live.incident import bought, reach_target
@@ -17,6 +25,11 @@ from tests.live.scene import differences, scene
 def prices(run: Run) -> list[PriceObserved]:
     """Give the prices that were recorded."""
     return [each.event for each in run.published if isinstance(each.event, PriceObserved)]
+
+
+def failed_checks(run: Run) -> list[ConnectivityChecked]:
+    """Give the checks that failed."""
+    return [each for each in run.events(ConnectivityChecked) if not each.reachable]
 
 
 @pytest.mark.parametrize("action", ["close", "abort", "silence", "freeze"])
@@ -45,6 +58,43 @@ def test_stream_that_cannot_be_opened_leaves_prices_to_requests(tmp_path: Path) 
                 reach_target(stage, run)
                 await stage.until(run, lambda: run.events(SaleRecorded), within_s=200, step_s=2)
                 assert not differences(stage, run.state())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.spec(
+    "an exchange that falls silent is noticed at once, and left alone until the next check", section="Prices"
+)
+def test_exchange_that_gives_no_prices_is_checked_at_once_and_then_left_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with scene(tmp_path) as stage, stage.engine() as run:
+            await bought(stage, run)
+            await stage.pass_time(20)
+            assert not failed_checks(run)
+            stage.faults(Fault("status", on="*", when="before", times=None, status=500))
+            await stage.streams("abort", "*")
+            await stage.until(run, lambda: failed_checks(run), within_s=30)
+            (waiting,) = run.events(BackoffStarted)
+            asked = len(stage.server.exchange.ledger.requests)
+            await stage.pass_time(20)
+            assert waiting.wait_s == 30
+            assert len(stage.server.exchange.ledger.requests) == asked
+
+    asyncio.run(scenario())
+
+
+def test_exchange_that_is_away_at_the_start_is_left_alone_until_the_next_check(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with scene(tmp_path) as stage:
+            stage.faults(Fault("status", on="*", when="before", times=None, status=500))
+            async with stage.engine() as run:
+                await stage.until(run, lambda: failed_checks(run), within_s=10)
+                await stage.pass_time(2)
+                asked = dict(run.world.calls)
+                await stage.pass_time(24)
+                assert dict(run.world.calls) == asked
+                stage.heal()
+                await bought(stage, run)
 
     asyncio.run(scenario())
 
