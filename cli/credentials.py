@@ -238,7 +238,7 @@ def _unknown(account: str) -> list[str]:
     try:
         live_venue_of(account)
     except ConfigError as error:
-        return [f"{error}. If {account} is a name of your own, add --exchange"]
+        return [f"{error} (if {account} is a name of your own, say --exchange, too)"]
     return []
 
 

@@ -78,11 +78,15 @@ class LiveDuties:
     def look_again(self, now_ms: int) -> None:
         """Take nothing for granted any more: time may have passed that nobody saw, as when a machine sleeps."""
         self._lose()
-        self.check_now(now_ms)
+        self._check_all(now_ms)
         self._ready.want(now_ms)
 
-    def check_now(self, now_ms: int) -> None:
-        """Check the connection for every bot without waiting for its time: there is a reason to doubt it."""
+    def doubt(self, now_ms: int) -> None:
+        """Check the connection for every bot before its time, unless that goes on already or has just failed."""
+        if not self._check.is_running and not self._is_cut_off():
+            self._check_all(now_ms)
+
+    def _check_all(self, now_ms: int) -> None:
         self._checks_all = True
         self._check.want(now_ms)
 

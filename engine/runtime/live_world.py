@@ -260,7 +260,7 @@ class LiveWorld(World):
             exchange_ahead_ms=lambda: self._duties.exchange_ahead_ms,
             wake=self.wake.set,
             is_idle=lambda: all(bot.state.connectivity.failure_count for bot in self.bots),
-            doubt=lambda: self._duties.check_now(self.clock.now_ms),
+            doubt=lambda: self._duties.doubt(self.clock.now_ms),
             say=self.tell,
         )
         for loop in (source.stream(), source.poll(), *map(self._listen, self.reconcilers)):

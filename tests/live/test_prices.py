@@ -75,6 +75,7 @@ def test_exchange_that_gives_no_prices_is_checked_at_once_and_then_left_alone(tm
             await stage.streams("abort", "*")
             await stage.until(run, lambda: failed_checks(run), within_s=30)
             (waiting,) = run.events(BackoffStarted)
+            assert len(failed_checks(run)) == 1
             asked = len(stage.server.exchange.ledger.requests)
             await stage.pass_time(20)
             assert waiting.wait_s == 30
@@ -90,6 +91,7 @@ def test_exchange_that_is_away_at_the_start_is_left_alone_until_the_next_check(t
             async with stage.engine() as run:
                 await stage.until(run, lambda: failed_checks(run), within_s=10)
                 await stage.pass_time(2)
+                assert len(failed_checks(run)) == 1
                 asked = dict(run.world.calls)
                 await stage.pass_time(24)
                 assert dict(run.world.calls) == asked
