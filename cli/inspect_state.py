@@ -77,7 +77,10 @@ def _show_state(replica: Replica) -> None:
     config, stats = state.config, state.stats
     click.echo(heading(state.bot_id) + f"  {config.strategy} on {clean(config.symbol)} at {config.exchange}")
     bought, spent = plain(stats.total_purchased), money(stats.total_spent, config)
-    at_price = "no price seen" if last is None else f"last price {price(last, config)}"
+    seen_ms = None if replica.view is None else replica.view.price_ms
+    at_price = "no price seen"
+    if last is not None and seen_ms is not None:
+        at_price = f"last price {price(last, config)} of {iso_utc(seen_ms)}"
     rows(
         [
             ("as of", f"event {file.log.sequence}, {file.last_update}"),

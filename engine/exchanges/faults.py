@@ -76,7 +76,7 @@ def described(error: BaseException, record: Record, scrub: Scrubber) -> str:
     """Say in a few words what happened, without anything that must not be seen."""
     name, answer = type(error).__name__, record.last
     if answer is None:
-        return f"{name}: no whole answer came" if not record.is_empty else scrub(f"{name}: {error}").rstrip(": ")
+        return f"no whole answer came ({name})" if not record.is_empty else scrub(f"{name}: {error}").rstrip(": ")
     code = "" if answer.code is None else f", code {answer.code}"
     words = f" ({answer.message})" if answer.message else ""
     return scrub(f"{name}: HTTP {answer.status}{code}{words}")
@@ -99,4 +99,6 @@ def fault_of(
         return OrderAbsentError(f"{exchange} does not know the order: {text}.")
     if "BadSymbol" in names:
         return ConfigError(f"{exchange} does not trade this market: {text}.")
+    if record.last is None and not record.is_empty:
+        return UnreachableError(f"{exchange} did not answer: {text}.")
     return UnreachableError(f"{exchange} gave no sensible answer: {text}.")

@@ -63,7 +63,7 @@ def test_stream_that_cannot_be_opened_leaves_prices_to_requests(tmp_path: Path) 
 
 
 @pytest.mark.spec(
-    "an exchange that falls silent is noticed at once, and left alone until the next check", section="Prices"
+    "an exchange that falls silent is noticed at once, and left alone until the next check", section="Live trading"
 )
 def test_exchange_that_gives_no_prices_is_checked_at_once_and_then_left_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
