@@ -25,6 +25,7 @@ Looked = OrderReport | Unknown | None
 
 ASK_AGAIN_MS: Final = 1_000
 MOST_ASK_AGAIN_MS: Final = 64_000
+APART_MS: Final = 60_000
 
 
 class LiveExecutor:
@@ -61,6 +62,7 @@ class LiveExecutor:
         self._not_before_ms: Final[dict[str, int]] = {}
         self._asked: Final[Counter[str]] = Counter()
         self._absences: Final[Counter[str]] = Counter()
+        self._absent_ms: Final[dict[str, int]] = {}
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
         """Begin every call that is owed now and not under way; book what a paper account traded meanwhile."""
@@ -87,8 +89,14 @@ class LiveExecutor:
         return not self.busy and not self._looks
 
     def absences(self, client_order_id: str) -> int:
-        """Count how many looks in a row did not find an order."""
+        """Count how many looks in a row, each a minute after the last that counts, did not find an order."""
         return self._absences[client_order_id]
+
+    def _count_absence(self, name: str, asked_ms: int) -> None:
+        """Count a look that found nothing; ones in quick succession are one, for an exchange may show an order late."""
+        if not self._absences[name] or asked_ms - max(self._absent_ms[name], self._steady_since_ms()) >= APART_MS:
+            self._absences[name] += 1
+            self._absent_ms[name] = asked_ms
 
     async def look_now(self, bot: Bot, client_order_id: str) -> None:
         """Ask about an order and book the answer, unless a call about it is under way."""
@@ -169,7 +177,7 @@ class LiveExecutor:
         asked_ms, name = self._now_ms(), order.client_order_id
         report = await answer
         if report is None:
-            self._absences[name] += 1
+            self._count_absence(name, asked_ms)
         elif isinstance(report, OrderReport):
             self._absences.pop(name, None)
         order = bot.state.order(name) or order

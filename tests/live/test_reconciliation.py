@@ -363,3 +363,23 @@ def test_new_log_with_an_old_id_never_meets_the_old_orders(tmp_path: Path) -> No
                 assert len(run.events(OrderFilled)) == 1
 
     asyncio.run(scenario())
+
+
+def test_order_that_is_shown_late_is_not_given_up(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with scene(tmp_path) as stage, stage.engine() as run:
+            stage.show_late(orders_s=40)
+            await bought(stage, run)
+            await stage.until(run, lambda: [1 for each in run.state().orders.values() if each.status == "open"])
+            (name,) = run.state().orders
+            executor = run.world._executors[run.state().bot_id]
+            for _ in range(30):
+                executor.look(name)
+                await stage.pass_time(1)
+            assert executor.absences(name) == 1
+            assert not run.events(OrderReconciled)
+            assert run.state().orders[name].status == "open"
+            await stage.pass_time(40)
+            assert executor.absences(name) == 0
+
+    asyncio.run(scenario())
