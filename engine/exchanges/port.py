@@ -4,6 +4,7 @@ An unknown outcome is never treated as a failure: only the exchange's own proof 
 Source: design, "Order protocol".
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, Protocol
@@ -174,10 +175,16 @@ class LiveMarketData(Protocol):
     """What a real exchange says of its markets, without keys. Times are the exchange's, in epoch milliseconds.
 
     Every call raises UnreachableError if no sensible answer came, RateLimitedError (without asking) while the exchange
-    wants silence, which is until `blocked_until_ms` of engine time; whoever restarts sets that again.
+    wants silence, which is until `blocked_until_ms` of engine time; whoever restarts sets that again. `calls` counts
+    what was asked, by kind.
     """
 
     blocked_until_ms: int
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Give what was asked so far, by kind."""
+        ...
 
     @property
     def timeframes(self) -> frozenset[str]:

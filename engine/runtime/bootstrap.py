@@ -29,10 +29,11 @@ from engine.indicators.spec import IndicatorSpec, parse_spec
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
 from engine.runtime.clock import EngineClock, MarketClock
-from engine.runtime.connections import Connections, Wiring
+from engine.runtime.connections import Connections, Exchanges, Wiring
 from engine.runtime.feed import Feed
 from engine.runtime.feed_stream import FeedStream
 from engine.runtime.journal import Journal, Listener
+from engine.runtime.live_duties import Probe
 from engine.runtime.live_feed import LiveFeed
 from engine.runtime.live_world import LiveWorld
 from engine.runtime.markets import build_market, feed_of, is_real, paper_settings
@@ -52,9 +53,11 @@ def paper_gateway(config: BotConfig, feed: FeedStream) -> Gateway:
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What is passed in: where files go, who is told, how ids are drawn, which gateway a bot gets.
+    """What is passed in: where files go, who is told, how ids are drawn, which gateway a bot gets, what is reached how.
 
-    `say` tells a line about the program: market time, bot id, text, and whether it is routine.
+    `say` tells a line about the program: market time, bot id, text, and whether it is routine. `connect` gives the way
+    to real exchanges by the engine's clock, and `probe` the way to look for the internet; a simulated world brings its
+    own.
     """
 
     directory: Path
@@ -63,6 +66,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     draw_log_id: Callable[[], str]
     gateway_for: GatewayFor = paper_gateway
     wiring: Wiring = Wiring()
+    connect: Callable[[Wiring, Callable[[], int]], Exchanges] = Connections
+    probe: Probe = reaches_internet
 
 
 def check_configs(configs: Sequence[BotConfig]) -> dict[str, WaitingMarket]:
@@ -119,7 +124,7 @@ async def open_worlds(
     configs: Sequence[BotConfig],
     markets: Mapping[str, WaitingMarket],
     around: Surroundings,
-    connections: Connections,
+    connections: Exchanges,
     clock: EngineClock,
 ) -> list[World]:
     """Take up or create every bot and seat it in the world of its market; `markets` is what `check_configs` gave.
@@ -216,13 +221,13 @@ async def _waiting_world(plan: _Plan, market: WaitingMarket) -> World:
 
 
 async def _live_world(
-    plan: _Plan, connections: Connections, desks: Mapping[str, AccountDesk], clock: EngineClock
+    plan: _Plan, connections: Exchanges, desks: Mapping[str, AccountDesk], clock: EngineClock
 ) -> World:
     clock.not_before(plan.last_ms())
     data = connections.data(list(plan.members))
     journal, say, writer = plan.desks(clock)
     feed = LiveFeed(plan.view, data, plan.members[0].symbol)
-    world = LiveWorld(feed, clock, journal, writer, data.calls, say=say, probe=reaches_internet)
+    world = LiveWorld(feed, clock, journal, writer, data.calls, say=say, probe=plan.around.probe)
     async for config, bot in plan.bots(clock.now_ms, journal, feed):
         desk = desks.get(config.bot_id)
         gateway = plan.around.gateway_for(config, feed) if desk is None else AccountGateway(desk.account, config.symbol)

@@ -7,7 +7,7 @@ everybody else knows the ports.
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import msgspec
 
@@ -15,7 +15,7 @@ from engine.core.config import BotConfig
 from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.credentials import Credentials
-from engine.exchanges.port import AccountIdentity, Silence
+from engine.exchanges.port import AccountIdentity, LiveMarketData, Silence
 from engine.exchanges.venues import live_venue_of, venue_of
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.clock import SystemTime
@@ -33,6 +33,24 @@ class Wiring(msgspec.Struct, frozen=True):
     credentials: Callable[[str], Credentials] = lambda account: load_credentials(account)[0]
     is_paced: bool = True
     timeout_ms: int = 10_000
+
+
+class Exchanges(Protocol):
+    """How the engine reaches real exchanges: an asynchronous context that lets go of them all in the end."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def data(self, configs: list[BotConfig]) -> LiveMarketData:
+        """Give what shows a market to these bots."""
+        ...
+
+    def desk(self, config: BotConfig) -> AccountDesk:
+        """Give the desk of a bot's account."""
+        ...
 
 
 class Connections:

@@ -5,8 +5,8 @@ Owns the process's life. Worlds run side by side, each on its market's clock; th
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,6 @@ from engine.core.config import BotConfig
 from engine.core.errors import UsageError
 from engine.runtime.bootstrap import Surroundings, check_configs, open_worlds
 from engine.runtime.clock import EngineClock, RealTime
-from engine.runtime.connections import Connections
 from engine.runtime.control import ControlServer, Reply, Request
 from engine.runtime.journal import Listener
 from engine.runtime.world import Command, World
@@ -102,6 +101,25 @@ class Engine:
         return bot_id
 
 
+@asynccontextmanager
+async def opened(
+    directory: Path, configs: Sequence[BotConfig], *, real_time: RealTime, around: Surroundings
+) -> AsyncIterator[Engine]:
+    """Open a state directory and seat every bot; the engine that is given trades once it is run.
+
+    Raises:
+        EngineError: the directory, a configuration or the log refuses.
+    """
+    markets = check_configs(configs)
+    async with AsyncExitStack() as stack:
+        store = await SqliteLog.open(directory, linger=real_time.sleep)
+        stack.push_async_callback(store.close)
+        clock = EngineClock(real_time)
+        exchanges = await stack.enter_async_context(around.connect(around.wiring, lambda: clock.now_ms))
+        worlds = await open_worlds(store, configs, markets, around, exchanges, clock)
+        yield Engine(worlds, real_time, store.notes)
+
+
 async def run_engine(
     directory: Path,
     configs: Sequence[BotConfig],
@@ -112,19 +130,12 @@ async def run_engine(
     listeners: tuple[Listener, ...],
     announce: Callable[[Engine], None],
 ) -> Outcome:
-    """Run bots in a state directory until stopped or done.
+    """Run bots in a state directory until stopped or done, as a process: with a control socket and signals.
 
     Raises:
         EngineError: the directory, a configuration or the log refuses; or the log could not be written.
     """
-    markets = check_configs(configs)
-    async with AsyncExitStack() as stack:
-        store = await SqliteLog.open(directory, linger=real_time.sleep)
-        stack.push_async_callback(store.close)
-        clock, around = EngineClock(real_time), surroundings(listeners)
-        connections = await stack.enter_async_context(Connections(around.wiring, lambda: clock.now_ms))
-        worlds = await open_worlds(store, configs, markets, around, connections, clock)
-        engine = Engine(worlds, real_time, store.notes)
+    async with opened(directory, configs, real_time=real_time, around=surroundings(listeners)) as engine:
         control = ControlServer(directory, engine.handle)
         await control.start()
         loop = asyncio.get_running_loop()
@@ -136,7 +147,7 @@ async def run_engine(
         finally:
             await real_time.sleep(0)
             await control.close()
-        return Outcome(reasons, tuple(worlds))
+        return Outcome(reasons, engine.worlds)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
