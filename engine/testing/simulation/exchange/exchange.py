@@ -1,0 +1,198 @@
+"""The simulated exchange: its clock, its book, its history; outside the crash domain, without any task of its own.
+
+Owns what happens when: everything that will happen stands on one agenda and is done, in order and at its own time, as
+soon as somebody looks. Who may see what, and when, is decided in `shows`; what befalls a request on its way, in
+`line`. Source: docs/evidence.md.
+"""
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any, Final, Literal
+
+from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.exchange.markets import Market
+from engine.testing.simulation.exchange.matching import Matching
+from engine.testing.simulation.exchange.orders import Placed, Refusal, Wish, order_record
+from engine.testing.simulation.exchange.others import Others
+from engine.testing.simulation.exchange.terms import Terms, calmed
+from engine.testing.simulation.exchange.wallet import Wallet
+from engine.testing.simulation.exchange.weather import MINUTE_MS, Spells
+
+Deed = Callable[[], None]
+Cut = Literal["request_lost", "not_sent", "answer_lost"]
+CUTS: Final[tuple[Cut, ...]] = ("request_lost", "not_sent", "answer_lost")
+"""What becomes of every request while the way is cut."""
+
+
+AHEAD_MS: Final = 1_000
+"""A request may be signed so far in the exchange's future."""
+
+_PARTITION_MINUTES: Final = (1, 2, 3, 5, 8, 15, 30, 60, 150)
+_MAINTENANCE_MINUTES: Final = (2, 5, 15, 45)
+_HALT_MINUTES: Final = (1, 4, 12)
+_SKEW_MINUTES: Final = (7, 31, 90)
+_SKEW_STEPS: Final = (2_500, -2_500, 700, 6_000, -6_000)
+
+
+class SimulatedExchange:
+    """One exchange with one account.
+
+    `history` is all that ever happened, as records for JSON. `accepted` are told of every order that was taken,
+    `moved` of every change of an order after that, `stirred` whenever something is put first on the agenda.
+    """
+
+    def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
+        """Take the seed's chance, the true time, and the terms."""
+        self.chance: Final = chance
+        self.terms = terms
+        self.start_ms: Final = now_ms()
+        self.history: Final[list[dict[str, Any]]] = []
+        self.accepted: Final[list[Callable[[Placed], None]]] = []
+        self.moved: Final[list[Callable[[Placed], None]]] = []
+        self.stirred: Final[list[Deed]] = []
+        self.markets: Final = {symbol: Market(symbol, terms, chance) for symbol in terms.symbols}
+        self.wallet: Final = Wallet(terms.wallet)
+        self.banned_until_ms = 0
+        self._true_ms: Final = now_ms
+        self._moment_ms: int | None = None
+        self._agenda: Final[list[tuple[int, int, Deed]]] = []
+        self._entries = 0
+        self._sorts: Final[dict[tuple[str, int], Any]] = {}
+        self.matching: Final = Matching(self)
+        self._partitions: Final = self._spells("partition", terms.partition, 60)
+        self._maintenance: Final = self._spells("maintenance", terms.maintenance, 60)
+        self._halts: Final = self._spells("halt", terms.halt, 30)
+        self._skews: Final = self._spells("skew_step", terms.skew_step, 60)
+        self.others: Final = Others(self)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def at_ms(self) -> int:
+        """Give the true time of what is happening."""
+        return self._true_ms() if self._moment_ms is None else self._moment_ms
+
+    @property
+    def skew_ms(self) -> int:
+        """Give how far the exchange's clock is ahead of the true time."""
+        end_ms = self._skews.end_of(self.at_ms, _SKEW_MINUTES, self._begun("skew_step", _SKEW_STEPS))
+        return self.terms.skew_ms + (0 if end_ms is None else self._sorts["skew_step", end_ms])
+
+    @property
+    def clock_ms(self) -> int:
+        """Give the time on the exchange's clock."""
+        return self.at_ms + self.skew_ms
+
+    @property
+    def next_ms(self) -> int | None:
+        """Say when something is on the agenda next."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def later(self, at_ms: int, deed: Deed) -> None:
+        """Put something on the agenda; what is put there for the same time is done in the order in which it was."""
+        self._entries += 1
+        heappush(self._agenda, (max(at_ms, self.at_ms), self._entries, deed))
+        if self._agenda[0][1] == self._entries:
+            for stir in tuple(self.stirred):
+                stir()
+
+    def advance(self) -> None:
+        """Do all that was due until now, each at its time."""
+        if self._moment_ms is not None:
+            return
+        now_ms = self._true_ms()
+        try:
+            while self._agenda and self._agenda[0][0] <= now_ms:
+                self._moment_ms, _, deed = heappop(self._agenda)
+                deed()
+        finally:
+            self._moment_ms = None
+
+    def heal(self) -> None:
+        """Have no fault from now on; what is on its way still comes."""
+        self.advance()
+        self.terms = calmed(self.terms)
+        for spells in (self._partitions, self._maintenance, self._halts, self._skews):
+            spells.heal(self.at_ms)
+        self.note("heal")
+
+    # --- the history -------------------------------------------------------------------------------------------------
+
+    def note(self, what: str, **fields: Any) -> None:
+        """Write a record of now; what was due before is done and written first."""
+        self.advance()
+        self.record({"what": what, "at_ms": self.at_ms, **fields})
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Write a record as it is."""
+        self.history.append(record)
+
+    def fault(self, kind: str, **fields: Any) -> None:
+        """Write that a fault befell somebody."""
+        self.record({"what": "fault", "at_ms": self.at_ms, "kind": kind, **fields})
+
+    # --- the weather -------------------------------------------------------------------------------------------------
+
+    def cut_off(self) -> Cut | None:
+        """Tell whether the way to the exchange is cut now, and how."""
+        end_ms = self._partitions.end_of(self.at_ms, _PARTITION_MINUTES, self._begun("partition", CUTS))
+        return None if end_ms is None else self._sorts["partition", end_ms]
+
+    def is_down(self) -> bool:
+        """Tell whether the exchange is closed for maintenance now."""
+        return self._maintenance.end_of(self.at_ms, _MAINTENANCE_MINUTES, self._begun("maintenance")) is not None
+
+    def halted_until_ms(self) -> int | None:
+        """Say until when nothing trades; None if it does."""
+        return self._halts.end_of(self.at_ms, _HALT_MINUTES, self._begun("halt"))
+
+    def _spells(self, kind: str, rate: float, slot_minutes: int) -> Spells:
+        slot_ms = slot_minutes * MINUTE_MS
+        return Spells(self.chance, f"exchange/{kind}", rate, start_ms=self.start_ms, slot_ms=slot_ms)
+
+    def _begun(self, kind: str, sorts: Sequence[Any] = (None,)) -> Callable[[int, int], None]:
+        """Give who is told of each new spell of a kind: it is written down, and of which sort it is."""
+
+        def begun(begin_ms: int, end_ms: int) -> None:
+            sort = self._sorts[kind, end_ms] = self.chance.choose(f"exchange/{kind}/sort", sorts)
+            self.fault(kind, begin_ms=begin_ms, end_ms=end_ms, sort=sort)
+
+        return begun
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    def place(self, wish: Wish) -> Placed | Refusal:
+        """Take an order, now, or refuse it; what can trade at once has traded when this returns."""
+        self.advance()
+        refusal = self.untimely(wish.signed_ms) or self.matching.refusal(wish)
+        if refusal is not None:
+            self.record({
+                "what": "refused", "at_ms": self.at_ms, "client_order_id": wish.client_order_id, "life": wish.life,
+                "code": refusal.code, "reason": refusal.reason,
+            })  # fmt: skip
+            return refusal
+        order = self.matching.take(wish)
+        self.record(order_record(order))
+        for told in tuple(self.accepted):
+            told(order)
+        self.matching.begin(order)
+        return order
+
+    def cancel(self, client_order_id: str, signed_ms: int) -> Refusal | None:
+        """Take an order off the book, now, or refuse to."""
+        self.advance()
+        refusal = self.untimely(signed_ms)
+        if refusal is not None:
+            return refusal
+        order = self.matching.by_client_id.get(client_order_id)
+        if order is None or not order.is_open:
+            return Refusal("-2011", "Unknown order sent.")
+        return None if self.matching.cancel(order) else Refusal("-2011", "Unknown order sent.")
+
+    def untimely(self, signed_ms: int) -> Refusal | None:
+        """Say what is wrong with the time that a request was signed with, now that it has come."""
+        if signed_ms > self.clock_ms + AHEAD_MS:
+            return Refusal("-1021", "Timestamp for this request was 1000ms ahead of the server's time.")
+        if self.clock_ms - signed_ms > self.terms.valid_ms:
+            return Refusal("-1021", "Timestamp for this request is outside of the recvWindow.")
+        return None

@@ -1,0 +1,164 @@
+"""The line between one life of the engine and the exchange: what becomes of a request and of its answer.
+
+Owns latency and loss. A request that has left is the exchange's: it arrives whether or not whoever sent it still lives.
+Source: docs/evidence.md.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeVar
+
+from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.life import Life
+
+T = TypeVar("T")
+Trouble = Literal["not_sent", "lost", "nonsense", "limited"]
+
+TIMEOUT_MS: Final = 10_000
+"""So long is an answer waited for."""
+
+_ON_CALLS: Final = (
+    "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit",
+)  # fmt: skip
+_LATE_S: Final = (2, 1, 4, 6, 9, 12, 20, 35, 60, 120)
+_SILENCE_S: Final = (2, 10, 60, 180, 600)
+_SLOW_MS: Final = (500, 2_000, 8_000)
+_LONG_S: Final = 60
+_LEAST_MS: Final = 8
+_SPREAD_MS: Final = 90
+
+
+class LostError(Exception):
+    """No sensible answer came. `silence_ms` is how long the exchange wants to be left alone."""
+
+    def __init__(self, trouble: Trouble, text: str, silence_ms: int = 0) -> None:
+        """Take what kind of trouble it is, in words too."""
+        super().__init__(text)
+        self.trouble: Final = trouble
+        self.silence_ms: Final = silence_ms
+
+
+class Line:
+    """The line of one life."""
+
+    def __init__(self, exchange: SimulatedExchange, life: Life) -> None:
+        """Take both ends."""
+        self._exchange: Final = exchange
+        self._life: Final = life
+
+    async def ask(self, verb: str, run: Callable[[], T]) -> T:
+        """Ask something that changes nothing: it is answered as of when it arrives. Raises LostError."""
+        fault = await self._leave(verb, None)
+        await self._fail_early(verb, fault)
+        latency_ms = self._latency_ms(verb)
+        await pause(latency_ms // 2)
+        self._exchange.advance()
+        answer = run()
+        await self._life.cross(f"exchange/{verb}/after")
+        await self._fail_late(fault, latency_ms // 2)
+        await pause(latency_ms - latency_ms // 2)
+        return answer
+
+    async def send(self, verb: str, run: Callable[[], T], client_order_id: str) -> T:
+        """Send something that the exchange carries out when it arrives, whoever waits for it. Raises LostError."""
+        fault = await self._leave(verb, client_order_id)
+        await self._fail_early(verb, fault)
+        latency_ms, box = self._latency_ms(verb), list[T]()
+        there_ms = latency_ms // 2
+        if fault == "request_late":
+            there_ms = self._exchange.chance.choose(f"exchange/{verb}/request_late/wait", _LATE_S) * 1_000
+        self._exchange.later(self._exchange.at_ms + there_ms, lambda: box.append(run()))
+        await pause(min(there_ms, TIMEOUT_MS))
+        self._exchange.advance()
+        if there_ms >= TIMEOUT_MS:
+            raise LostError("lost", "no whole answer came (RequestTimeout)")
+        while not box:  # the clock of the loop is finer than that of the exchange
+            await pause(1)
+            self._exchange.advance()
+        await self._life.cross(f"exchange/{verb}/after")
+        await self._fail_late(fault, there_ms)
+        await pause(latency_ms - latency_ms // 2)
+        return box[0]
+
+    async def _leave(self, verb: str, client_order_id: str | None) -> str | None:
+        """Leave, and tell what will befall the request."""
+        await self._life.cross(f"exchange/{verb}/before")
+        self._exchange.advance()
+        fault = self._fault(verb)
+        if fault is not None or client_order_id is not None:
+            record: dict[str, Any] = {
+                "what": "request", "at_ms": self._exchange.at_ms, "life": self._life.number, "verb": verb,
+                "arrived": fault in {None, "request_late", "answer_lost", "server_error", "garbage"}, "fault": fault,
+            }  # fmt: skip
+            if client_order_id is not None:
+                record["client_order_id"] = client_order_id
+            self._exchange.record(record)
+        return fault
+
+    def _fault(self, verb: str) -> str | None:
+        exchange = self._exchange
+        cut = exchange.cut_off()
+        if cut is not None:
+            return cut
+        if exchange.at_ms < exchange.banned_until_ms:
+            return "ban"
+        if exchange.is_down():
+            return "maintenance"
+        for kind in _ON_CALLS:
+            rate: float = getattr(exchange.terms, kind)
+            if rate > 0.0 and exchange.chance.happens(f"exchange/{verb}/{kind}", rate):
+                return kind
+        return None
+
+    async def _fail_early(self, verb: str, fault: str | None) -> None:
+        """Raise what a request meets that is not carried out."""
+        match fault:
+            case "not_sent":
+                raise LostError("not_sent", "ConnectionError: no connection could be made")
+            case "request_lost":
+                await pause(TIMEOUT_MS)
+                raise LostError("lost", "no whole answer came (RequestTimeout)")
+            case "maintenance":
+                await pause(self._latency_ms(verb))
+                raise LostError("nonsense", "ExchangeNotAvailable: HTTP 503")
+            case "rate_limit" | "ban":
+                await pause(self._latency_ms(verb))
+                raise LostError("limited", "RateLimitExceeded: HTTP 429, code -1003", self._silence_ms(verb, fault))
+            case _:
+                pass
+
+    async def _fail_late(self, fault: str | None, spent_ms: int) -> None:
+        """Raise what comes instead of the answer to a request that was carried out."""
+        match fault:
+            case "answer_lost":
+                await pause(TIMEOUT_MS - spent_ms)
+                raise LostError("lost", "no whole answer came (RequestTimeout)")
+            case "server_error":
+                raise LostError("nonsense", "ExchangeError: HTTP 502")
+            case "garbage":
+                raise LostError("nonsense", "BadResponse: HTTP 200")
+            case _:
+                pass
+
+    def _silence_ms(self, verb: str, fault: str) -> int:
+        """Say how long the exchange wants silence; a long one is a ban, which it keeps to whoever asks."""
+        exchange = self._exchange
+        if fault == "ban":
+            return max(exchange.banned_until_ms - exchange.at_ms, 1)
+        silence_s = exchange.chance.choose(f"exchange/{verb}/rate_limit/silence", _SILENCE_S)
+        if silence_s >= _LONG_S:
+            exchange.banned_until_ms = exchange.at_ms + silence_s * 1_000
+        return silence_s * 1_000
+
+    def _latency_ms(self, verb: str) -> int:
+        exchange = self._exchange
+        unit = exchange.chance.unit(f"latency/{verb}/{exchange.at_ms}")
+        latency_ms = _LEAST_MS + int(_SPREAD_MS * unit * unit)
+        if exchange.terms.slow and exchange.chance.happens(f"exchange/{verb}/slow", exchange.terms.slow):
+            latency_ms += exchange.chance.choose(f"exchange/{verb}/slow/wait", _SLOW_MS)
+        return latency_ms
+
+
+async def pause(ms: int) -> None:
+    """Let virtual time pass."""
+    await asyncio.sleep(ms / 1_000)

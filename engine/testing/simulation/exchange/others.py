@@ -1,0 +1,89 @@
+"""Other hands on the same account: a user who trades, deposits and withdraws without asking the engine.
+
+Owns what they do and when. They touch only what is theirs: what the account had in the beginning beyond quote.
+"""
+
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from engine.core.exact import exactly
+from engine.core.units import floor_to
+from engine.testing.simulation.exchange.markets import TICK
+from engine.testing.simulation.exchange.orders import Side, Wish
+
+if TYPE_CHECKING:
+    from engine.testing.simulation.exchange.exchange import SimulatedExchange
+
+_EVERY_MS: Final = 600_000
+_SELLS: Final = (Decimal("0.04"), Decimal("0.002"))
+"""What a user sells at once, as a part of the base that the account began with: even many such sales leave some."""
+
+_AWAY: Final = (Decimal(0), Decimal("0.01"), Decimal("-0.01"))
+_TRANSFERS: Final = tuple(
+    (asset, Decimal(amount)) for asset, amount in (("USD", "250"), ("USD", "-250"), ("BTC", "0.01"), ("BTC", "-0.005"))
+)
+
+
+class Others:
+    """The user of the account; looks in every ten minutes, if at all."""
+
+    def __init__(self, exchange: "SimulatedExchange") -> None:
+        """Take the exchange, and put the first visit on its agenda if there ever is one."""
+        self._exchange: Final = exchange
+        self._visits = 0
+        if exchange.terms.foreign_order or exchange.terms.foreign_transfer:
+            exchange.later(exchange.start_ms + _EVERY_MS, self._visit)
+
+    def _visit(self) -> None:
+        exchange, terms, chance = self._exchange, self._exchange.terms, self._exchange.chance
+        self._visits += 1
+        if terms.foreign_order and chance.happens("exchange/foreign_order", terms.foreign_order):
+            self._trade()
+        if terms.foreign_transfer and chance.happens("exchange/foreign_transfer", terms.foreign_transfer):
+            self._transfer(*chance.choose("exchange/foreign_transfer/what", _TRANSFERS))
+        if terms.foreign_order or terms.foreign_transfer:
+            exchange.later(exchange.at_ms + _EVERY_MS, self._visit)
+
+    @exactly
+    def _trade(self) -> None:
+        """Place an order by hand: at the market, or away from it, to be taken off again later."""
+        exchange, chance = self._exchange, self._exchange.chance
+        market = exchange.markets[chance.choose("exchange/foreign_order/symbol", exchange.terms.symbols)]
+        side = chance.choose("exchange/foreign_order/side", _SIDES)
+        part = chance.choose("exchange/foreign_order/part", _SELLS)
+        away = chance.choose("exchange/foreign_order/away", _AWAY)
+        quantity = floor_to(Decimal(exchange.terms.wallet[market.base]) * part, market.rules.quantity_step)
+        price = floor_to(market.best(side, exchange.at_ms) * TICK * (1 + away), TICK) if away else None
+        name = f"web_{self._visits:06d}"
+        wish = Wish(
+            client_order_id=name,
+            symbol=market.symbol,
+            side=side,
+            kind="market" if price is None else "limit",
+            quantity=quantity,
+            price=price,
+            signed_ms=exchange.clock_ms,
+            life=0,
+        )
+        exchange.fault("foreign_order", client_order_id=name)
+        exchange.place(wish)
+        exchange.later(exchange.at_ms + 2 * _EVERY_MS, partial(self._take_off, name))
+
+    def _take_off(self, name: str) -> None:
+        order = self._exchange.matching.by_client_id.get(name)
+        if order is not None and order.is_open:
+            self._exchange.cancel(name, self._exchange.clock_ms)
+
+    @exactly
+    def _transfer(self, asset: str, amount: Decimal) -> None:
+        if self._exchange.wallet.free(asset) + amount < 0:
+            return
+        self._exchange.wallet.add(asset, amount)
+        self._exchange.wallet.note(self._exchange.at_ms)
+        self._exchange.record({
+            "what": "transfer", "at_ms": self._exchange.at_ms, "asset": asset, "amount": str(amount),
+        })  # fmt: skip
+
+
+_SIDES: Final[tuple[Side, ...]] = ("buy", "sell")
