@@ -43,6 +43,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Give virtual seconds since the start."""
         return self._now_s
 
+    def skip(self, seconds: float) -> None:
+        """Let time pass without running anything; what was due meanwhile runs late."""
+        assert seconds >= 0, seconds
+        self._now_s += seconds
+
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         """Do the work now; the future is done when this returns."""
         del executor

@@ -38,7 +38,8 @@ class SimulatedExchange:
     """One exchange with one account.
 
     `history` is all that ever happened, as records for JSON. `accepted` are told of every order that was taken,
-    `moved` of every change of an order after that, `stirred` whenever something is put first on the agenda.
+    `moved` of every change of an order after that, `stirred` whenever something is put first on the agenda, `noted` of
+    every record. While it `is_still` no resting order is met.
     """
 
     def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
@@ -50,6 +51,8 @@ class SimulatedExchange:
         self.accepted: Final[list[Callable[[Placed], None]]] = []
         self.moved: Final[list[Callable[[Placed], None]]] = []
         self.stirred: Final[list[Deed]] = []
+        self.noted: Final[list[Callable[[dict[str, Any]], None]]] = []
+        self.is_still = False
         self.markets: Final = {symbol: Market(symbol, terms, chance) for symbol in terms.symbols}
         self.wallet: Final = Wallet(terms.wallet)
         self.banned_until_ms = 0
@@ -126,6 +129,8 @@ class SimulatedExchange:
     def record(self, record: dict[str, Any]) -> None:
         """Write a record as it is."""
         self.history.append(record)
+        for told in tuple(self.noted):
+            told(record)
 
     def fault(self, kind: str, **fields: Any) -> None:
         """Write that a fault befell somebody."""

@@ -119,7 +119,7 @@ class Matching:
 
     def _come(self, order: Placed, *, is_met: bool) -> None:
         """Fill a resting order whose time has come, unless nothing trades now; else go on watching."""
-        if not order.is_open:
+        if not order.is_open or self._exchange.is_still:
             return
         halted_until_ms = self._exchange.halted_until_ms()
         if halted_until_ms is not None:

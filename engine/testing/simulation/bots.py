@@ -1,0 +1,82 @@
+"""The bots of a simulated world: quick in all they do, each of another kind.
+
+Owns their configurations. All follow from the seed's choices.
+"""
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.identity import LOG_ID_LENGTH, encode_base32
+from engine.runtime.config_file import parse_config
+from engine.testing.simulation.chance import Chance
+
+LOTS: Final = 2
+AMOUNT: Final = Decimal(100)
+BUDGET: Final = Decimal(230)
+
+KINDS: Final[tuple[dict[str, Any], ...]] = (
+    {"bot_id": "alpha", "buy_order_type": "market", "sell_order_type": "limit"},
+    {"bot_id": "beta", "buy_order_type": "limit", "sell_order_type": "trailing_market", "on_stop": "cancel_buys"},
+    {
+        "bot_id": "gamma",
+        "symbol": "ETH/USD",
+        "buy_order_type": "trailing_limit",
+        "sell_order_type": "trailing_limit",
+        "on_stop": "cancel_all",
+    },
+    {"bot_id": "delta", "symbol": "ETH/USD", "buy_order_type": "market", "sell_order_type": "market"},
+    {
+        "bot_id": "epsilon",
+        "buy_order_type": "trailing_market",
+        "sell_order_type": "trailing_market",
+        "trailing_sell_floor": "none",
+        "risk": {"stop_loss_percent": 1.5},
+    },
+)
+LOG_IDS: Final = {
+    kind["bot_id"]: encode_base32(number * 7919**3, LOG_ID_LENGTH) for number, kind in enumerate(KINDS, 1)
+}
+"""Fixed, as chance is passed in: every run of a seed writes the same ids."""
+
+ALWAYS: Final = {
+    "rsi": {"threshold": 100, "check_rising": False},
+    "ema": {"enabled": False},
+    "rising_price": {"enabled": False},
+}
+"""Votes that speak for a purchase whenever they are asked."""
+
+COMMON: Final[dict[str, Any]] = {
+    "exchange": "binance_us",
+    "symbol": "BTC/USD",
+    "paper_trading": False,
+    "live": True,
+    "budget": int(BUDGET),
+    "check_interval": 10,
+    "timeframe": "1m",
+    "max_open_lots": LOTS,
+    "profit_target": 0.05,
+    "min_price_change_percent": 0,
+    "trailing_buy_percent": 0.05,
+    "trailing_sell_percent": 0.05,
+    "buy_order_timeout": 60,
+    "sell_order_timeout": 40,
+    "connectivity_check_interval": 60,
+    "connectivity_hosts": ["internet.invalid:53"],
+}
+
+
+def choose_bots(chance: Chance) -> tuple[dict[str, Any], ...]:
+    """Choose which bots live in a world: one, two or three of the kinds."""
+    count = chance.choose("world/bots", (1, 1, 2, 2, 3))
+    first = chance.between("world/first bot", 0, len(KINDS) - 1)
+    return tuple(KINDS[(first + 2 * number) % len(KINDS)] for number in range(count))
+
+
+def configs_of(kinds: tuple[dict[str, Any], ...], *, may_buy: bool) -> tuple[BotConfig, ...]:
+    """Give the configurations; without `may_buy` no price is low enough to buy."""
+    params = {"amount_usd": int(AMOUNT), "indicators": ALWAYS, **({} if may_buy else {"max_price": 1})}
+    files = ({**COMMON, **kind, "strategy_params": params} for kind in kinds)
+    return tuple(parse_config(msgspec.json.encode(file).decode(), "a simulated bot").config for file in files)

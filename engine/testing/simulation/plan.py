@@ -1,0 +1,77 @@
+"""How a life goes: how it ends, what the disk and the clocks do to it, and what the operator wants meanwhile.
+
+Owns the choices of a life. Every choice stands on the tape, and the neutral one is a life without trouble.
+"""
+
+from typing import Final
+
+import msgspec
+
+from engine.testing.simulation.chance import Chance
+
+HOW: Final = ("stop", "disk", "disk", "disk", "disk", "exchange", "exchange", "exchange", "time", "full", "broken")
+"""How a life ends.
+
+In order; at an operation of the disk; at a call of the exchange; at a time; by a fault once the disk is full or broken.
+"""
+
+DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0)
+SLOW_S: Final = (0.0, 0.0, 0.0, 0.0, 0.02, 0.3, 2.0)
+COMMANDS: Final = ("pause", "pause", "resume", "resume", "resume", "reset-trailing", "kill", "revive", "flatten")
+CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
+JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
+STILL_S: Final = (2, 6, 12, 40, 90, 600)
+MOST_COMMANDS: Final = 4
+
+
+class LifePlan(msgspec.Struct, frozen=True):
+    """A life: `how` it ends, after `steps` of that kind or `seconds`; `power` is cut too, or only the process killed.
+
+    `slow_s` is what each commit takes longer. `commands` and `clock` say what befalls it and after how many seconds.
+    """
+
+    how: str
+    power: bool
+    steps: int
+    seconds: int
+    slow_s: float
+    down_s: float
+    commands: tuple[tuple[int, str, int], ...]
+    clock: tuple[int, str, int]
+
+
+def plan_life(chance: Chance, busy: float) -> LifePlan:
+    """Choose how the next life goes; `busy` is how likely the operator does something."""
+    how = chance.choose("life/how", HOW)
+    commands = []
+    while len(commands) < MOST_COMMANDS and chance.happens("life/command", busy):
+        after_s = chance.between("life/command at", 0, 120)
+        commands.append((after_s, chance.choose("life/command which", COMMANDS), chance.between("life/whom", 0, 2)))
+    kind = chance.choose("life/clock", CLOCK)
+    clock = (
+        chance.between("life/clock at", 1, 100),
+        kind,
+        chance.between("life/clock by", 0, 7) if kind != "none" else 0,
+    )
+    return LifePlan(
+        how=how,
+        power=chance.happens("life/power", 0.5),
+        steps=_some(chance),
+        seconds=chance.choose("life/seconds", (60, 5, 20, 60, 120, 180)),
+        slow_s=chance.choose("life/slow", SLOW_S),
+        down_s=chance.choose("life/down", DOWN_S),
+        commands=tuple(sorted(commands)),
+        clock=clock,
+    )
+
+
+def _some(chance: Chance) -> int:
+    """Choose a number of steps, the small ones more often: most of what can go wrong does at the beginning."""
+    most = chance.choose("life/steps most", (30, 10, 30, 100, 300))
+    return chance.between("life/steps", 0, most)
+
+
+CALM: Final = LifePlan(
+    how="stop", power=False, steps=0, seconds=0, slow_s=0.0, down_s=1.0, commands=(), clock=(0, "none", 0)
+)
+"""A life without trouble."""

@@ -1,0 +1,111 @@
+"""What came of simulated worlds: of one, and of many added up.
+
+Owns the numbers and how they are summed. All are JSON-able, so that a campaign can be written down and gone on with.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+
+import msgspec
+
+from engine.testing.simulation.chance import Tape
+
+
+class WorldReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one seed.
+
+    `digest` is over the whole trace: run again, a seed gives the same. `visits` counts "fault|state of an order".
+    `violations` are one line each. `virtual_s` is how much time went by in the world. `tape` is what was chosen.
+    """
+
+    seed: int
+    digest: str
+    lives: int
+    orders: int
+    trades: int
+    virtual_s: int
+    endings: dict[str, int]
+    faults: dict[str, int]
+    visits: dict[str, int]
+    violations: tuple[str, ...]
+    tape: Tape
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A seed that violated something."""
+
+    seed: int
+    violations: tuple[str, ...]
+
+
+class Sum(msgspec.Struct, kw_only=True):
+    """What came of the seeds from `first` on, `seeds` of them.
+
+    `digest` is over their digests in order. `restarts` counts every life after the first of its world.
+    """
+
+    first: int
+    seeds: int
+    digest: str
+    restarts: int = 0
+    orders: int = 0
+    trades: int = 0
+    virtual_s: int = 0
+    endings: dict[str, int] = {}
+    faults: dict[str, int] = {}
+    visits: dict[str, int] = {}
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def violations(self) -> int:
+        """Count the violations."""
+        return sum(len(failure.violations) for failure in self.failures)
+
+
+def sum_of(reports: Iterable[WorldReport]) -> Sum:
+    """Add up the worlds of some seeds that follow each other."""
+    rows = list(reports)
+    assert [row.seed for row in rows] == list(range(rows[0].seed, rows[0].seed + len(rows))), "seeds follow each other"
+    return Sum(
+        first=rows[0].seed,
+        seeds=len(rows),
+        digest=_digest(row.digest for row in rows),
+        restarts=sum(row.lives - 1 for row in rows),
+        orders=sum(row.orders for row in rows),
+        trades=sum(row.trades for row in rows),
+        virtual_s=sum(row.virtual_s for row in rows),
+        endings=_added(row.endings for row in rows),
+        faults=_added(row.faults for row in rows),
+        visits=_added(row.visits for row in rows),
+        failures=tuple(Failure(row.seed, row.violations) for row in rows if row.violations),
+    )
+
+
+def total(sums: Iterable[Sum]) -> Sum:
+    """Add up sums, in the order of their first seeds."""
+    rows = sorted(sums, key=lambda each: each.first)
+    return Sum(
+        first=rows[0].first if rows else 0,
+        seeds=sum(row.seeds for row in rows),
+        digest=_digest(row.digest for row in rows),
+        restarts=sum(row.restarts for row in rows),
+        orders=sum(row.orders for row in rows),
+        trades=sum(row.trades for row in rows),
+        virtual_s=sum(row.virtual_s for row in rows),
+        endings=_added(row.endings for row in rows),
+        faults=_added(row.faults for row in rows),
+        visits=_added(row.visits for row in rows),
+        failures=tuple(failure for row in rows for failure in row.failures),
+    )
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for each in counts:
+        found.update(each)
+    return dict(sorted(found.items()))
+
+
+def _digest(digests: Iterable[str]) -> str:
+    return sha256("\n".join(digests).encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""One life of the real engine in a simulated world: booted, meddled with, and watched until it ends.
+
+Owns the tasks of a life: the engine itself, its operator, and what befalls its clocks. Never decides how a life ends.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from engine.core.config import BotConfig
+from engine.core.errors import EngineError
+from engine.core.state import BotState
+from engine.runtime.bootstrap import Surroundings
+from engine.runtime.control import Request
+from engine.runtime.live_world import LiveWorld
+from engine.runtime.supervisor import Engine, RunPlan, opened
+from engine.store.medium import Medium
+from engine.testing.simulation.life import Life
+from engine.testing.simulation.machine import Machine
+from engine.testing.simulation.plan import JUMPS_MS, STILL_S, LifePlan
+
+Tell = Callable[..., None]
+"""Write a record into the history of the world: what, and its details."""
+
+
+class Session:
+    """A life under way.
+
+    `has_ended` tells whether the engine ended while it still lived; then `fault` is what it raised, None after an
+    orderly end, which `was_stopped` says was asked for.
+    """
+
+    def __init__(self, life: Life, machine: Machine, tell: Tell) -> None:
+        """Take the life, the machine it runs on, and the history."""
+        self.life: Final = life
+        self.engine: Engine | None = None
+        self.has_ended = False
+        self.was_stopped = False
+        self.fault: Exception | None = None
+        self._machine: Final = machine
+        self._tell: Final = tell
+        self._tasks: Final[list[asyncio.Task[None]]] = []
+
+    def begin(
+        self, directory: Path, configs: Sequence[BotConfig], around: Surroundings, plan: LifePlan, medium: Medium
+    ) -> None:
+        """Boot the engine on a directory, with an operator and clocks as planned."""
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._live(directory, configs, around, medium)))
+        for after_s, name, whom in plan.commands:
+            self._tasks.append(
+                loop.create_task(self._command_after(after_s, name, configs[whom % len(configs)].bot_id))
+            )
+        if plan.clock[1] != "none":
+            self._tasks.append(loop.create_task(self._meddle(*plan.clock)))
+
+    async def until_over(self, seconds: float) -> bool:
+        """Wait until the life is over or the engine has ended, at most so long; tell whether it has."""
+        over = asyncio.ensure_future(self.life.over.wait())
+        await asyncio.wait((over, self._tasks[0]), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing goes on: the life was cut short, or the engine has ended."""
+        return self.life.is_dead or self.has_ended
+
+    async def stop(self, within_s: float = 60.0) -> None:
+        """Ask for an orderly end and wait for it."""
+        if self.engine is not None:
+            self.was_stopped = True
+            self.engine.stop("stop", "operator")
+        await self.until_over(within_s)
+
+    def states(self) -> list[BotState]:
+        """Give the durable states of the bots, none while the engine boots."""
+        return [] if self.engine is None else [bot.durable[0] for world in self.engine.worlds for bot in world.bots]
+
+    def worlds(self) -> list[LiveWorld]:
+        """Give the worlds of the engine."""
+        found = [] if self.engine is None else list(self.engine.worlds)
+        assert all(isinstance(world, LiveWorld) for world in found)
+        return [world for world in found if isinstance(world, LiveWorld)]
+
+    async def command(self, name: str, bot_id: str) -> bool:
+        """Give a command and wait for the answer; tell whether it was carried out."""
+        if self.engine is None or self.life.is_dead:
+            return False
+        self._tell("command", bot=bot_id, name=name, acknowledged=False)
+        try:
+            await self.engine.handle(Request(name, bot_id))
+        except EngineError:
+            return False
+        if self.life.is_dead:
+            return False
+        self._tell("command", bot=bot_id, name=name, acknowledged=True)
+        return True
+
+    async def _live(self, directory: Path, configs: Sequence[BotConfig], around: Surroundings, medium: Medium) -> None:
+        fault = None
+        try:
+            async with opened(directory, configs, real_time=self._machine, around=around, medium=medium) as engine:
+                self.engine = engine
+                await engine.run(RunPlan())
+        except Exception as error:  # noqa: BLE001 - the world judges what may end an engine
+            fault = error
+        if not self.life.is_dead:
+            self.has_ended, self.fault = True, fault
+
+    async def _command_after(self, after_s: int, name: str, bot_id: str) -> None:
+        await asyncio.sleep(after_s)
+        await self.command(name, bot_id)
+
+    async def _meddle(self, after_s: int, kind: str, by: int) -> None:
+        """Set the wall clock, stop the process for a while, or have the machine sleep."""
+        await asyncio.sleep(after_s)
+        if self.life.is_dead:
+            return
+        seconds = STILL_S[by % len(STILL_S)]
+        self._tell("clock", kind=kind, by=JUMPS_MS[by] if kind == "jump" else seconds * 1000)
+        match kind:
+            case "jump":
+                self._machine.wall_ahead_ms += JUMPS_MS[by]
+            case "stop":
+                self._machine.stand_still(seconds)
+            case _:
+                self._machine.fall_asleep(seconds * 10)

@@ -1,0 +1,36 @@
+"""A failing run made smaller: entries of its tape are struck off as long as it still fails in the same way.
+
+Owns the search (delta debugging, Zeller and Hildebrandt 2002). What is struck off is neutral then: a fault that does
+not happen, a life that ends in order.
+"""
+
+from collections.abc import Callable, Sequence
+
+from engine.testing.simulation.chance import Tape
+
+Fails = Callable[[Tape], bool]
+"""Play a tape; tell whether it fails as the first run did."""
+
+
+def shrink(tape: Tape, fails: Fails, most_runs: int = 400) -> Tape:
+    """Strike off what is not needed for the failure, at most so many runs long; the result still fails."""
+    kept = list(tape.items())
+    pieces, runs = 2, 0
+    while len(kept) >= 2 and runs < most_runs:  # noqa: PLR2004 - one entry cannot be divided
+        size = -(-len(kept) // pieces)
+        for start in range(0, len(kept), size):
+            rest = kept[:start] + kept[start + size :]
+            runs += 1
+            if fails(dict(rest)):
+                kept, pieces = rest, max(pieces - 1, 2)
+                break
+        else:
+            if size == 1:
+                break
+            pieces = min(2 * pieces, len(kept))
+    return dict(kept)
+
+
+def by_site(tape: Tape) -> Sequence[tuple[str, int]]:
+    """Give a tape in an order that reads well: by site, then by number."""
+    return sorted(tape.items(), key=lambda entry: (entry[0].partition("#")[0], int(entry[0].partition("#")[2])))

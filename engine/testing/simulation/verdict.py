@@ -1,0 +1,67 @@
+"""The verdict over a simulated world: what its last log says, held against the exchange and against itself.
+
+Owns the rules that ask the engine's own reader, fold and re-decision. The checker that shares no code with the engine
+is `engine.testing.independent`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from engine.core.errors import EngineError
+from engine.core.projection import state_file_name
+from engine.runtime.examine import check_digests, file_difference
+from engine.runtime.redecide import redecide
+from engine.runtime.replica import bot_ids
+from engine.store.reader import LogReader
+from engine.store.verification import verify
+from engine.testing.independent import check as check_independently
+from engine.testing.simulation.bots import BUDGET, LOTS
+
+CANARY: Final = "Canary7f3kQ9-simulated-secret-ZpX2"
+"""The secret of the simulated account, which must stand nowhere."""
+
+
+def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Give every violation that the end of a world shows, one line each."""
+    try:
+        yield from _of_the_log(directory)
+    except EngineError as error:
+        yield f"log: it cannot be read in the end: {error}"
+        return
+    yield from check_independently(directory, history, terms_of(bots))
+
+
+def terms_of(bots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give what the independent checker has to know of the bots of a world."""
+    markets = {str(bot["bot_id"]): str(bot["symbol"]).split("/") for bot in bots}
+    return {
+        "bots": {
+            name: {
+                "symbol": f"{base}/{quote}",
+                "base": base,
+                "quote": quote,
+                "budget": str(BUDGET),
+                "max_open_lots": LOTS,
+            }
+            for name, (base, quote) in markets.items()
+        },
+        "canaries": [CANARY],
+    }
+
+
+def _of_the_log(directory: Path) -> Iterator[str]:
+    """Do as `replay --verify --redecide` does, for every bot."""
+    with LogReader.open(directory) as reader:
+        report = verify(reader)
+        yield from (f"damage: {damage.stream} {damage.sequence}: {damage.what}" for damage in report.damages)
+        for bot_id in bot_ids(reader):
+            for each in redecide(reader, bot_id).divergences:
+                yield f"redecide: {bot_id} at {each.sequence}: recorded {each.recorded}, decided {each.decided}"
+            digests = check_digests(reader, bot_id)
+            if digests.differing or not digests.checked:
+                yield f"digest: {bot_id} noted states that the fold does not give: {digests}"
+            path = directory / state_file_name(bot_id)  # there is none before the first purchase
+            difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
+            if difference is not None:
+                yield f"state file: {bot_id}: {difference}"
