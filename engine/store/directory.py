@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -47,15 +48,15 @@ class StateDirectory:
         os.close(self._lock)
 
 
-def create_private(path: Path) -> None:
-    """Create a file that only we may read, unless it is there, and make its name durable. Raises OSError."""
+def create_private(path: Path, sync: Callable[[int], None]) -> None:
+    """Create a file that only we may read, unless it is there; `sync` makes its name durable. Raises OSError."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE))
     except FileExistsError:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        sync(folder)
     finally:
         os.close(folder)
 

@@ -7,41 +7,62 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from engine.core.errors import EngineError
 from engine.store.directory import create_private
 from engine.store.faults import write_fault
+from engine.store.medium import SYSTEM, Medium
 from engine.store.witness import Mark, read_witness
 
 LAG_S: Final = 1.0
 """Unless somebody asks for more, the witness is written at most once in this time."""
 
-_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
-
 
 class Follower:
     """Follows the log in the background: at most one write at a time, always of the newest committed row."""
 
-    def __init__(self, path: Path, position: int, checksum: bytes, linger: Callable[[float], Awaitable[None]]) -> None:
-        """Take up the file and write down where the log stands. Raises StorageError."""
+    def __init__(
+        self,
+        path: Path,
+        newest: tuple[int, bytes],
+        linger: Callable[[float], Awaitable[None]],
+        medium: Medium,
+    ) -> None:
+        """Take up the file; `open` writes down where the log stands."""
         self._path = path
         self._linger = linger
-        self._generation, self.covered = 0, position
-        self._newest = (position, checksum)
+        self._medium = medium
+        self._newest = newest
+        self.covered = 0
         self._fault: EngineError | None = None
         self._following: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         mark = read_witness(path).mark
-        if mark is not None:
-            self._generation = mark.generation
+        self._generation = mark.generation if mark else 0
+        create_private(path, medium.sync)
+        self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        position: int,
+        checksum: bytes,
+        linger: Callable[[float], Awaitable[None]],
+        medium: Medium = SYSTEM,
+    ) -> Self:
+        """Take up the file and write down where the log stands. Raises StorageError."""
         try:
-            create_private(path)
-            self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            if position:
-                self._write(position, checksum)
+            follower = cls(path, (position, checksum), linger, medium)
         except OSError as error:
             raise write_fault(error, path) from error
+        try:
+            await follower.cover(position)
+        except BaseException:
+            await follower.close()
+            raise
+        return follower
 
     def follow(self, position: int, checksum: bytes) -> None:
         """Take notice of a committed row. Raises the fault of an earlier write."""
@@ -85,14 +106,10 @@ class Follower:
 
     async def _write_newest(self) -> None:
         position, checksum = self._newest
+        self._generation += 1
+        offset, half = Mark(self._generation, position, checksum).packed()
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._write, position, checksum)
+            await self._medium.write(self._file, half, offset)
             self.covered = position
         except OSError as error:
             self._fault = write_fault(error, self._path)
-
-    def _write(self, position: int, checksum: bytes) -> None:
-        self._generation += 1
-        offset, half = Mark(self._generation, position, checksum).packed()
-        os.pwrite(self._file, half, offset)
-        _sync(self._file)

@@ -20,6 +20,7 @@ from engine.store.commits import Commit
 from engine.store.directory import StateDirectory, create_private
 from engine.store.faults import write_fault
 from engine.store.follower import Follower
+from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader, require_no_trace
 from engine.store.schema import CREATE, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
@@ -61,12 +62,12 @@ class SqliteLog(Appender):
         self._files = {path: _identity(path) for path in (reader.path, reader.path.with_name(WAL_NAME))}
 
     @classmethod
-    async def open(cls, directory: Path, *, linger: Linger, witness: bool = True) -> Self:
+    async def open(cls, directory: Path, *, linger: Linger, witness: bool = True, medium: Medium = SYSTEM) -> Self:
         """Take the state directory, check its whole log, make one if there is none, and get ready to write.
 
-        `linger` waits for seconds of real time. Raises DirectoryInUseError; ConfigError for a directory or files that
-        are not ours alone; LogDamagedError or LogTooNewError for a log that must not be continued, which is left as
-        it was; StorageError.
+        `linger` waits for seconds of real time; `medium` is what it writes on. Raises DirectoryInUseError; ConfigError
+        for a directory or files that are not ours alone; LogDamagedError or LogTooNewError for a log that must not be
+        continued, which is left as it was; StorageError.
         """
         path = directory / LOG_NAME
         async with AsyncExitStack() as stack:
@@ -74,9 +75,10 @@ class SqliteLog(Appender):
             found = _look_at(path)
             follower = None
             if witness:
-                follower = Follower(directory / WITNESS_NAME, found.chains.position, found.checksum, linger)
+                position, checksum = found.chains.position, found.checksum
+                follower = await Follower.open(directory / WITNESS_NAME, position, checksum, linger, medium)
                 stack.push_async_callback(follower.close)
-            connection = await _connected(path, is_new=found.is_new)
+            connection = await _connected(path, medium, is_new=found.is_new)
             stack.push_async_callback(connection.close)
             reader = stack.enter_context(LogReader(path))
             log = cls(reader, connection, follower, found.chains, linger, notes=found.notes)
@@ -182,15 +184,15 @@ def _look_at(path: Path) -> _Found:
         return _Found(Chains(reader.heads(), position), reader.checksum_at(position) or b"", notes=tuple(notes))
 
 
-async def _connected(path: Path, *, is_new: bool) -> aiosqlite.Connection:
+async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.Connection:
     """Open the writing connection with its settings, and write: the tables of a new log, or its marks again."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
             f"SQLite {sqlite3.sqlite_version} is too old for {path}: a Python with 3.37 or newer is needed"
         )
     try:
-        create_private(path)
-        connection = await aiosqlite.connect(path, isolation_level=None)
+        create_private(path, medium.sync)
+        connection = await medium.connect(path)
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)

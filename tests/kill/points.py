@@ -19,7 +19,7 @@ from engine.exchanges.port import Gateway
 from engine.runtime import journal, projection_writer, supervisor
 from engine.runtime.bootstrap import paper_gateway
 from engine.runtime.feed_stream import FeedStream
-from engine.store.follower import Follower
+from engine.store import medium
 from engine.store.port import Batch, Checkpoint
 from engine.store.sqlite import SqliteLog
 
@@ -86,7 +86,7 @@ class Points:
 
         supervisor.SqliteLog = Log  # type: ignore[attr-defined]
         _around(journal.Journal, "_publish", self, "publish")
-        _around(Follower, "_write", self, "witness")
+        _around(medium, "_write", self, "witness")
         _around(projection_writer, "replace_file", self, "state file")
         _around(Path, "replace", self, "rename")
 

@@ -1,0 +1,103 @@
+"""One bot's stream, folded once: its orders, lots, trails, pauses and checks, and the state file at its place.
+
+Owns the order in which the readers see an event. Never imports anything of the engine.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from engine.testing.independent.ledger import Ledger
+from engine.testing.independent.orders import Orders, is_live
+from engine.testing.independent.rows import BOT, Row
+from engine.testing.independent.trails import Trails
+
+RESUMING: Final = frozenset({"resume", "flatten"})
+RECORDS: Final = frozenset({"purchase_recorded", "sell_target_set", "sale_recorded", "dust_recorded"})
+
+
+class BotBook:
+    """What one bot's stream says, as far as it has been read."""
+
+    def __init__(self, first: Row, streams: Mapping[str, Sequence[Row]]) -> None:
+        """Start with `bot_created`."""
+        self.bot: Final = first.stream.removeprefix(BOT)
+        config: Mapping[str, Any] = first.says["config"]
+        self.orders: Final = Orders(self.bot, first.says["log_id"], is_live=is_live(config))
+        self.ledger: Final = Ledger(self.orders, str(config["symbol"]).partition("/")[0])
+        self.trails: Final = Trails(self.bot, streams)
+        self.symbol: str = config["symbol"]
+        self.budget = Decimal(str(config["budget"]))
+        self.max_open_lots: int = config["max_open_lots"]
+        self.pauses: Final[list[int]] = []
+        self.is_paused = False
+        self.kill_switch: str | None = None
+        self.failures = 0
+        self.last_success_ms: int | None = None
+        self.wrong: Final[list[str]] = []
+        self._floor_rule: str = config["trailing_sell_floor"]
+
+    @property
+    def violations(self) -> list[str]:
+        """Give everything that was found wrong in the stream."""
+        return [*self.orders.wrong, *self.ledger.wrong, *self.trails.wrong, *self.wrong]
+
+    def take(self, row: Row) -> None:
+        """Take in an event."""
+        tag = row.tag
+        if tag.startswith("order_"):
+            self._pause_rule(row)
+            self.orders.take(row)
+        elif tag.startswith("trailing_"):
+            lot = self.ledger.lots.get(row.says.get("lot", 0))
+            self.trails.take(row, lot.target if lot else None, self._floor_rule)
+        elif tag in RECORDS:
+            self.ledger.take(row)
+        else:
+            self._other(row)
+
+    def _pause_rule(self, row: Row) -> None:
+        if self.is_paused and row.tag in {"order_requested", "order_sent"}:
+            name = row.says["client_order_id"]
+            self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} while paused")
+
+    def _other(self, row: Row) -> None:
+        says = row.says
+        match row.tag:
+            case "command_received" if says["command"] == "pause":
+                self.is_paused = True
+                self.pauses.append(row.sequence)
+            case "command_received" if says["command"] in RESUMING:
+                self.is_paused = False
+            case "config_changed":
+                self._configured(says["config"])
+            case "connectivity_checked":
+                self.failures = 0 if says["reachable"] else self.failures + 1
+                self.last_success_ms = row.at_ms if says["reachable"] else self.last_success_ms
+            case "kill_switch_engaged":
+                self.kill_switch = says["action"]
+            case "kill_switch_released":
+                self.kill_switch = None
+            case _:
+                pass
+
+    def _configured(self, config: Mapping[str, Any]) -> None:
+        """Take another configuration: for limits over the whole life the widest counts."""
+        self.symbol, self._floor_rule = config["symbol"], config["trailing_sell_floor"]
+        self.budget = max(self.budget, Decimal(str(config["budget"])))
+        self.max_open_lots = max(self.max_open_lots, config["max_open_lots"])
+
+
+def read_bot(
+    rows: Sequence[Row], streams: Mapping[str, Sequence[Row]], at: int, look: Callable[[BotBook], None]
+) -> BotBook:
+    """Fold a bot's stream; `look` is shown the book after the event with the sequence `at`."""
+    book = BotBook(rows[0], streams)
+    for row in rows:
+        try:
+            book.take(row)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as fault:
+            book.wrong.append(f"chain: {book.bot} {row.sequence}: {row.tag} is not as documented: {fault!r}")
+        if row.sequence == at:
+            look(book)
+    return book

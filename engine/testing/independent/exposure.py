@@ -1,0 +1,116 @@
+"""The rule of exposure: what a bot has at stake at the exchange, after every single change there.
+
+Owns the reckoning, from the exchange's history; the log tells only which lot a sell is of, at what price a market buy
+was decided, and what remainder was given up as dust. Source: docs/decisions.md, "Money".
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from engine.testing.independent.bots import BotBook
+from engine.testing.independent.history import History, Record
+from engine.testing.independent.orders import ZERO, Order
+from engine.testing.independent.rows import number
+
+
+class Stake:
+    """What one lot has at the exchange: what its buy may still spend, and what was bought and not sold."""
+
+    def __init__(self, order: Order | None, base: str, quote: str, remainder: Decimal) -> None:
+        """Start with nothing."""
+        self._order: Final = order
+        self._base: Final = base
+        self._quote: Final = quote
+        self._remainder: Final = remainder
+        self.unfilled = self.price = self.held = self.cost = ZERO
+        self.sold = ZERO
+
+    @property
+    def money(self) -> Decimal:
+        """Give the quote at stake; a remainder that is dust in the end is none."""
+        left = self.held - self.sold
+        held = self.cost * left / self.held if self.held and left > self._remainder else ZERO
+        return self.unfilled * self.price + held
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it counts as a lot."""
+        return self.unfilled > 0 or self.held - self.sold > self._remainder
+
+    def placed(self, record: Record) -> None:
+        """Take an order to buy."""
+        self.unfilled = number(record["quantity"])
+        self.price = number(record["price"]) if record["price"] is not None else self._decided_at()
+
+    def bought(self, record: Record) -> None:
+        """Take a trade of the buy; how much worse a market order trades than it was decided at is no stake."""
+        quantity, price = number(record["quantity"]), number(record["price"])
+        is_market = self._order is not None and self._order.kind == "market"
+        self.unfilled = max(self.unfilled - quantity, ZERO)
+        self.held += quantity - (number(record["fee"]) if record["fee_asset"] == self._base else ZERO)
+        self.cost += quantity * (min(price, self._decided_at()) if is_market else price)
+        self.cost += number(record["fee"]) if record["fee_asset"] == self._quote and not is_market else ZERO
+
+    def ended(self) -> None:
+        """Take the end of the buy."""
+        self.unfilled = ZERO
+
+    def _decided_at(self) -> Decimal:
+        return number(self._order.wanted["seen_price"]) if self._order else ZERO
+
+
+def exposure_violations(book: BotBook, history: History, terms: Mapping[str, Any]) -> Iterator[str]:
+    """Say when a bot first had more at stake than its budget, or more lots than it may; one line each."""
+    limits = terms.get("bots", {}).get(book.bot, {})
+    budget, most = number(limits.get("budget", book.budget)), int(limits.get("max_open_lots", book.max_open_lots))
+    told: set[str] = set()
+    for at_ms, stakes in _moments(book, history):
+        money, lots = sum((stake.money for stake in stakes), ZERO), sum(1 for stake in stakes if stake.is_open)
+        if money > budget and "budget" not in told:
+            told.add("budget")
+            yield f"exposure: {book.bot}: {money:.8f} at stake at {at_ms}, the budget is {budget}"
+        if lots > most and "lots" not in told:
+            told.add("lots")
+            yield f"exposure: {book.bot}: {lots} lots at {at_ms}, {most} are allowed"
+
+
+def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]]]:
+    """Give what is at stake after every order, trade and end of a bot."""
+    stakes: dict[int, Stake] = {}
+    live: dict[int, Stake] = {}
+    quote = book.symbol.partition("/")[2]
+    for record in history.records:
+        name = record.get("client_order_id")
+        if record.get("what") not in {"order", "trade", "end"} or not str(name).startswith(book.orders.prefix):
+            continue
+        order = book.orders.by_name.get(str(name))
+        key = order.lot if order else -len(stakes) - 1
+        stake = stakes.get(key)
+        if stake is None:
+            first = order if order and order.side == "buy" else None
+            stake = stakes[key] = Stake(first, book.ledger.base, quote, _remainder(book, key))
+        _take(stake, record, order)
+        live[key] = stake
+        if not stake.is_open:
+            del live[key]
+        yield record["at_ms"], list(live.values())
+
+
+def _take(stake: Stake, record: Record, order: Order | None) -> None:
+    side = order.side if order else record.get("side")
+    if side == "sell":
+        if record["what"] == "trade":
+            stake.sold += number(record["quantity"])
+    elif record["what"] == "order":
+        stake.placed(record)
+    elif record["what"] == "trade":
+        stake.bought(record)
+    else:
+        stake.ended()
+
+
+def _remainder(book: BotBook, key: int) -> Decimal:
+    """Give what is never sold of a lot that is closed: its remainder became dust."""
+    lot = book.ledger.lots.get(key)
+    return ZERO if lot is None or lot.status == "pending" else lot.remainder

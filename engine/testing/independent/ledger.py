@@ -1,0 +1,195 @@
+"""Lots, dust, profit and counts of one bot, folded from its fills and from what was recorded of them.
+
+Owns this second, independent bookkeeping; every recorded amount is held against the fills. Costs are shared out by
+quantity, in decimals with many digits. Source: docs/decisions.md "Money", decisions 9 and 10, docs/events.md.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from engine.testing.independent.orders import ZERO, Fill, Order, Orders
+from engine.testing.independent.rows import Row, number
+
+PRECISION: Final = Decimal("1e-12")
+"""Recorded quotients are rounded by the engine: so much they may differ, per unit."""
+
+DAY_MS: Final = 86_400_000
+
+
+def is_close(left: Decimal, right: Decimal, tolerance: Decimal = PRECISION) -> bool:
+    """Tell whether two amounts are equal up to the rounding of a quotient."""
+    return abs(left - right) <= tolerance * max(abs(left), abs(right), Decimal(1))
+
+
+class Lot:
+    """One purchase, and what became of it."""
+
+    def __init__(self, order: Order, held: Decimal, cost: Decimal) -> None:
+        """Start whole."""
+        self.order: Final = order
+        self.left = held
+        self.cost_left = cost
+        self.target: Decimal | None = None
+        self.status = "pending"
+        self.sold = self.taken = self.proceeds = self.profit = self.remainder = ZERO
+        self.closed_ms: int | None = None
+
+
+class Ledger:
+    """What a bot holds and what it has earned, by its own events."""
+
+    def __init__(self, orders: Orders, base: str) -> None:
+        """Start with nothing."""
+        self.orders: Final = orders
+        self.base: Final = base
+        self.lots: Final[dict[int, Lot]] = {}
+        self.dust = self.dust_cost = ZERO
+        self.purchases = self.total_trades = 0
+        self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
+        self.last_price: Decimal | None = None
+        self.last_ms: int | None = None
+        self.day: int | None = None
+        self.day_profit = ZERO
+        self.wrong: Final[list[str]] = []
+
+    @property
+    def position(self) -> Decimal:
+        """Give all base that the fills of all orders left, dust included."""
+        return sum((self.moved(order.side, order.fills) for order in self.orders.by_name.values()), ZERO)
+
+    @property
+    def recorded_position(self) -> Decimal:
+        """Give the same from lots and dust, with the fills that are not recorded yet."""
+        pending = (self.moved(order.side, order.unrecorded()) for order in self.orders.by_name.values())
+        return sum((lot.left for lot in self.lots.values()), self.dust) + sum(pending, ZERO)
+
+    @property
+    def profit_of_cash(self) -> Decimal:
+        """Give the realised profit from the cash that moved: what came, less what went, and what is still held at cost."""
+        cash = ZERO
+        for order in self.orders.by_name.values():
+            for fill in order.fills[: order.recorded]:
+                cash += self._cash(order.side, fill)
+        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost)
+
+    def moved(self, side: str, fills: Iterable[Fill]) -> Decimal:
+        """Give the base that fills brought, under zero for sells."""
+        total = ZERO
+        for fill in fills:
+            total += fill.quantity if side == "buy" else -fill.quantity
+            total -= fill.fee if fill.fee_asset == self.base else ZERO
+        return total
+
+    def take(self, row: Row) -> None:
+        """Take in a recorded purchase, target, sale or remainder."""
+        match row.tag:
+            case "purchase_recorded":
+                self._purchase(row)
+            case "sell_target_set":
+                lot = self.lots.get(row.says["lot"])
+                if lot is not None:
+                    lot.target = number(row.says["target"])
+            case "sale_recorded":
+                self._sale(row)
+            case "dust_recorded":
+                self._remainder(row)
+            case _:
+                pass
+
+    def _purchase(self, row: Row) -> None:
+        order = self.orders.by_lot.get(row.says["lot"])
+        if order is None or not order.unrecorded():
+            self._complain(row, "no unrecorded fill of such a buy is there")
+            return
+        fills = order.unrecorded()
+        order.recorded = len(order.fills)
+        quantity, value = _sums(fills)
+        cost = -sum((self._cash("buy", fill) for fill in fills), ZERO)
+        held = self.moved("buy", fills)
+        self._agree(row, "quantity", quantity)
+        self._agree(row, "price", value / quantity)
+        self._agree(row, "held", held)
+        self._agree(row, "cost", cost)
+        self._agree(row, "unit_cost", cost / held)
+        self._agree(row, "fee", sum((fill.fee_quote for fill in fills), ZERO))
+        self.lots[order.lot] = Lot(order, held, cost)
+        self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
+        self.purchased, self.spent = self.purchased + quantity, self.spent + value
+        self.last_price, self.last_ms = value / quantity, row.at_ms
+
+    def _sale(self, row: Row) -> None:
+        says = row.says
+        lot, order = self.lots.get(says["lot"]), self.orders.by_name.get(says.get("client_order_id", ""))
+        if lot is None or order is None or order.side != "sell" or not order.unrecorded():
+            self._complain(row, "no unrecorded fill of such a sell, or no such lot, is there")
+            return
+        fills = order.unrecorded()
+        order.recorded = len(order.fills)
+        quantity, value = _sums(fills)
+        proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
+        cost = self._sold(lot, -self.moved("sell", fills), number(says.get("dust_quantity", "0")))
+        self._agree(row, "quantity", quantity)
+        self._agree(row, "price", value / quantity)
+        self._agree(row, "proceeds", proceeds)
+        self._agree(row, "cost", cost)
+        self._agree(row, "profit", proceeds - cost)
+        lot.sold, lot.taken = lot.sold + quantity, lot.taken + value
+        lot.proceeds, lot.profit = lot.proceeds + proceeds, lot.profit + proceeds - cost
+        self.profit, self.recorded_profit = self.profit + proceeds - cost, self.recorded_profit + number(says["profit"])
+        self._earned(row.at_ms, proceeds - cost)
+        if says["closed"]:
+            self._close(lot, "filled", row.at_ms)
+
+    def _sold(self, lot: Lot, quantity: Decimal, dust: Decimal) -> Decimal:
+        """Take what was sold out of a lot and the dust; give what it had cost."""
+        own = min(quantity - dust, lot.left)
+        dust = quantity - own  # a late trade of a lot that is closed can come from nothing else
+        cost = lot.cost_left * own / lot.left if lot.left else ZERO
+        lot.left, lot.cost_left = lot.left - own, lot.cost_left - cost
+        if dust and self.dust:
+            from_dust = self.dust_cost * dust / self.dust
+            self.dust_cost -= from_dust
+            cost += from_dust
+        self.dust -= dust
+        return cost
+
+    def _remainder(self, row: Row) -> None:
+        lot = self.lots.get(row.says["lot"])
+        if lot is None:
+            self._complain(row, "no such lot is there")
+            return
+        self._agree(row, "quantity", lot.left)
+        self._agree(row, "cost", lot.cost_left)
+        self._close(lot, "cancelled", row.at_ms)
+
+    def _close(self, lot: Lot, status: str, at_ms: int) -> None:
+        self.dust, self.dust_cost = self.dust + lot.left, self.dust_cost + lot.cost_left
+        lot.remainder = lot.left
+        lot.left = lot.cost_left = ZERO
+        lot.status, lot.closed_ms = status, at_ms
+
+    def _earned(self, at_ms: int, profit: Decimal) -> None:
+        day = at_ms // DAY_MS
+        self.day_profit = profit if day != self.day else self.day_profit + profit
+        self.day = day
+
+    def _cash(self, side: str, fill: Fill) -> Decimal:
+        """Give the quote that a fill moved, with a fee in a third asset at its value."""
+        fee = ZERO if fill.fee_asset == self.base else fill.fee_quote
+        value = fill.price * fill.quantity
+        return value - fee if side == "sell" else -value - fee
+
+    def _agree(self, row: Row, key: str, expected: Decimal) -> None:
+        if not is_close(number(row.says[key]), expected):
+            self._complain(row, f"{key} is {row.says[key]}, the fills give {expected:f}")
+
+    def _complain(self, row: Row, text: str) -> None:
+        self.wrong.append(f"position: {self.orders.bot} {row.sequence}: {row.tag} of lot {row.says['lot']}: {text}")
+
+
+def _sums(fills: Iterable[Fill]) -> tuple[Decimal, Decimal]:
+    quantity = value = ZERO
+    for fill in fills:
+        quantity, value = quantity + fill.quantity, value + fill.quantity * fill.price
+    return quantity, value

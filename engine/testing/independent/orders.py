@@ -1,0 +1,166 @@
+"""Orders as a bot's stream tells them: what was wanted, what was sent, what traded, and where each stands.
+
+Owns this second, independent reading of the order events. Never asks the exchange's side.
+Source: docs/events.md, docs/live-trading.md "The life of an order", docs/storage.md "Checking it without the engine".
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from engine.testing.independent.rows import Row, number
+
+ZERO: Final = Decimal(0)
+DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+PREFIX: Final = "k"
+NUMBER_LENGTH: Final = 7
+
+
+class Fill(NamedTuple):
+    """One booked trade."""
+
+    trade_id: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    fee_quote: Decimal
+    at_ms: int
+
+
+class Order:
+    """One order of a bot, from its intent on."""
+
+    def __init__(self, row: Row) -> None:
+        """Start with the intent."""
+        says = row.says
+        self.wanted: Final = says
+        self.sequence: Final = row.sequence
+        self.name: Final[str] = says["client_order_id"]
+        self.side: Final[str] = says["side"]
+        self.kind: Final[str] = says["kind"]
+        self.quantity: Final = number(says["quantity"])
+        self.lot: Final[int] = says["number"] if self.side == "buy" else says["lot"]
+        self.dust_quantity: Final = number(says.get("dust_quantity", "0"))
+        self.limit: Final = None if says.get("limit_price") is None else number(says["limit_price"])
+        self.sent: Final[list[Row]] = []
+        self.exchange_ids: Final[set[str]] = set()
+        self.fills: Final[list[Fill]] = []
+        self.recorded = 0
+        self.status = "requested"
+        self.closed_at = ZERO
+
+    @property
+    def filled(self) -> Decimal:
+        """Give how much of it traded."""
+        return sum((fill.quantity for fill in self.fills), ZERO)
+
+    @property
+    def is_ended(self) -> bool:
+        """Tell whether nothing is to come of it any more."""
+        if self.status in {"rejected", "withdrawn", "gone"} or self.filled >= self.quantity:
+            return True
+        return self.status == "closed" and self.filled >= self.closed_at
+
+    def unrecorded(self) -> list[Fill]:
+        """Give the fills that no purchase or sale has taken up yet."""
+        return self.fills[self.recorded :]
+
+    def take(self, row: Row) -> None:
+        """Take in what the stream says next about it."""
+        says = row.says
+        match row.tag:
+            case "order_sent":
+                self.sent.append(row)
+                self.status = "sent"
+            case "order_accepted":
+                self.exchange_ids.add(says["exchange_order_id"])
+                self.status = "open"
+            case "order_rejected":
+                self.status = "rejected"
+            case "order_outcome_unknown":
+                self.status = "unknown"
+            case "order_filled":
+                self.fills.append(_fill(row))
+            case "order_cancel_requested" if self.status == "requested":
+                self.status = "withdrawn"
+            case "order_canceled" | "order_expired":
+                self.status, self.closed_at = "closed", number(says["filled"])
+            case "order_reconciled":
+                self.status = says["new_status"]
+            case _:
+                pass
+
+
+class Orders:
+    """All orders of one bot, by client order id; what is wrong about them is kept until it is asked for."""
+
+    def __init__(self, bot: str, log_id: str, *, is_live: bool) -> None:
+        """Start with none."""
+        self.bot: Final = bot
+        self.log_id: Final = log_id
+        self.is_live: Final = is_live
+        self.by_name: Final[dict[str, Order]] = {}
+        self.by_lot: Final[dict[int, Order]] = {}
+        self.wrong: Final[list[str]] = []
+        self._booked: Final[set[tuple[str, str]]] = set()
+
+    @property
+    def prefix(self) -> str:
+        """Give how every client order id of this log begins."""
+        return PREFIX + self.log_id
+
+    def take(self, row: Row) -> None:
+        """Take in an event whose tag begins with `order_`."""
+        name = row.says["client_order_id"]
+        order = self.by_name.get(name)
+        if row.tag == "order_requested":
+            self._requested(row, name, order)
+        elif order is None:
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {row.tag} of {name}, which was never requested")
+        else:
+            self.wrong.extend(f"{rule}: {self.bot} {row.sequence}: {text}" for rule, text in self._amiss(row, order))
+            order.take(row)
+
+    def _requested(self, row: Row, name: str, order: Order | None) -> None:
+        if order is not None:
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is requested a second time")
+            return
+        count, expected = len(self.by_name) + 1, row.says["number"]
+        if expected != count or name != client_order_id(self.log_id, count):
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is not the id of order number {count}")
+        new = self.by_name[name] = Order(row)
+        if new.side == "buy":
+            self.by_lot[new.lot] = new
+
+    def _amiss(self, row: Row, order: Order) -> Iterator[tuple[str, str]]:
+        """Say what is wrong with an event about a known order."""
+        if row.tag == "order_sent" and (order.is_ended or (order.sent and self.is_live)):
+            yield "intent", f"{order.name} is sent again, or after its end"
+        if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not order.sent:
+            yield "intent", f"{row.tag} of {order.name}, which was never sent"
+        if row.tag == "order_filled":
+            key = (order.name, str(row.says["trade_id"]))
+            if key in self._booked:
+                yield "trade", f"trade {key[1]} of {order.name} is booked a second time"
+            self._booked.add(key)
+
+
+def client_order_id(log_id: str, count: int) -> str:
+    """Give the id of the order of a log with a number."""
+    text = ""
+    for _ in range(NUMBER_LENGTH):
+        count, digit = divmod(count, len(DIGITS))
+        text = DIGITS[digit] + text
+    return PREFIX + log_id + text
+
+
+def is_live(config: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration trades at an exchange, so that the exchange's history must know its orders."""
+    return bool(config.get("live")) and not config.get("paper_trading", True)
+
+
+def _fill(row: Row) -> Fill:
+    says = row.says
+    amounts = (number(says[key]) for key in ("price", "quantity", "fee"))
+    return Fill(str(says["trade_id"]), *amounts, says["fee_asset"], number(says["fee_quote"]), row.at_ms)

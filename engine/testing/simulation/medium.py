@@ -1,0 +1,98 @@
+"""The store's medium on a simulated disk: a real connection without a thread, and writes that can be slow.
+
+Owns when the loop's other tasks have their turn while the disk works: before and after each statement, as a thread
+would let them. Everything happens on the loop's own thread, so that a run can be repeated.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from engine.testing.simulation.disk import Disk
+
+_CHUNK_ROWS: Final = 64
+_COMMITS: Final = ("INSERT", "COMMIT")
+
+
+class DiskMedium:
+    """What a store writes on that runs in a simulated world."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        linger: Callable[[float], Awaitable[None]],
+        delay_s: Callable[[], float] | None = None,
+    ) -> None:
+        """Take the disk. `delay_s` tells for how many virtual seconds the next sync holds its commit up."""
+        self._disk: Final = disk
+        self._linger: Final = linger
+        self._delay_s: Final = delay_s
+        self._connections: Final[list[sqlite3.Connection]] = []
+
+    async def connect(self, path: Path) -> aiosqlite.Connection:
+        """Open a database that does its work on the loop's thread."""
+        connection = sqlite3.connect(path, isolation_level=None)
+        self._connections.append(connection)
+        return _Inline(connection, self)
+
+    async def write(self, descriptor: int, content: bytes, offset: int) -> None:
+        """Write the witness and sync it."""
+        await self.pause(is_commit=True)
+        self._disk.write_through(descriptor, content, offset)
+        await _Turn()
+
+    def sync(self, descriptor: int) -> None:
+        """Make the names in the folder durable."""
+        self._disk.sync_folder(descriptor)
+
+    def close(self) -> None:
+        """Close the connections that a dead engine left open."""
+        for connection in self._connections:
+            connection.close()
+
+    async def pause(self, *, is_commit: bool) -> None:
+        """Let the others go on while the disk works."""
+        if is_commit and self._delay_s is not None and (seconds := self._delay_s()):
+            await self._linger(seconds)
+        else:
+            await _Turn()
+
+
+class _Inline(aiosqlite.Connection):
+    """A connection of aiosqlite, with its methods, that is open from the start and has no thread."""
+
+    def __init__(self, connection: sqlite3.Connection, medium: DiskMedium) -> None:
+        super().__init__(lambda: connection, _CHUNK_ROWS)
+        self._open: sqlite3.Connection | None = connection
+        self._connection = connection
+        self._medium = medium
+
+    def __del__(self) -> None:
+        """Leave it to `DiskMedium.close`: a dead engine closes nothing."""
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._connection is None:
+            raise ValueError("the connection is closed")
+        statement = args[0] if args and isinstance(args[0], str) else ""
+        is_commit = statement.startswith(_COMMITS) and (statement == "COMMIT" or not self._connection.in_transaction)
+        await self._medium.pause(is_commit=is_commit)
+        result = fn(*args, **kwargs)
+        await _Turn()
+        return result
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            try:
+                await self._execute(self._connection.close)
+            finally:
+                self._connection = None
+
+
+class _Turn:
+    """Gives all other tasks their turn when awaited."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
