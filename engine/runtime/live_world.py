@@ -79,6 +79,11 @@ class LiveWorld(World):
         """Give who keeps the bots of each account in step with it."""
         return list(self._reconcilers.values())
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether its accounts were looked at, and no call about an order is under way or asked for."""
+        return self._duties.is_ready and all(executor.is_quiet for executor in self._executors.values())
+
     def seat(self, bot: Bot, gateway: Gateway, desk: AccountDesk | None) -> None:
         """Give a bot its place; `desk` is that of its real account, None for one on paper."""
         executor = LiveExecutor(

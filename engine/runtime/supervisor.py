@@ -19,6 +19,7 @@ from engine.runtime.clock import EngineClock, RealTime
 from engine.runtime.control import ControlServer, Reply, Request
 from engine.runtime.journal import Listener
 from engine.runtime.world import Command, World
+from engine.store.medium import SYSTEM, Medium
 from engine.store.sqlite import SqliteLog
 
 SIGNALS: Final = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}
@@ -103,7 +104,12 @@ class Engine:
 
 @asynccontextmanager
 async def opened(
-    directory: Path, configs: Sequence[BotConfig], *, real_time: RealTime, around: Surroundings
+    directory: Path,
+    configs: Sequence[BotConfig],
+    *,
+    real_time: RealTime,
+    around: Surroundings,
+    medium: Medium = SYSTEM,
 ) -> AsyncIterator[Engine]:
     """Open a state directory and seat every bot; the engine that is given trades once it is run.
 
@@ -112,7 +118,7 @@ async def opened(
     """
     markets = check_configs(configs)
     async with AsyncExitStack() as stack:
-        store = await SqliteLog.open(directory, linger=real_time.sleep)
+        store = await SqliteLog.open(directory, linger=real_time.sleep, medium=medium)
         stack.push_async_callback(store.close)
         clock = EngineClock(real_time)
         exchanges = await stack.enter_async_context(around.connect(around.wiring, lambda: clock.now_ms))

@@ -206,8 +206,11 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
 
 
 async def _set(connection: aiosqlite.Connection, name: str, value: str | int, path: Path) -> None:
-    """Make a setting and read it back: one that SQLite does not take is a fault."""
-    await connection.execute(f"PRAGMA {name} = {value}")
+    """Make a setting and read it back: one that SQLite does not take is a fault.
+
+    The statement is run to its end, for only there does SQLite tell that the disk did not take it.
+    """
+    await connection.execute_fetchall(f"PRAGMA {name} = {value}")
     found = [row[0] for row in await connection.execute_fetchall(f"PRAGMA {name}")]
     if found != [value]:
         raise StorageError(f"SQLite keeps {name} = {found} for {path}, where {value} is needed: use a local disk")

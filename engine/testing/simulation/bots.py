@@ -4,12 +4,12 @@ Owns their configurations. All follow from the seed's choices.
 """
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 import msgspec
 
 from engine.core.config import BotConfig
-from engine.core.identity import LOG_ID_LENGTH, encode_base32
 from engine.runtime.config_file import parse_config
 from engine.testing.simulation.chance import Chance
 
@@ -36,11 +36,6 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
         "risk": {"stop_loss_percent": 1.5},
     },
 )
-LOG_IDS: Final = {
-    kind["bot_id"]: encode_base32(number * 7919**3, LOG_ID_LENGTH) for number, kind in enumerate(KINDS, 1)
-}
-"""Fixed, as chance is passed in: every run of a seed writes the same ids."""
-
 ALWAYS: Final = {
     "rsi": {"threshold": 100, "check_rising": False},
     "ema": {"enabled": False},
@@ -68,15 +63,17 @@ COMMON: Final[dict[str, Any]] = {
 }
 
 
-def choose_bots(chance: Chance) -> tuple[dict[str, Any], ...]:
-    """Choose which bots live in a world: one, two or three of the kinds."""
+def choose_bots(chance: Chance) -> tuple[str, ...]:
+    """Choose which bots live in a world: one, two or three of them, by their ids."""
     count = chance.choose("world/bots", (1, 1, 2, 2, 3))
     first = chance.between("world/first bot", 0, len(KINDS) - 1)
-    return tuple(KINDS[(first + 2 * number) % len(KINDS)] for number in range(count))
+    return tuple(str(KINDS[(first + 2 * number) % len(KINDS)]["bot_id"]) for number in range(count))
 
 
-def configs_of(kinds: tuple[dict[str, Any], ...], *, may_buy: bool) -> tuple[BotConfig, ...]:
-    """Give the configurations; without `may_buy` no price is low enough to buy."""
+@cache
+def configs_of(bot_ids: tuple[str, ...], *, may_buy: bool) -> tuple[BotConfig, ...]:
+    """Give the configurations of bots; without `may_buy` no price is low enough to buy."""
     params = {"amount_usd": int(AMOUNT), "indicators": ALWAYS, **({} if may_buy else {"max_price": 1})}
-    files = ({**COMMON, **kind, "strategy_params": params} for kind in kinds)
+    kinds = {kind["bot_id"]: kind for kind in KINDS}
+    files = ({**COMMON, **kinds[bot_id], "strategy_params": params} for bot_id in bot_ids)
     return tuple(parse_config(msgspec.json.encode(file).decode(), "a simulated bot").config for file in files)

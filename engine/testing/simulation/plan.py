@@ -43,7 +43,7 @@ class LifePlan(msgspec.Struct, frozen=True):
 def plan_life(chance: Chance, busy: float) -> LifePlan:
     """Choose how the next life goes; `busy` is how likely the operator does something."""
     how = chance.choose("life/how", HOW)
-    commands = []
+    commands: list[tuple[int, str, int]] = []
     while len(commands) < MOST_COMMANDS and chance.happens("life/command", busy):
         after_s = chance.between("life/command at", 0, 120)
         commands.append((after_s, chance.choose("life/command which", COMMANDS), chance.between("life/whom", 0, 2)))
@@ -57,7 +57,7 @@ def plan_life(chance: Chance, busy: float) -> LifePlan:
         how=how,
         power=chance.happens("life/power", 0.5),
         steps=_some(chance),
-        seconds=chance.choose("life/seconds", (60, 5, 20, 60, 120, 180)),
+        seconds=chance.choose("life/seconds", (120, 10, 60, 120, 240, 400)),
         slow_s=chance.choose("life/slow", SLOW_S),
         down_s=chance.choose("life/down", DOWN_S),
         commands=tuple(sorted(commands)),

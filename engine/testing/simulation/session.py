@@ -67,6 +67,12 @@ class Session:
         """Tell whether nothing goes on: the life was cut short, or the engine has ended."""
         return self.life.is_dead or self.has_ended
 
+    async def until_open(self, seconds: float) -> None:
+        """Wait until the engine is open and its bots are seated, at most so long."""
+        end_s = self._machine.monotonic_s() + seconds
+        while self.engine is None and not self.is_over and self._machine.monotonic_s() < end_s:
+            await asyncio.sleep(1)
+
     async def stop(self, within_s: float = 60.0) -> None:
         """Ask for an orderly end and wait for it."""
         if self.engine is not None:
@@ -86,17 +92,17 @@ class Session:
 
     async def command(self, name: str, bot_id: str) -> bool:
         """Give a command and wait for the answer; tell whether it was carried out."""
-        if self.engine is None or self.life.is_dead:
+        if self.engine is None or self.is_over:
             return False
         self._tell("command", bot=bot_id, name=name, acknowledged=False)
         try:
             await self.engine.handle(Request(name, bot_id))
         except EngineError:
             return False
-        if self.life.is_dead:
-            return False
-        self._tell("command", bot=bot_id, name=name, acknowledged=True)
-        return True
+        is_told = not self.is_over
+        if is_told:
+            self._tell("command", bot=bot_id, name=name, acknowledged=True)
+        return is_told
 
     async def _live(self, directory: Path, configs: Sequence[BotConfig], around: Surroundings, medium: Medium) -> None:
         fault = None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from engine.core.config import BotConfig
 from engine.core.errors import EngineError
 from engine.core.projection import state_file_name
 from engine.runtime.examine import check_digests, file_difference
@@ -16,13 +17,12 @@ from engine.runtime.replica import bot_ids
 from engine.store.reader import LogReader
 from engine.store.verification import verify
 from engine.testing.independent import check as check_independently
-from engine.testing.simulation.bots import BUDGET, LOTS
 
 CANARY: Final = "Canary7f3kQ9-simulated-secret-ZpX2"
 """The secret of the simulated account, which must stand nowhere."""
 
 
-def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[BotConfig]) -> Iterator[str]:
     """Give every violation that the end of a world shows, one line each."""
     try:
         yield from _of_the_log(directory)
@@ -32,21 +32,12 @@ def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[
     yield from check_independently(directory, history, terms_of(bots))
 
 
-def terms_of(bots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def terms_of(bots: Sequence[BotConfig]) -> dict[str, Any]:
     """Give what the independent checker has to know of the bots of a world."""
-    markets = {str(bot["bot_id"]): str(bot["symbol"]).split("/") for bot in bots}
     return {
-        "bots": {
-            name: {
-                "symbol": f"{base}/{quote}",
-                "base": base,
-                "quote": quote,
-                "budget": str(BUDGET),
-                "max_open_lots": LOTS,
-            }
-            for name, (base, quote) in markets.items()
-        },
+        "bots": {bot.bot_id: {"budget": str(bot.budget), "max_open_lots": bot.max_open_lots} for bot in bots},
         "canaries": [CANARY],
+        "stopped": True,
     }
 
 

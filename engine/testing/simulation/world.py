@@ -6,21 +6,28 @@ verdict. What happens follows from the seed, or from the tape of another run, al
 
 import asyncio
 import shutil
+import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
-from engine.core.errors import StorageError
+from engine.core.errors import EngineError, StorageError, UnreachableError
+from engine.core.identity import LOG_ID_LENGTH, encode_base32
+from engine.core.state import Order
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
-from engine.testing.simulation.bots import COMMON, choose_bots, configs_of
+from engine.store.reader import LogReader
+from engine.testing.simulation.bots import choose_bots, configs_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
-from engine.testing.simulation.disk import Disk, Fault, Mode
+from engine.testing.simulation.disk import Disk, Fault, Mode, Operation
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.terms import swarm_terms
 from engine.testing.simulation.life import Life
@@ -28,6 +35,7 @@ from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
 from engine.testing.simulation.plan import CALM, LifePlan, plan_life
+from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
 from engine.testing.simulation.verdict import CANARY, judge
 from engine.testing.simulation.watch import Watch
@@ -38,8 +46,14 @@ STOP_S: Final = 300
 REST_S: Final = 7_200
 """So long, in virtual time, may the last life take to come to rest: that it does is a promise, too."""
 
+POLL_S: Final = 5.0
+
 DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
 _CLEAN_UPS: Final = 100
+_SPREAD: Final = 7919**3
+
+
+Deeds = Callable[[Session], Awaitable[None]]
 
 
 class Boot(NamedTuple):
@@ -57,15 +71,17 @@ class World:
         """Make the machine and the exchange; the first state directory is empty."""
         self.chance: Final = Chance(seed, played)
         self.machine: Final = Machine(loop)
-        self.kinds: Final = tuple({**COMMON, **kind} for kind in choose_bots(self.chance))
-        self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, swarm_terms(self.chance))
+        self.bots: Final = choose_bots(self.chance)
+        terms = replace(swarm_terms(self.chance), symbols=("BTC/USD", "ETH/USD"))
+        self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, terms)
         self.watch: Final = Watch(self.exchange)
         self.violations: Final[list[str]] = []
         self.endings: Final[Counter[str]] = Counter()
         self.lives = 0
+        self._drawn = 0
         self._folder: Final = folder
         self._disk: Disk | None = None
-        self._keep: Final = {id(task) for task in asyncio.all_tasks(loop)}
+        self._own: Final = asyncio.current_task(loop)
         self.directory.mkdir(mode=0o700)
 
     @property
@@ -84,25 +100,27 @@ class World:
         if await self._live(replace(CALM, seconds=CALM_S), self._resume) and await self._live(
             replace(CALM, seconds=REST_S), self._rest, may_buy=False
         ):
-            self.violations += judge(self.directory, self.exchange.history, self.kinds)
+            self.violations.extend(judge(self.directory, self.exchange.history, configs_of(self.bots, may_buy=True)))
 
-    async def _live(self, plan: LifePlan, deeds: "Deeds | None" = None, *, may_buy: bool = True) -> bool:
+    async def _live(self, plan: LifePlan, deeds: Deeds | None = None, *, may_buy: bool = True) -> bool:
         """Live one life to its end, and let the time until the next go by; tell whether there may be one."""
         booted = self._boot(plan, may_buy=may_buy)
         session = booted.session
         if deeds is not None:
             await deeds(session)
         elif not await session.until_over(plan.seconds) and plan.how == "stop":
-            await session.stop(STOP_S)
-            if not session.is_over:
-                self.violations.append(f"liveness: an orderly stop took more than {STOP_S} s")
+            await self._stop(session)
         if not session.is_over:
             session.life.end(f"time/{plan.how}")
         self._count(plan, session)
-        was_cut = session.life.is_dead and plan.power
-        await self._bury(booted, "power" if was_cut else "kill")
+        await self._bury(booted, "power" if plan.power and session.life.is_dead else "kill")
         await asyncio.sleep(plan.down_s)
         return self._may_go_on(plan, session)
+
+    async def _stop(self, session: Session) -> None:
+        await session.stop(STOP_S)
+        if not session.is_over:
+            self.violations.append(f"liveness: the orderly stop of life {session.life.number} took over {STOP_S} s")
 
     def _boot(self, plan: LifePlan, *, may_buy: bool) -> Boot:
         directory = self.directory
@@ -112,39 +130,49 @@ class World:
         medium = DiskMedium(disk, self.machine.sleep, lambda: plan.slow_s)
         session = Session(life, self.machine, self.exchange.note)
         self.watch.states = session.states
-        configs = configs_of(tuple(kind["bot_id"] for kind in self.kinds), may_buy=may_buy)
-        ids = _unused_ids(directory)
+        configs = configs_of(self.bots, may_buy=may_buy)
         around = Surroundings(
             directory,
             (self.watch.listener(life),),
             lambda *_: None,
-            lambda: ids.pop(0),
+            self._draw_log_id,
             wiring=Wiring(credentials=lambda _: Credentials(Secret(CANARY), Secret(CANARY))),
             connect=lambda _, clock_ms: SimulatedConnections(self.exchange, life, clock_ms),
             probe=self._probe,
         )
-        self.exchange.note("life", number=self.lives, started=True)
+        if self.chance.choose("life/clock set", (True, True, True, False)):
+            self.machine.wall_ahead_ms = 0
+        self.exchange.note("life", number=self.lives, begins=True)
         session.begin(directory, configs, around, plan, medium)
         return Boot(session, disk, medium)
+
+    def _draw_log_id(self) -> str:
+        """Give an id that no other log of this world has; every run of a seed gives the same."""
+        self._drawn += 1
+        return encode_base32(self._drawn * _SPREAD, LOG_ID_LENGTH)
+
+    async def _probe(self, hosts: Sequence[str]) -> bool:
+        """Tell whether the internet is there: it is, unless the way to the exchange is cut."""
+        del hosts
+        return self.exchange.cut_off() is None
 
     async def _bury(self, booted: Boot, mode: Mode) -> None:
         """Take the image that the next life begins on, and let nothing of this one go on."""
         session, disk, medium = booted
-        is_over, fault = session.is_over, session.fault
-        before, directory = disk.folder, self.directory
-        disk.image(directory, mode)
+        fault = None if session.fault is None else type(session.fault).__name__
+        disk.image(self.directory, mode)
         await self._clear_up()
         medium.close()
         disk.release()
-        shutil.rmtree(before)
+        shutil.rmtree(disk.folder)
         self._disk = disk
         self.watch.states = list
-        self.exchange.note("life", number=self.lives, started=False, by_itself=is_over, fault=_named(fault))
+        self.exchange.note("life", number=self.lives, ended=session.life.ended_at, mode=mode, fault=fault)
 
     async def _clear_up(self) -> None:
         """Cancel whatever a dead life still has under way; it cannot do anything any more."""
         for _ in range(_CLEAN_UPS):
-            left = [task for task in asyncio.all_tasks() if id(task) not in self._keep]
+            left = [task for task in asyncio.all_tasks() if task is not self._own]
             if not left:
                 return
             for task in left:
@@ -152,16 +180,138 @@ class World:
             await asyncio.sleep(0)
         raise AssertionError(f"tasks of a dead life do not end: {left}")
 
+    def _count(self, plan: LifePlan, session: Session) -> None:
+        """Count how a life ended, and which orders that met."""
+        how = f"{'power cut' if plan.power else 'kill'} {session.life.ended_at}" if session.life.is_dead else plan.how
+        self.endings[how] += 1
+        self.watch.struck(how)
+
     def _may_go_on(self, plan: LifePlan, session: Session) -> bool:
         """Judge how a life ended; tell whether another may follow."""
-        fault = session.fault
-        expected = isinstance(fault, StorageError) and plan.how in DISK_FAULTS
-        if session.is_over and not session.life.was_killed and fault is not None and not expected:
-            self.violations.append(
-                f"engine: it ended by itself in life {session.life.number}: {_named(fault)}: {fault}"
-            )
+        fault, number = session.fault, session.life.number
+        if not session.has_ended or (isinstance(fault, StorageError) and plan.how in DISK_FAULTS):
+            return True
+        if fault is not None:
+            where = traceback.extract_tb(fault.__traceback__)[-1]
+            told = f"{type(fault).__name__}: {fault} ({Path(where.filename).name}:{where.lineno})"
+            self.violations.append(f"engine: life {number} ended by itself: {told}")
+        elif not session.was_stopped:
+            self.violations.append(f"engine: life {number} stopped by itself")
+        return fault is None and session.was_stopped
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    async def _resume(self, session: Session) -> None:
+        """Have every bot trade again, for a while, and stop in order."""
+        await session.until_open(REST_S)
+        for bot_id in self.bots:
+            await session.command("resume", bot_id)
+            await session.command("revive", bot_id)
+        await session.until_over(CALM_S)
+        if not session.is_over:
+            await self._stop(session)
+
+    async def _rest(self, session: Session) -> None:
+        """Wait until nothing is under way but sells at their limits, look at everything once more, and stop."""
+        await session.until_open(REST_S)
+        end_s = self.machine.monotonic_s() + REST_S
+        while not session.is_over and not await self._is_at_rest(session):
+            if self.machine.monotonic_s() > end_s:
+                orders = (order for state in session.states() for order in state.orders.values())
+                left = ", ".join(f"{order.client_order_id} {order.status}" for order in orders)
+                self.violations.append(f"liveness: the last life never came to rest: {left or 'not ready'}")
+                break
+            await asyncio.sleep(POLL_S)
+        if not session.is_over:
+            await self._stop(session)
+
+    async def _is_at_rest(self, session: Session) -> bool:
+        """Tell whether all is settled; from the first time that it seems so, the exchange stands still."""
+        if not _is_quiet(session):
             return False
-        if session.is_over and fault is None and not session.was_asked_to_stop:
-            self.violations.append(f"engine: it stopped by itself in life {session.life.number}")
+        self.exchange.is_still = True
+        try:
+            for world in session.worlds():
+                for reconciler in world.reconcilers:
+                    await reconciler.sweep(thorough=True)
+        except UnreachableError:
             return False
-        return True
+        return _is_quiet(session)
+
+
+def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldReport:
+    """Run the world of a seed, or play a tape in it, in a folder of its own."""
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(_run(seed, folder, loop, played))
+    finally:
+        loop.close()
+
+
+async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) -> WorldReport:
+    world = World(seed, folder, loop, played)
+    await world.run()
+    history = world.exchange.history
+    return WorldReport(
+        seed=seed,
+        digest=sha256(msgspec.json.encode([history, world.violations, _log_digest(world.directory)])).hexdigest(),
+        lives=world.lives,
+        orders=sum(record["what"] == "order" and record["life"] > 0 for record in history),
+        trades=sum(record["what"] == "trade" for record in history),
+        virtual_s=int(loop.time()),
+        endings=dict(world.endings),
+        faults=dict(world.watch.faults),
+        visits=dict(world.watch.visits),
+        violations=tuple(world.violations),
+        tape=dict(world.chance.tape),
+    )
+
+
+def _reaper(plan: LifePlan) -> Callable[[str], bool]:
+    """Give who ends a life at the planned step: of the disk, or of its calls to the exchange."""
+    prefix, left = f"{plan.how}/", plan.steps
+
+    def ends(point: str) -> bool:
+        nonlocal left
+        if not point.startswith(prefix):
+            return False
+        left -= 1
+        return left < 0
+
+    return ends
+
+
+def _disk_plan(plan: LifePlan) -> Callable[[Operation], Fault | None] | None:
+    """Give what goes wrong with the disk: from the planned step on it is full, or one operation fails."""
+    fault = DISK_FAULTS.get(plan.how)
+    if fault is None:
+        return None
+    lasts = fault == "full"
+
+    def strikes(operation: Operation) -> Fault | None:
+        return fault if operation.number == plan.steps + 1 or (lasts and operation.number > plan.steps) else None
+
+    return strikes
+
+
+def _is_quiet(session: Session) -> bool:
+    """Tell whether every bot has looked at its account, and nothing is open but sells at their limits."""
+    worlds = session.worlds()
+    return bool(worlds) and all(
+        world.is_quiet and all(_is_settled(order) for bot in world.bots for order in bot.state.orders.values())
+        for world in worlds
+    )
+
+
+def _is_settled(order: Order) -> bool:
+    return order.status == "open" and order.side == "sell" and order.cancel_reason is None
+
+
+def _log_digest(directory: Path) -> str:
+    """Give a digest over every stored row of a log."""
+    digest = sha256()
+    with suppress(EngineError), LogReader.open(directory) as reader:
+        for page in reader.pages():
+            for row in page:
+                digest.update(row[3] + row[4])
+    return digest.hexdigest()

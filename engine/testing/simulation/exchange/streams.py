@@ -44,9 +44,9 @@ class HintStream:
                 self.close()
                 raise UnreachableError("The account's stream broke.")
             if self._kept.get(symbol):
+                orders = self._kept.pop(symbol)
                 await pause(_LATENCY_MS)
                 await self._life.cross("exchange/hint")
-                orders = self._kept.pop(symbol)
                 return AccountHint(
                     frozenset(order.exchange_order_id for order in orders),
                     frozenset(order.wish.client_order_id for order in orders),
