@@ -93,6 +93,9 @@ class Line:
             if client_order_id is not None:
                 record["client_order_id"] = client_order_id
             self._exchange.record(record)
+        if verb == "create" and client_order_id is not None:
+            for told in tuple(self._exchange.left):
+                told(client_order_id)
         return fault
 
     def _fault(self, verb: str) -> str | None:

@@ -46,7 +46,7 @@ class Matching:
         """Say why the exchange would not take an order now."""
         exchange, market = self._exchange, self._exchange.markets[wish.symbol]
         rules, price = market.rules, wish.price if wish.price is not None else self._best(market, wish)
-        if exchange.is_down() or exchange.halted_until_ms() is not None:
+        if exchange.halted_until_ms() is not None:
             return Refusal("-1013", "Market is closed.")
         if wish.quantity < rules.min_quantity or wish.quantity % rules.quantity_step:
             return Refusal("-1013", "Filter failure: LOT_SIZE")

@@ -53,7 +53,7 @@ class Shows:
     def trades_of(self, exchange_order_id: str) -> list[Trade]:
         """List the trades of an order that are to be seen."""
         order = self._exchange.matching.orders[exchange_order_id]
-        return [trade for trade in order.trades if trade.shown_ms <= self._exchange.at_ms]
+        return self._listed([trade for trade in order.trades if trade.shown_ms <= self._exchange.at_ms])
 
     def trades(self, symbol: str, since_ms: int) -> list[Trade]:
         """List the account's trades since a true time that are to be seen, oldest first."""
@@ -64,7 +64,7 @@ class Shows:
             is_lost = now_ms - trade.at_ms < _YOUNG_MS and self._happens("row_lost")
             if wish.symbol == symbol and trade.shown_ms <= now_ms and not is_lost:
                 found.append(trade)
-        return found[::-1]
+        return self._listed(found[::-1])
 
     def balances(self) -> dict[str, Balance]:
         """Show what the account holds, or held a moment ago."""
@@ -100,6 +100,13 @@ class Shows:
             liquidity="maker" if trade.is_maker else "taker",
             is_valued=is_valued,
         )
+
+    def _listed(self, trades: list[Trade]) -> list[Trade]:
+        """List trades, some of them perhaps again."""
+        if trades and self._happens("rows_repeated"):
+            self._exchange.fault("rows_repeated")
+            return [*trades, trades[0], trades[-1]]
+        return trades
 
     def _seen(self, order: Placed) -> tuple[Placed, Standing] | None:
         standing = order.shown(self._exchange.at_ms)

@@ -53,6 +53,7 @@ class Terms(msgspec.Struct, frozen=True):
     trade_late: float = 0.0
     row_lost: float = 0.0
     rows_shuffled: float = 0.0
+    rows_repeated: float = 0.0
     bare_answer: float = 0.0
     fee_unvalued: float = 0.0
     balance_stale: float = 0.0
