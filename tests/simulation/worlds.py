@@ -26,8 +26,11 @@ CENT = Decimal("0.01")
 class ExchangeWorld:
     """One exchange and the time it lives in."""
 
-    def __init__(self, terms: Terms = CALM, seed: int = 1, played: Tape | None = None) -> None:
+    def __init__(
+        self, terms: Terms | Callable[[Chance], Terms] = CALM, seed: int = 1, played: Tape | None = None
+    ) -> None:
         self.chance = Chance(seed, played)
+        terms = terms if isinstance(terms, Terms) else terms(self.chance)
         self.exchange = SimulatedExchange(self.chance, self.now_ms, terms)
         self.lives = 0
 
@@ -46,6 +49,10 @@ class ExchangeWorld:
 
     def price(self) -> Decimal:
         return self.exchange.markets[BTC].tick(self.now_ms(), 0).last
+
+    async def until(self, second: int) -> None:
+        """Let time pass until so many seconds after the start."""
+        await pause(START_MS + second * 1_000 - self.now_ms())
 
     def history(self, what: str) -> list[dict[str, object]]:
         return [record for record in self.exchange.history if record["what"] == what]
@@ -120,6 +127,7 @@ async def _one(world: ExchangeWorld, client: ExchangeClient, number: int) -> Non
         await client.time_ms()
         await client.trades(BTC, world.now_ms() - 3_600_000)
         await client.balances()
+        await client.candles(BTC, "1m", world.now_ms() - 600_000, world.now_ms())
 
 
 async def _listen(client: ExchangeClient) -> None:

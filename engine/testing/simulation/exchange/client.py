@@ -261,10 +261,8 @@ class ExchangeClient:
 
     def _told_at_once(self, placed: Placed) -> tuple[tuple[Fill, ...], bool]:
         """Give the trades that the answer to an order names, and whether they are all there is to say."""
-        rate = self._exchange.terms.bare_answer
-        is_bare = rate > 0.0 and self._exchange.chance.happens("exchange/create/bare_answer", rate)
-        if is_bare and placed.trades:
-            self._exchange.fault("bare_answer", client_order_id=placed.wish.client_order_id)
+        name = placed.wish.client_order_id
+        if placed.trades and self._exchange.befalls("bare_answer", "create/bare_answer", client_order_id=name):
             return (), False
         fills = tuple(self._shows.fill(placed.wish.symbol, trade) for trade in placed.trades)
         return fills, placed.status in {"open", "filled"}

@@ -138,6 +138,18 @@ class SimulatedExchange:
         """Write that a fault befell somebody."""
         self.record({"what": "fault", "at_ms": self.at_ms, "kind": kind, **fields})
 
+    def happens(self, kind: str, site: str | None = None) -> bool:
+        """Tell whether a fault of a kind happens now, at its rate; `site` is where its chance is drawn."""
+        rate: float = getattr(self.terms, kind)
+        return rate > 0.0 and self.chance.happens(f"exchange/{site or kind}", rate)
+
+    def befalls(self, kind: str, site: str | None = None, **fields: Any) -> bool:
+        """Tell whether a fault happens now, and if so write it down."""
+        if not self.happens(kind, site):
+            return False
+        self.fault(kind, **fields)
+        return True
+
     # --- the weather -------------------------------------------------------------------------------------------------
 
     def cut_off(self) -> Cut | None:

@@ -108,8 +108,7 @@ class Line:
         if exchange.is_down():
             return "maintenance"
         for kind in _ON_CALLS:
-            rate: float = getattr(exchange.terms, kind)
-            if rate > 0.0 and exchange.chance.happens(f"exchange/{verb}/{kind}", rate):
+            if exchange.happens(kind, f"{verb}/{kind}"):
                 return kind
         return None
 
@@ -157,7 +156,7 @@ class Line:
         exchange = self._exchange
         unit = exchange.chance.unit(f"latency/{verb}/{exchange.at_ms}")
         latency_ms = _LEAST_MS + int(_SPREAD_MS * unit * unit)
-        if exchange.terms.slow and exchange.chance.happens(f"exchange/{verb}/slow", exchange.terms.slow):
+        if exchange.befalls("slow", f"{verb}/slow", verb=verb):
             latency_ms += exchange.chance.choose(f"exchange/{verb}/slow/wait", _SLOW_MS)
         return latency_ms
 

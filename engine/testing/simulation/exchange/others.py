@@ -38,9 +38,9 @@ class Others:
     def _visit(self) -> None:
         exchange, terms, chance = self._exchange, self._exchange.terms, self._exchange.chance
         self._visits += 1
-        if terms.foreign_order and chance.happens("exchange/foreign_order", terms.foreign_order):
+        if exchange.happens("foreign_order"):
             self._trade()
-        if terms.foreign_transfer and chance.happens("exchange/foreign_transfer", terms.foreign_transfer):
+        if exchange.befalls("foreign_transfer"):
             self._transfer(*chance.choose("exchange/foreign_transfer/what", _TRANSFERS))
         if terms.foreign_order or terms.foreign_transfer:
             exchange.later(exchange.at_ms + _EVERY_MS, self._visit)
