@@ -223,7 +223,7 @@ def test_user_of_the_account_trades_and_moves_money_by_hand() -> None:
 
     async def work() -> None:
         client = world.client()
-        await world.until(601)
+        await world.until(181)
         (trade,) = await client.trades(BTC, START_MS)
         assert await client.client_order_id_of(BTC, trade.exchange_order_id) == "web_000001"
         assert (await client.balances())["BTC"].total == Decimal("0.53")

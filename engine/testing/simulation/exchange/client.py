@@ -36,6 +36,7 @@ from engine.testing.simulation.life import Life
 T = TypeVar("T")
 
 CANDLES_A_PAGE: Final = 1_000
+LINGER_S: Final = 1.0
 _CLOCK: Final = "-1021"
 
 
@@ -219,6 +220,17 @@ class ExchangeClient:
             await self._ready(signed=True)
             await self._ask("listen", "listen", lambda: None, signed=True)
         return await self._hints.next(symbol)
+
+    async def close(self) -> None:
+        """Give orders under way a moment to be answered, then let go of everything."""
+        creating = list(self._creating)
+        if creating:
+            await asyncio.wait(creating, timeout=LINGER_S)
+            for one in creating:
+                one.cancel()
+            await asyncio.wait(creating)
+        self._hints.close()
+        self._prices.clear()
 
     # --- placing -----------------------------------------------------------------------------------------------------
 

@@ -28,10 +28,10 @@ CUTS: Final[tuple[Cut, ...]] = ("request_lost", "not_sent", "answer_lost")
 AHEAD_MS: Final = 1_000
 """A request may be signed so far in the exchange's future."""
 
-_PARTITION_MINUTES: Final = (1, 2, 3, 5, 8, 15, 30, 60, 150)
-_MAINTENANCE_MINUTES: Final = (2, 5, 15, 45)
+_PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
+_MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
-_SKEW_MINUTES: Final = (7, 31, 90)
+_SKEW_MINUTES: Final = (2, 7, 31)
 _SKEW_STEPS: Final = (2_500, -2_500, 700, 6_000, -6_000)
 
 
@@ -64,10 +64,10 @@ class SimulatedExchange:
         self._agenda: Final[list[tuple[int, int, Deed]]] = []
         self._entries = 0
         self.matching: Final = Matching(self)
-        self._partitions: Final = self._spells("partition", terms.partition, 20, _PARTITION_MINUTES, CUTS)
-        self._maintenance: Final = self._spells("maintenance", terms.maintenance, 30, _MAINTENANCE_MINUTES, ("",))
-        self._halts: Final = self._spells("halt", terms.halt, 20, _HALT_MINUTES, ("",))
-        self._skews: Final = self._spells("skew_step", terms.skew_step, 30, _SKEW_MINUTES, _SKEW_STEPS)
+        self._partitions: Final = self._spells("partition", terms.partition, 5, _PARTITION_MINUTES, CUTS)
+        self._maintenance: Final = self._spells("maintenance", terms.maintenance, 10, _MAINTENANCE_MINUTES, ("",))
+        self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
+        self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class Terms(msgspec.Struct, frozen=True):
     usual, `ids_unique` among which orders a client order id must be unique, `wallet` what the account starts with.
     """
 
-    symbols: tuple[str, ...] = ("BTC/USD",)
+    symbols: tuple[str, ...] = ("BTC/USD", "ETH/USD")
     tick_ms: int = 5_000
     wildness: int = 100
     skew_ms: int = 0
@@ -85,7 +85,6 @@ def swarm_terms(chance: Chance) -> Terms:
     """Draw the terms of a seed: every fault kind at a rate of its own, often none."""
     rates = {name: chance.choose(f"swarm/{name}", RATES) for name in FAULTS}
     calm = Terms(
-        symbols=chance.choose("swarm/symbols", (("BTC/USD",), ("BTC/USD", "ETH/USD"))),
         tick_ms=chance.choose("swarm/tick_ms", (5_000, 10_000, 20_000, 60_000)),
         wildness=chance.choose("swarm/wildness", (100, 50, 200)),
         skew_ms=chance.choose("swarm/skew_ms", (0, 300, -300, 5_000, -5_000)),
