@@ -226,7 +226,7 @@ def test_user_of_the_account_trades_and_moves_money_by_hand() -> None:
         await world.until(181)
         (trade,) = await client.trades(BTC, START_MS)
         assert await client.client_order_id_of(BTC, trade.exchange_order_id) == "web_000001"
-        assert (await client.balances())["BTC"].total == Decimal("0.53")
+        assert (await client.balances())["BTC"].total == Decimal("0.515")
 
     run(work)
 

@@ -127,10 +127,12 @@ class PriceStream:
         if at_ms // tick_ms <= self._beat:
             await pause((self._beat + 1) * tick_ms - at_ms)
         await self._life.cross("exchange/price")
+        exchange.advance()
         self._beat = max(exchange.at_ms // tick_ms, self._beat + 1)
         trouble = self._trouble()
         while trouble == "silent":
             await pause(exchange.chance.choose("exchange/price/silent/wait", _SILENT_S) * 1_000)
+            exchange.advance()
             trouble = self._trouble()
         if trouble == "broken" or exchange.cut_off() is not None or exchange.is_down():
             raise UnreachableError("The price stream broke.")
