@@ -138,9 +138,9 @@ class SimulatedExchange:
         """Write that a fault befell somebody."""
         self.record({"what": "fault", "at_ms": self.at_ms, "kind": kind, **fields})
 
-    def happens(self, kind: str, site: str | None = None) -> bool:
-        """Tell whether a fault of a kind happens now, at its rate; `site` is where its chance is drawn."""
-        rate: float = getattr(self.terms, kind)
+    def happens(self, kind: str, site: str | None = None, share: float = 1.0) -> bool:
+        """Tell whether a fault of a kind happens now, at a share of its rate; `site` is where its chance is drawn."""
+        rate: float = getattr(self.terms, kind) * share
         return rate > 0.0 and self.chance.happens(f"exchange/{site or kind}", rate)
 
     def befalls(self, kind: str, site: str | None = None, **fields: Any) -> bool:

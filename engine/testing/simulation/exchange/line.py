@@ -20,6 +20,10 @@ TIMEOUT_MS: Final = 10_000
 _ON_CALLS: Final = (
     "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit",
 )  # fmt: skip
+_ABOUT_ORDERS: Final = frozenset({"create", "cancel", "query", "order_trades"})
+_SHARE: Final = 0.25
+"""All other calls fail at this share of the rates, or an engine would hardly ever get to its orders."""
+
 _LATE_S: Final = (2, 1, 4, 6, 9, 12, 20, 35, 60, 120)
 _SILENCE_S: Final = (2, 10, 60, 180, 600)
 _SLOW_MS: Final = (500, 2_000, 8_000)
@@ -107,8 +111,9 @@ class Line:
             return "ban"
         if exchange.is_down():
             return "maintenance"
+        share = 1.0 if verb in _ABOUT_ORDERS else _SHARE
         for kind in _ON_CALLS:
-            if exchange.happens(kind, f"{verb}/{kind}"):
+            if exchange.happens(kind, f"{verb}/{kind}", share):
                 return kind
         return None
 

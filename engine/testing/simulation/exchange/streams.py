@@ -40,13 +40,15 @@ class HintStream:
         self._open()
         while True:
             self._exchange.advance()
-            if self._breaks():
+            if not self.is_open or self._breaks():
                 self.close()
                 raise UnreachableError("The account's stream broke.")
             if self._kept.get(symbol):
                 await pause(_LATENCY_MS)
                 await self._life.cross("exchange/hint")
-                orders = self._kept.pop(symbol)
+                orders = self._kept.pop(symbol, None)
+                if orders is None:
+                    continue  # it was hung up meanwhile
                 return AccountHint(
                     frozenset(order.exchange_order_id for order in orders),
                     frozenset(order.wish.client_order_id for order in orders),
@@ -62,6 +64,7 @@ class HintStream:
         """Hang up."""
         self.is_open = False
         self._kept.clear()
+        self._wake.set()
         if self._moved in self._exchange.moved:
             self._exchange.moved.remove(self._moved)
             self._exchange.stirred.remove(self._wake.set)

@@ -87,7 +87,7 @@ def swarm_terms(chance: Chance) -> Terms:
     calm = Terms(
         tick_ms=chance.choose("swarm/tick_ms", (5_000, 10_000, 20_000, 60_000)),
         wildness=chance.choose("swarm/wildness", (100, 50, 200)),
-        skew_ms=chance.choose("swarm/skew_ms", (0, 300, -300, 5_000, -5_000)),
+        skew_ms=chance.choose("swarm/skew_ms", (0, 0, 0, 0, 300, -300, 800, -800, 5_000, -5_000)),
         valid_ms=chance.choose("swarm/valid_ms", (5_000, 10_000, 60_000)),
         fee_asset=chance.choose("swarm/fee_asset", ("quote", "base", "BNB")),
         ids_unique=chance.choose("swarm/ids_unique", ("open", "ever")),
