@@ -21,7 +21,7 @@ _ON_CALLS: Final = (
     "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit",
 )  # fmt: skip
 _ABOUT_ORDERS: Final = frozenset({"create", "cancel", "query", "order_trades"})
-_SHARE: Final = 0.25
+_SHARE: Final = 0.2
 """All other calls fail at this share of the rates, or an engine would hardly ever get to its orders."""
 
 _LATE_S: Final = (2, 1, 4, 6, 9, 12, 20, 35, 60, 120)

@@ -85,8 +85,8 @@ def swarm_terms(chance: Chance) -> Terms:
     """Draw the terms of a seed: every fault kind at a rate of its own, often none."""
     rates = {name: chance.choose(f"swarm/{name}", RATES) for name in FAULTS}
     calm = Terms(
-        tick_ms=chance.choose("swarm/tick_ms", (5_000, 10_000, 20_000, 60_000)),
-        wildness=chance.choose("swarm/wildness", (100, 50, 200)),
+        tick_ms=chance.choose("swarm/tick_ms", (5_000, 2_000, 10_000, 20_000)),
+        wildness=chance.choose("swarm/wildness", (100, 100, 200, 400)),
         skew_ms=chance.choose("swarm/skew_ms", (0, 0, 0, 0, 300, -300, 800, -800, 5_000, -5_000)),
         valid_ms=chance.choose("swarm/valid_ms", (5_000, 10_000, 60_000)),
         fee_asset=chance.choose("swarm/fee_asset", ("quote", "base", "BNB")),
