@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.exchange.markets import Market
 from engine.testing.simulation.exchange.matching import Matching
-from engine.testing.simulation.exchange.orders import Placed, Refusal, Wish, order_record
+from engine.testing.simulation.exchange.orders import CLOCK, Placed, Refusal, Wish, order_record
 from engine.testing.simulation.exchange.others import Others
 from engine.testing.simulation.exchange.terms import Terms, calmed
 from engine.testing.simulation.exchange.wallet import Wallet
@@ -213,7 +213,7 @@ class SimulatedExchange:
     def untimely(self, signed_ms: int) -> Refusal | None:
         """Say what is wrong with the time that a request was signed with, now that it has come."""
         if signed_ms > self.clock_ms + AHEAD_MS:
-            return Refusal("-1021", "Timestamp for this request was 1000ms ahead of the server's time.")
+            return Refusal(CLOCK, "Timestamp for this request was 1000ms ahead of the server's time.")
         if self.clock_ms - signed_ms > self.terms.valid_ms:
-            return Refusal("-1021", "Timestamp for this request is outside of the recvWindow.")
+            return Refusal(CLOCK, "Timestamp for this request is outside of the recvWindow.")
         return None
