@@ -153,6 +153,27 @@ def test_order_against_the_rules_is_refused_with_proof(
     run(work)
 
 
+def test_rules_of_a_market_may_change_and_are_news_once_they_are_asked_for_again() -> None:
+    played = {"exchange/rules_step#0": 1, "exchange/rules_step/begin#0": 60_000}
+    world = ExchangeWorld(Terms(rules_step=0.5), played=played)
+
+    async def work() -> None:
+        client = world.client()
+        before = await client.rules(BTC)
+        await world.until(70)
+        assert await client.rules(BTC) == before
+        outcome = await client.create(BTC, order(1, "buy", "0.01001", sent_ms=world.now_ms()))
+        assert isinstance(outcome, Rejected)
+        assert outcome.proof == "-1013"
+        after = await client.rules(BTC, refresh=True)
+        assert (after.quantity_step, after.min_notional) == (before.quantity_step * 10, before.min_notional * 2)
+        assert isinstance(await client.create(BTC, order(2, "buy", "0.0101", sent_ms=world.now_ms())), Accepted)
+        await world.until(700)
+        assert await client.rules(BTC, refresh=True) == before
+
+    run(work)
+
+
 @pytest.mark.parametrize(("ids_unique", "is_taken"), [("open", True), ("ever", False)])
 def test_client_order_id_of_an_order_that_has_ended_may_be_free_again(ids_unique: str, is_taken: bool) -> None:
     world = ExchangeWorld(Terms(ids_unique=ids_unique))  # type: ignore[arg-type]

@@ -251,6 +251,22 @@ def test_read_refused_for_the_clock_is_asked_once_more() -> None:
     run(work)
 
 
+def test_cancel_refused_for_the_clock_is_sent_once_more() -> None:
+    played = {"exchange/skew_step#0": 1, "exchange/skew_step/begin#0": 60_000, "exchange/skew_step/sort#0": 3}
+    world = ExchangeWorld(Terms(skew_step=0.5), played=played)
+
+    async def work() -> None:
+        client = world.client()
+        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
+        await client.create(BTC, resting)
+        await world.until(70)
+        report = await client.cancel(BTC, resting)
+        assert isinstance(report, OrderReport)
+        assert (report.status, client.calls["cancel_order"]) == ("canceled", 2)
+
+    run(work)
+
+
 @pytest.mark.parametrize(
     ("fault", "hints"), [("hint_lost", 0), ("hint_late", 1), ("hint_repeated", 2), ("hint_broken", 0)]
 )

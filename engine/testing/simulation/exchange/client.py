@@ -82,19 +82,26 @@ class ExchangeClient(MarketClient):
 
     async def cancel(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
         """Ask for cancellation and look how the order stands then; what the cancellation answered proves nothing."""
-        exchange, name = self.exchange, order.client_order_id
         try:
-            await self.ready(signed=True)
-            signed_ms = self.engine_ms() + (self.offset_ms or 0)
-            self.calls["cancel_order"] += 1
-            refusal = await self.line.send("cancel", lambda: exchange.cancel(name, signed_ms), name)
-            if refusal is not None and refusal.code == CLOCK:
-                self.offset_ms = None
+            if await self._cancelled(order.client_order_id) == CLOCK:
+                await self._cancelled(order.client_order_id)
         except EngineError:
             pass
-        except LostError as lost:
-            self.fault_of(lost)
         return await self.query(symbol, order)
+
+    async def _cancelled(self, name: str) -> str | None:
+        """Send a cancellation; give the code if it was refused."""
+        await self.ready(signed=True)
+        signed_ms = self.engine_ms() + (self.offset_ms or 0)
+        self.calls["cancel_order"] += 1
+        try:
+            refusal = await self.line.send("cancel", lambda: self.exchange.cancel(name, signed_ms), name)
+        except LostError as lost:
+            raise self.fault_of(lost) from lost
+        if refusal is None:
+            return None
+        self.offset_ms = None if refusal.code == CLOCK else self.offset_ms
+        return refusal.code
 
     async def balances(self, assets: Collection[str] | None = None) -> dict[str, Balance]:
         """Say what the account holds, by asset."""

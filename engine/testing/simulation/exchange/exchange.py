@@ -9,6 +9,10 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final, Literal, TypeVar
 
+from msgspec.structs import replace
+
+from engine.core.exact import exactly
+from engine.core.market import MarketRules
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.exchange.markets import Market
 from engine.testing.simulation.exchange.matching import Matching
@@ -32,6 +36,10 @@ _PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
 _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
+_RULES_MINUTES: Final = (10, 3, 30, 90)
+COARSER: Final = 10
+"""So much coarser is the step of quantities while the rules are others."""
+
 _SKEW_STEPS: Final = (2_500, -2_500, 700, 6_000, -6_000)
 
 
@@ -68,6 +76,7 @@ class SimulatedExchange:
         self._maintenance: Final = self._spells("maintenance", terms.maintenance, 10, _MAINTENANCE_MINUTES, ("",))
         self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
         self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
+        self._rules_steps: Final = self._spells("rules_step", terms.rules_step, 15, _RULES_MINUTES, ("",))
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -117,8 +126,8 @@ class SimulatedExchange:
         """Have no fault from now on; what is on its way still comes."""
         self.advance()
         self.terms = calmed(self.terms)
-        for heal in (self._partitions.heal, self._maintenance.heal, self._halts.heal, self._skews.heal):
-            heal()
+        for spells in (self._partitions, self._maintenance, self._halts, self._skews, self._rules_steps):
+            spells.heal()
         self.note("heal")
 
     # --- the history -------------------------------------------------------------------------------------------------
@@ -156,6 +165,15 @@ class SimulatedExchange:
         """Tell whether the way to the exchange is cut now, and how."""
         spell = self._partitions.at(self.at_ms)
         return None if spell is None else spell.sort
+
+    @exactly
+    def rules(self, symbol: str) -> MarketRules:
+        """Give what a market accepts now."""
+        rules = self.markets[symbol].rules
+        if self._rules_steps.at(self.at_ms) is None:
+            return rules
+        step = rules.quantity_step * COARSER
+        return replace(rules, quantity_step=step, min_quantity=step, min_notional=rules.min_notional * 2)
 
     def is_down(self) -> bool:
         """Tell whether the exchange is closed for maintenance now."""

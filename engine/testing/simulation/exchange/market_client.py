@@ -35,7 +35,7 @@ class MarketClient:
         self.line: Final = Line(exchange, life)
         self.life: Final = life
         self.engine_ms: Final = engine_now_ms
-        self._has_markets = False
+        self._rules: dict[str, MarketRules] = {}
         self._prices: Final[dict[str, PriceStream]] = {}
 
     @property
@@ -46,7 +46,7 @@ class MarketClient:
     async def rules(self, symbol: str, *, refresh: bool = False) -> MarketRules:
         """Give what the exchange accepts for a symbol. Raises ConfigError if it has no such market."""
         await self._load(refresh=refresh)
-        return self._rules(symbol)
+        return self._known(symbol)
 
     async def time_ms(self) -> int:
         """Ask for the time, and correct the clock that requests are signed with."""
@@ -58,14 +58,14 @@ class MarketClient:
     async def ticker(self, symbol: str) -> Tick:
         """Ask for the price."""
         await self._load()
-        self._rules(symbol)
+        self._known(symbol)
         exchange, market = self.exchange, self.exchange.markets[symbol]
         return await self.ask("fetch_ticker", "ticker", lambda: market.tick(exchange.at_ms, exchange.clock_ms))
 
     async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> list[Candle]:
         """Ask for closed candles, in as many pages as it takes."""
         await self._load()
-        self._rules(symbol)
+        self._known(symbol)
         if self.offset_ms is None:
             await self.time_ms()
         step_ms, found = TIMEFRAMES_MS[timeframe], list[Candle]()
@@ -86,7 +86,7 @@ class MarketClient:
         stream = self._prices.get(symbol)
         if stream is None:
             await self._load()
-            self._rules(symbol)
+            self._known(symbol)
             self._refuse_while_silent()
             stream = self._prices[symbol] = PriceStream(self.exchange, self.life, symbol)
         try:
@@ -107,16 +107,19 @@ class MarketClient:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def _load(self, *, refresh: bool = False) -> None:
-        if not self._has_markets or refresh:
-            await self.ask("load_markets", "markets", lambda: None)
-            self._has_markets = True
+        if not self._rules or refresh:
+            exchange = self.exchange
+            self._rules = await self.ask(
+                "load_markets", "markets", lambda: {symbol: exchange.rules(symbol) for symbol in exchange.markets}
+            )
 
-    def _rules(self, symbol: str) -> MarketRules:
-        market = self.exchange.markets.get(symbol)
-        if market is None:
-            known = ", ".join(self.exchange.markets)
+    def _known(self, symbol: str) -> MarketRules:
+        """Give the rules of a market as they were when they were loaded."""
+        rules = self._rules.get(symbol)
+        if rules is None:
+            known = ", ".join(self._rules)
             raise ConfigError(f"symbol is {symbol!r}: the simulated exchange has no such market; it has {known}.")
-        return market.rules
+        return rules
 
     async def ready(self, *, signed: bool) -> None:
         """Have the markets and, to sign, the exchange's time; raise if nothing may be asked now."""

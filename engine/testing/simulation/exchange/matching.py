@@ -20,7 +20,7 @@ _ATOM: Final = Decimal("1e-8")
 _RESERVE: Final = Decimal("1.004")
 """A market buy sets aside so much of its price: slippage and fees fit into it."""
 
-_LATE_S: Final = (1, 3, 8, 15, 25)
+_LATE_S: Final = (1, 3, 8, 15, 20)
 _TRADE_LATE_S: Final = (1, 4, 12, 25, 90)
 _REST_S: Final = (5, 20, 60, 300, 600)
 _FORCED_S: Final = (10, 60, 300, 1_800)
@@ -45,7 +45,7 @@ class Matching:
     def refusal(self, wish: Wish) -> Refusal | None:
         """Say why the exchange would not take an order now."""
         exchange, market = self._exchange, self._exchange.markets[wish.symbol]
-        rules, price = market.rules, wish.price if wish.price is not None else self._best(market, wish)
+        rules, price = exchange.rules(wish.symbol), wish.price if wish.price is not None else self._best(market, wish)
         if exchange.halted_until_ms() is not None:
             return Refusal("-1013", "Market is closed.")
         if wish.quantity < rules.min_quantity or wish.quantity % rules.quantity_step:

@@ -13,7 +13,7 @@ import msgspec
 from engine.core.exact import exactly
 from engine.core.identity import parse_client_order_id
 from engine.core.units import HUNDRED, ZERO
-from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.exchange.exchange import COARSER, SimulatedExchange
 from engine.testing.simulation.exchange.orders import Placed
 
 _HEAD: Final = 24
@@ -162,7 +162,7 @@ class Monitor:
         if selling > books.held + limits.given_base:
             self._break("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
         market = self._exchange.markets[self._exchange.matching.by_client_id[name].wish.symbol]
-        lots = books.least_lots(market.rules.quantity_step * len(books.bought))
+        lots = books.least_lots(market.rules.quantity_step * COARSER * len(books.bought))
         if lots > limits.most_lots:
             self._break("lots", f"with {name} at least {lots} lots are open, and {limits.most_lots} may be")
 

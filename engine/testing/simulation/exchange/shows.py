@@ -16,7 +16,9 @@ from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.markets import BNB_PRICE, TICK
 from engine.testing.simulation.exchange.orders import Placed, Standing, Trade
 
-UNSEEN_MS: Final = 25_000
+UNSEEN_MS: Final = 20_000
+"""So young must an order be to be left out of an answer about it: with a step of the clock that is less than grace."""
+
 SETTLING_MS: Final = 1_000
 """A candle is shown this much after its end."""
 

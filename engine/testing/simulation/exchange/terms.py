@@ -48,6 +48,7 @@ class Terms(msgspec.Struct, frozen=True):
     maintenance: float = 0.0
     halt: float = 0.0
     skew_step: float = 0.0
+    rules_step: float = 0.0
     # what is shown
     order_late: float = 0.0
     trade_late: float = 0.0
