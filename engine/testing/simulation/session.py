@@ -5,6 +5,7 @@ Owns the tasks of a life: the engine itself, its operator, and what befalls its 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,7 @@ class Session:
         self.fault: Exception | None = None
         self._machine: Final = machine
         self._tell: Final = tell
+        self._open: Final = asyncio.Event()
         self._tasks: Final[list[asyncio.Task[None]]] = []
 
     def begin(
@@ -68,10 +70,10 @@ class Session:
         return self.life.is_dead or self.has_ended
 
     async def until_open(self, seconds: float) -> None:
-        """Wait until the engine is open and its bots are seated, at most so long."""
-        end_s = self._machine.monotonic_s() + seconds
-        while self.engine is None and not self.is_over and self._machine.monotonic_s() < end_s:
-            await asyncio.sleep(1)
+        """Wait until the engine is open and its bots are seated, or has ended, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._open.wait()
 
     async def stop(self, within_s: float = 60.0) -> None:
         """Ask for an orderly end and wait for it."""
@@ -109,11 +111,13 @@ class Session:
         try:
             async with opened(directory, configs, real_time=self._machine, around=around, medium=medium) as engine:
                 self.engine = engine
+                self._open.set()
                 await engine.run(RunPlan())
         except Exception as error:  # noqa: BLE001 - the world judges what may end an engine
             fault = error
         if not self.life.is_dead:
             self.has_ended, self.fault = True, fault
+        self._open.set()
 
     async def _command_after(self, after_s: int, name: str, bot_id: str) -> None:
         await asyncio.sleep(after_s)

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from engine.core.events import OrderSent
+from engine.core.events import BotCreated, OrderSent
 from engine.core.state import BotState, Order
 from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.exchange.monitor import Limits, Monitor
 from engine.testing.simulation.life import Life
 
 States = Callable[[], list[BotState]]
@@ -22,21 +23,33 @@ ORDER_STATES: Final = (NO_ORDER, "requested", "sent", "unknown", "open", "part f
 class Watch:
     """What was seen of a world. `visits` counts "fault|state of an order"."""
 
-    def __init__(self, exchange: SimulatedExchange) -> None:
-        """Look on at an exchange."""
+    def __init__(self, exchange: SimulatedExchange, limits: Limits) -> None:
+        """Look on at an exchange; `limits` are those of every bot."""
         self.faults: Final[Counter[str]] = Counter()
         self.visits: Final[Counter[str]] = Counter()
         self.sent: Final[set[str]] = set()
         self.paused: Final[set[str]] = set()
         self.states: States = list
+        self._bots: Final[dict[str, str]] = {}
+        self._limits: Final = limits
+        self.monitor: Final = Monitor(
+            exchange,
+            limits_of=lambda log_id: self._limits if log_id in self._bots else None,
+            is_durable=self.sent.__contains__,
+            may_send=lambda log_id: self._bots.get(log_id) not in self.paused,
+        )
         exchange.noted.append(self._note)
 
     def listener(self, life: Life) -> Callable[[Published], None]:
         """Give who is told what has become durable, as long as that life lasts."""
 
         def listen(published: Published) -> None:
-            if not life.is_dead and isinstance(published.event, OrderSent):
+            if life.is_dead:
+                return
+            if isinstance(published.event, OrderSent):
                 self.sent.add(published.event.client_order_id)
+            elif isinstance(published.event, BotCreated):
+                self._bots[published.event.log_id] = published.event.config.bot_id
 
         return listen
 

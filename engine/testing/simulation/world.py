@@ -24,11 +24,12 @@ from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
 from engine.store.reader import LogReader
-from engine.testing.simulation.bots import choose_bots, configs_of
+from engine.testing.simulation.bots import BUDGET, LOTS, choose_bots, configs_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
 from engine.testing.simulation.disk import Disk, Fault, Mode, Operation
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.exchange.monitor import Limits
 from engine.testing.simulation.exchange.terms import swarm_terms
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.loop import VirtualLoop
@@ -74,8 +75,8 @@ class World:
         self.bots: Final = choose_bots(self.chance)
         terms = replace(swarm_terms(self.chance), symbols=("BTC/USD", "ETH/USD"))
         self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, terms)
-        self.watch: Final = Watch(self.exchange)
-        self.violations: Final[list[str]] = []
+        self.watch: Final = Watch(self.exchange, Limits(BUDGET, LOTS))
+        self.violations: Final = self.watch.monitor.violations
         self.endings: Final[Counter[str]] = Counter()
         self.lives = 0
         self._drawn = 0

@@ -7,17 +7,22 @@ soon as somebody looks. Who may see what, and when, is decided in `shows`; what 
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
+from msgspec.structs import replace
+
+from engine.core.exact import exactly
+from engine.core.market import MarketRules
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.exchange.markets import Market
 from engine.testing.simulation.exchange.matching import Matching
-from engine.testing.simulation.exchange.orders import Placed, Refusal, Wish, order_record
+from engine.testing.simulation.exchange.orders import CLOCK, Placed, Refusal, Wish, order_record
 from engine.testing.simulation.exchange.others import Others
 from engine.testing.simulation.exchange.terms import Terms, calmed
 from engine.testing.simulation.exchange.wallet import Wallet
-from engine.testing.simulation.exchange.weather import MINUTE_MS, Spells
+from engine.testing.simulation.exchange.weather import Spells
 
+S = TypeVar("S")
 Deed = Callable[[], None]
 Cut = Literal["request_lost", "not_sent", "answer_lost"]
 CUTS: Final[tuple[Cut, ...]] = ("request_lost", "not_sent", "answer_lost")
@@ -27,19 +32,24 @@ CUTS: Final[tuple[Cut, ...]] = ("request_lost", "not_sent", "answer_lost")
 AHEAD_MS: Final = 1_000
 """A request may be signed so far in the exchange's future."""
 
-_PARTITION_MINUTES: Final = (1, 2, 3, 5, 8, 15, 30, 60, 150)
-_MAINTENANCE_MINUTES: Final = (2, 5, 15, 45)
+_PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
+_MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
-_SKEW_MINUTES: Final = (7, 31, 90)
+_SKEW_MINUTES: Final = (2, 7, 31)
+_RULES_MINUTES: Final = (10, 3, 30, 90)
+COARSER: Final = 10
+"""So much coarser is the step of quantities while the rules are others."""
+
 _SKEW_STEPS: Final = (2_500, -2_500, 700, 6_000, -6_000)
 
 
 class SimulatedExchange:
     """One exchange with one account.
 
-    `history` is all that ever happened, as records for JSON. `accepted` are told of every order that was taken,
-    `moved` of every change of an order after that, `stirred` whenever something is put first on the agenda, `noted` of
-    every record. While it `is_still` no resting order is met.
+    `history` is all that ever happened, as records for JSON. `left` are told of every order that leaves an engine, by
+    its client order id, `accepted` of every order that was taken, `moved` of every change of an order after that,
+    `stirred` whenever something is put first on the agenda, `noted` of every record. While it `is_still` no resting
+    order is met.
     """
 
     def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
@@ -49,6 +59,7 @@ class SimulatedExchange:
         self.start_ms: Final = now_ms()
         self.history: Final[list[dict[str, Any]]] = []
         self.accepted: Final[list[Callable[[Placed], None]]] = []
+        self.left: Final[list[Callable[[str], None]]] = []
         self.moved: Final[list[Callable[[Placed], None]]] = []
         self.stirred: Final[list[Deed]] = []
         self.noted: Final[list[Callable[[dict[str, Any]], None]]] = []
@@ -60,12 +71,12 @@ class SimulatedExchange:
         self._moment_ms: int | None = None
         self._agenda: Final[list[tuple[int, int, Deed]]] = []
         self._entries = 0
-        self._sorts: Final[dict[tuple[str, int], Any]] = {}
         self.matching: Final = Matching(self)
-        self._partitions: Final = self._spells("partition", terms.partition, 60)
-        self._maintenance: Final = self._spells("maintenance", terms.maintenance, 60)
-        self._halts: Final = self._spells("halt", terms.halt, 30)
-        self._skews: Final = self._spells("skew_step", terms.skew_step, 60)
+        self._partitions: Final = self._spells("partition", terms.partition, 5, _PARTITION_MINUTES, CUTS)
+        self._maintenance: Final = self._spells("maintenance", terms.maintenance, 10, _MAINTENANCE_MINUTES, ("",))
+        self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
+        self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
+        self._rules_steps: Final = self._spells("rules_step", terms.rules_step, 15, _RULES_MINUTES, ("",))
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -78,8 +89,8 @@ class SimulatedExchange:
     @property
     def skew_ms(self) -> int:
         """Give how far the exchange's clock is ahead of the true time."""
-        end_ms = self._skews.end_of(self.at_ms, _SKEW_MINUTES, self._begun("skew_step", _SKEW_STEPS))
-        return self.terms.skew_ms + (0 if end_ms is None else self._sorts["skew_step", end_ms])
+        spell = self._skews.at(self.at_ms)
+        return self.terms.skew_ms + (0 if spell is None else spell.sort)
 
     @property
     def clock_ms(self) -> int:
@@ -115,8 +126,8 @@ class SimulatedExchange:
         """Have no fault from now on; what is on its way still comes."""
         self.advance()
         self.terms = calmed(self.terms)
-        for spells in (self._partitions, self._maintenance, self._halts, self._skews):
-            spells.heal(self.at_ms)
+        for spells in (self._partitions, self._maintenance, self._halts, self._skews, self._rules_steps):
+            spells.heal()
         self.note("heal")
 
     # --- the history -------------------------------------------------------------------------------------------------
@@ -136,33 +147,56 @@ class SimulatedExchange:
         """Write that a fault befell somebody."""
         self.record({"what": "fault", "at_ms": self.at_ms, "kind": kind, **fields})
 
+    def happens(self, kind: str, site: str | None = None, share: float = 1.0) -> bool:
+        """Tell whether a fault of a kind happens now, at a share of its rate; `site` is where its chance is drawn."""
+        rate: float = getattr(self.terms, kind) * share
+        return rate > 0.0 and self.chance.happens(f"exchange/{site or kind}", rate)
+
+    def befalls(self, kind: str, site: str | None = None, **fields: Any) -> bool:
+        """Tell whether a fault happens now, and if so write it down."""
+        if not self.happens(kind, site):
+            return False
+        self.fault(kind, **fields)
+        return True
+
     # --- the weather -------------------------------------------------------------------------------------------------
 
     def cut_off(self) -> Cut | None:
         """Tell whether the way to the exchange is cut now, and how."""
-        end_ms = self._partitions.end_of(self.at_ms, _PARTITION_MINUTES, self._begun("partition", CUTS))
-        return None if end_ms is None else self._sorts["partition", end_ms]
+        spell = self._partitions.at(self.at_ms)
+        return None if spell is None else spell.sort
+
+    @exactly
+    def rules(self, symbol: str) -> MarketRules:
+        """Give what a market accepts now."""
+        rules = self.markets[symbol].rules
+        if self._rules_steps.at(self.at_ms) is None:
+            return rules
+        step = rules.quantity_step * COARSER
+        return replace(rules, quantity_step=step, min_quantity=step, min_notional=rules.min_notional * 2)
 
     def is_down(self) -> bool:
         """Tell whether the exchange is closed for maintenance now."""
-        return self._maintenance.end_of(self.at_ms, _MAINTENANCE_MINUTES, self._begun("maintenance")) is not None
+        return self._maintenance.at(self.at_ms) is not None
 
     def halted_until_ms(self) -> int | None:
-        """Say until when nothing trades; None if it does."""
-        return self._halts.end_of(self.at_ms, _HALT_MINUTES, self._begun("halt"))
+        """Say until when nothing trades, for a halt or for maintenance; None if it does."""
+        spells = (self._halts.at(self.at_ms), self._maintenance.at(self.at_ms))
+        return max((spell.end_ms for spell in spells if spell is not None), default=None)
 
-    def _spells(self, kind: str, rate: float, slot_minutes: int) -> Spells:
-        slot_ms = slot_minutes * MINUTE_MS
-        return Spells(self.chance, f"exchange/{kind}", rate, start_ms=self.start_ms, slot_ms=slot_ms)
-
-    def _begun(self, kind: str, sorts: Sequence[Any] = (None,)) -> Callable[[int, int], None]:
-        """Give who is told of each new spell of a kind: it is written down, and of which sort it is."""
-
-        def begun(begin_ms: int, end_ms: int) -> None:
-            sort = self._sorts[kind, end_ms] = self.chance.choose(f"exchange/{kind}/sort", sorts)
-            self.fault(kind, begin_ms=begin_ms, end_ms=end_ms, sort=sort)
-
-        return begun
+    def _spells(
+        self, kind: str, rate: float, slot_minutes: int, minutes: Sequence[int], sorts: Sequence[S]
+    ) -> Spells[S]:
+        return Spells(
+            self.chance,
+            kind,
+            rate,
+            start_ms=self.start_ms,
+            slot_minutes=slot_minutes,
+            minutes=minutes,
+            sorts=sorts,
+            begun=lambda kind, spell: self.fault(kind, begin_ms=spell.begin_ms, end_ms=spell.end_ms, sort=spell.sort),
+        )
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -197,7 +231,7 @@ class SimulatedExchange:
     def untimely(self, signed_ms: int) -> Refusal | None:
         """Say what is wrong with the time that a request was signed with, now that it has come."""
         if signed_ms > self.clock_ms + AHEAD_MS:
-            return Refusal("-1021", "Timestamp for this request was 1000ms ahead of the server's time.")
+            return Refusal(CLOCK, "Timestamp for this request was 1000ms ahead of the server's time.")
         if self.clock_ms - signed_ms > self.terms.valid_ms:
-            return Refusal("-1021", "Timestamp for this request is outside of the recvWindow.")
+            return Refusal(CLOCK, "Timestamp for this request is outside of the recvWindow.")
         return None

@@ -20,6 +20,10 @@ TIMEOUT_MS: Final = 10_000
 _ON_CALLS: Final = (
     "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit",
 )  # fmt: skip
+_ABOUT_ORDERS: Final = frozenset({"create", "cancel", "query", "order_trades"})
+_SHARE: Final = 0.2
+"""All other calls fail at this share of the rates, or an engine would hardly ever get to its orders."""
+
 _LATE_S: Final = (2, 1, 4, 6, 9, 12, 20, 35, 60, 120)
 _SILENCE_S: Final = (2, 10, 60, 180, 600)
 _SLOW_MS: Final = (500, 2_000, 8_000)
@@ -93,6 +97,9 @@ class Line:
             if client_order_id is not None:
                 record["client_order_id"] = client_order_id
             self._exchange.record(record)
+        if verb == "create" and client_order_id is not None:
+            for told in tuple(self._exchange.left):
+                told(client_order_id)
         return fault
 
     def _fault(self, verb: str) -> str | None:
@@ -104,9 +111,9 @@ class Line:
             return "ban"
         if exchange.is_down():
             return "maintenance"
+        share = 1.0 if verb in _ABOUT_ORDERS else _SHARE
         for kind in _ON_CALLS:
-            rate: float = getattr(exchange.terms, kind)
-            if rate > 0.0 and exchange.chance.happens(f"exchange/{verb}/{kind}", rate):
+            if exchange.happens(kind, f"{verb}/{kind}", share):
                 return kind
         return None
 
@@ -154,7 +161,7 @@ class Line:
         exchange = self._exchange
         unit = exchange.chance.unit(f"latency/{verb}/{exchange.at_ms}")
         latency_ms = _LEAST_MS + int(_SPREAD_MS * unit * unit)
-        if exchange.terms.slow and exchange.chance.happens(f"exchange/{verb}/slow", exchange.terms.slow):
+        if exchange.befalls("slow", f"{verb}/slow", verb=verb):
             latency_ms += exchange.chance.choose(f"exchange/{verb}/slow/wait", _SLOW_MS)
         return latency_ms
 

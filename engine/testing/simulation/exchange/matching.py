@@ -20,7 +20,7 @@ _ATOM: Final = Decimal("1e-8")
 _RESERVE: Final = Decimal("1.004")
 """A market buy sets aside so much of its price: slippage and fees fit into it."""
 
-_LATE_S: Final = (1, 3, 8, 15, 25)
+_LATE_S: Final = (1, 3, 8, 15, 20)
 _TRADE_LATE_S: Final = (1, 4, 12, 25, 90)
 _REST_S: Final = (5, 20, 60, 300, 600)
 _FORCED_S: Final = (10, 60, 300, 1_800)
@@ -45,8 +45,8 @@ class Matching:
     def refusal(self, wish: Wish) -> Refusal | None:
         """Say why the exchange would not take an order now."""
         exchange, market = self._exchange, self._exchange.markets[wish.symbol]
-        rules, price = market.rules, wish.price if wish.price is not None else self._best(market, wish)
-        if exchange.is_down() or exchange.halted_until_ms() is not None:
+        rules, price = exchange.rules(wish.symbol), wish.price if wish.price is not None else self._best(market, wish)
+        if exchange.halted_until_ms() is not None:
             return Refusal("-1013", "Market is closed.")
         if wish.quantity < rules.min_quantity or wish.quantity % rules.quantity_step:
             return Refusal("-1013", "Filter failure: LOT_SIZE")
@@ -86,7 +86,7 @@ class Matching:
             self._meet(order, best, is_maker=False)
         else:
             self._watch(order, self._exchange.at_ms)
-        if order.is_open and self._happens("forced_cancel"):
+        if order.is_open and self._exchange.happens("forced_cancel"):
             wait_s = self._exchange.chance.choose("exchange/forced_cancel/wait", _FORCED_S)
             self._exchange.later(self._exchange.at_ms + wait_s * 1_000, partial(self._force, order))
         self._exchange.wallet.note(self._exchange.at_ms)
@@ -95,17 +95,16 @@ class Matching:
         """Fill a market order, perhaps in parts at worse and worse prices, perhaps not to the end."""
         step = market.rules.quantity_step
         quantity = order.wish.quantity
-        if self._happens("expired"):
+        if self._befalls("expired", order):
             quantity = max(floor_to(quantity * self._part("expired"), step), step)
         worse = TICK if order.wish.side == "buy" else -TICK
-        if self._happens("split"):
+        if self._befalls("split", order):
             first = floor_to(quantity * self._part("split"), step)
             if 0 < first < quantity:
                 self._fill(order, best, first, is_maker=False)
                 best += worse * 150
         self._fill(order, best, quantity - order.filled, is_maker=False)
         if order.is_open:
-            self._exchange.fault("expired", client_order_id=order.wish.client_order_id)
             self._end(order, "expired")
 
     # --- resting -----------------------------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ class Matching:
         """Fill a limit order, or a part of it and later the rest."""
         exchange, step = self._exchange, self._exchange.markets[order.wish.symbol].rules.quantity_step
         quantity = order.remaining
-        if self._happens("partial"):
+        if self._befalls("partial", order):
             quantity = min(max(floor_to(quantity * self._part("partial"), step), step), quantity)
         self._fill(order, price, quantity, is_maker=is_maker)
         if order.is_open:
@@ -153,10 +152,9 @@ class Matching:
         assert order.is_open, order
         assert order.wish.price is not None, order
         hidden = ZERO
-        if self._happens("cancel_race"):
-            self._exchange.fault("cancel_race", client_order_id=order.wish.client_order_id)
+        if self._befalls("cancel_race", order):
             self._meet(order, order.wish.price, is_maker=True)
-        elif self._happens("late_fill"):
+        elif self._exchange.happens("late_fill"):
             hidden = self._fill_unseen(order)
         is_done = order.is_open
         if is_done:
@@ -261,16 +259,15 @@ class Matching:
 
     # --- chance ------------------------------------------------------------------------------------------------------
 
-    def _happens(self, kind: str) -> bool:
-        rate: float = getattr(self._exchange.terms, kind)
-        return rate > 0.0 and self._exchange.chance.happens(f"exchange/{kind}", rate)
+    def _befalls(self, kind: str, order: Placed) -> bool:
+        return self._exchange.befalls(kind, client_order_id=order.wish.client_order_id)
 
     def _part(self, kind: str) -> Decimal:
         return self._exchange.chance.choose(f"exchange/{kind}/part", _PARTS)
 
     def _late_ms(self, kind: str, seconds: tuple[int, ...]) -> int:
         """Say how much later than now something is shown."""
-        if not self._happens(kind):
+        if not self._exchange.happens(kind):
             return 0
         late_ms = self._exchange.chance.choose(f"exchange/{kind}/wait", seconds) * 1_000
         self._exchange.fault(kind, late_ms=late_ms)

@@ -4,7 +4,7 @@ Owns what is known of an order at a time by whoever asks: the exchange itself kn
 """
 
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,10 @@ from engine.core.units import ZERO
 Side = Literal["buy", "sell"]
 Kind = Literal["market", "limit"]
 Status = Literal["open", "filled", "canceled", "expired"]
+
+
+CLOCK: Final = "-1021"
+"""The code of a request that was refused for the time it was signed with."""
 
 
 class Wish(msgspec.Struct, frozen=True):

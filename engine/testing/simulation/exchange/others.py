@@ -15,8 +15,8 @@ from engine.testing.simulation.exchange.orders import Side, Wish
 if TYPE_CHECKING:
     from engine.testing.simulation.exchange.exchange import SimulatedExchange
 
-_EVERY_MS: Final = 600_000
-_SELLS: Final = (Decimal("0.04"), Decimal("0.002"))
+_EVERY_MS: Final = 180_000
+_SELLS: Final = (Decimal("0.01"), Decimal("0.002"))
 """What a user sells at once, as a part of the base that the account began with: even many such sales leave some."""
 
 _AWAY: Final = (Decimal(0), Decimal("0.01"), Decimal("-0.01"))
@@ -26,7 +26,7 @@ _TRANSFERS: Final = tuple(
 
 
 class Others:
-    """The user of the account; looks in every ten minutes, if at all."""
+    """The user of the account; looks in every three minutes, if at all."""
 
     def __init__(self, exchange: "SimulatedExchange") -> None:
         """Take the exchange, and put the first visit on its agenda if there ever is one."""
@@ -38,9 +38,9 @@ class Others:
     def _visit(self) -> None:
         exchange, terms, chance = self._exchange, self._exchange.terms, self._exchange.chance
         self._visits += 1
-        if terms.foreign_order and chance.happens("exchange/foreign_order", terms.foreign_order):
+        if exchange.happens("foreign_order"):
             self._trade()
-        if terms.foreign_transfer and chance.happens("exchange/foreign_transfer", terms.foreign_transfer):
+        if exchange.befalls("foreign_transfer"):
             self._transfer(*chance.choose("exchange/foreign_transfer/what", _TRANSFERS))
         if terms.foreign_order or terms.foreign_transfer:
             exchange.later(exchange.at_ms + _EVERY_MS, self._visit)
@@ -68,7 +68,7 @@ class Others:
         )
         exchange.fault("foreign_order", client_order_id=name)
         exchange.place(wish)
-        exchange.later(exchange.at_ms + 2 * _EVERY_MS, partial(self._take_off, name))
+        exchange.later(exchange.at_ms + 5 * _EVERY_MS, partial(self._take_off, name))
 
     def _take_off(self, name: str) -> None:
         order = self._exchange.matching.by_client_id.get(name)

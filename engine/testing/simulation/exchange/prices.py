@@ -22,7 +22,7 @@ BLOCK: Final = 1_800
 SAMPLES: Final = 15
 """A candle looks at so many prices, or at fewer if it has no more."""
 
-_WAVES: Final = ((7_200, 0.03), (1_200, 0.015), (240, 0.006), (30, 0.0015), (4, 0.0004))
+_WAVES: Final = ((7_200, 0.03), (1_200, 0.015), (240, 0.006), (30, 0.004), (4, 0.001))
 """Steps between two turning points, and the size, as parts of the price."""
 
 _REGIME: Final = 3_600

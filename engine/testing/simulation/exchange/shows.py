@@ -16,7 +16,9 @@ from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.markets import BNB_PRICE, TICK
 from engine.testing.simulation.exchange.orders import Placed, Standing, Trade
 
-UNSEEN_MS: Final = 25_000
+UNSEEN_MS: Final = 20_000
+"""So young must an order be to be left out of an answer about it: with a step of the clock that is less than grace."""
+
 SETTLING_MS: Final = 1_000
 """A candle is shown this much after its end."""
 
@@ -46,14 +48,14 @@ class Shows:
         rows = []
         for order in self._exchange.matching.orders.values():
             standing = order.shown(self._exchange.at_ms) if order.wish.symbol == symbol else None
-            if standing is not None and standing.status == "open" and not self._happens("row_lost"):
+            if standing is not None and standing.status == "open" and not self._exchange.befalls("row_lost"):
                 rows.append(OpenOrder(order.exchange_order_id, order.wish.client_order_id, standing.filled))
-        return tuple(reversed(rows) if self._happens("rows_shuffled") else rows)
+        return tuple(reversed(rows) if rows and self._exchange.befalls("rows_shuffled") else rows)
 
     def trades_of(self, exchange_order_id: str) -> list[Trade]:
         """List the trades of an order that are to be seen."""
         order = self._exchange.matching.orders[exchange_order_id]
-        return [trade for trade in order.trades if trade.shown_ms <= self._exchange.at_ms]
+        return self._listed([trade for trade in order.trades if trade.shown_ms <= self._exchange.at_ms])
 
     def trades(self, symbol: str, since_ms: int) -> list[Trade]:
         """List the account's trades since a true time that are to be seen, oldest first."""
@@ -61,14 +63,14 @@ class Shows:
         for trade, wish in reversed(self._exchange.matching.trades):
             if trade.at_ms < since_ms:
                 break
-            is_lost = now_ms - trade.at_ms < _YOUNG_MS and self._happens("row_lost")
+            is_lost = now_ms - trade.at_ms < _YOUNG_MS and self._exchange.befalls("row_lost")
             if wish.symbol == symbol and trade.shown_ms <= now_ms and not is_lost:
                 found.append(trade)
-        return found[::-1]
+        return self._listed(found[::-1])
 
     def balances(self) -> dict[str, Balance]:
         """Show what the account holds, or held a moment ago."""
-        if self._happens("balance_stale"):
+        if self._exchange.happens("balance_stale"):
             stale_ms = self._exchange.chance.choose("exchange/balance_stale/age", _STALE_S) * 1_000
             self._exchange.fault("balance_stale", age_ms=stale_ms)
             return dict(self._exchange.wallet.as_of(self._exchange.at_ms - stale_ms))
@@ -79,8 +81,7 @@ class Shows:
         exchange = self._exchange
         closed_ms = min(until_ms, exchange.clock_ms - SETTLING_MS)
         found = exchange.markets[symbol].path.candles(length_ms, since_ms, closed_ms, TICK)
-        if found and self._happens("candle_late"):
-            exchange.fault("candle_late", open_ms=found[-1].open_ms)
+        if found and exchange.befalls("candle_late", open_ms=found[-1].open_ms):
             found.pop()
         return found
 
@@ -88,7 +89,8 @@ class Shows:
     def fill(self, symbol: str, trade: Trade) -> Fill:
         """Read a trade as a fill; a fee in the third asset is sometimes worth nothing that anybody could tell."""
         market = self._exchange.markets[symbol]
-        is_valued = trade.fee_asset in {market.base, market.quote} or not self._happens("fee_unvalued")
+        is_own = trade.fee_asset in {market.base, market.quote}
+        is_valued = is_own or not self._exchange.befalls("fee_unvalued", trade_id=trade.trade_id)
         rate = {market.base: trade.price, market.quote: Decimal(1)}.get(trade.fee_asset, BNB_PRICE)
         return Fill(
             trade_id=trade.trade_id,
@@ -101,11 +103,13 @@ class Shows:
             is_valued=is_valued,
         )
 
+    def _listed(self, trades: list[Trade]) -> list[Trade]:
+        """List trades, some of them perhaps again."""
+        if trades and self._exchange.befalls("rows_repeated"):
+            return [*trades, trades[0], trades[-1]]
+        return trades
+
     def _seen(self, order: Placed) -> tuple[Placed, Standing] | None:
         standing = order.shown(self._exchange.at_ms)
         is_young = self._exchange.at_ms - order.at_ms < UNSEEN_MS
-        return None if standing is None or (is_young and self._happens("row_lost")) else (order, standing)
-
-    def _happens(self, kind: str) -> bool:
-        rate: float = getattr(self._exchange.terms, kind)
-        return rate > 0.0 and self._exchange.chance.happens(f"exchange/{kind}", rate)
+        return None if standing is None or (is_young and self._exchange.befalls("row_lost")) else (order, standing)

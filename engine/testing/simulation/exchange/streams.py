@@ -40,13 +40,15 @@ class HintStream:
         self._open()
         while True:
             self._exchange.advance()
-            if self._breaks():
+            if not self.is_open or self._breaks():
                 self.close()
                 raise UnreachableError("The account's stream broke.")
             if self._kept.get(symbol):
-                orders = self._kept.pop(symbol)
                 await pause(_LATENCY_MS)
                 await self._life.cross("exchange/hint")
+                orders = self._kept.pop(symbol, None)
+                if orders is None:
+                    continue  # it was hung up meanwhile
                 return AccountHint(
                     frozenset(order.exchange_order_id for order in orders),
                     frozenset(order.wish.client_order_id for order in orders),
@@ -62,6 +64,7 @@ class HintStream:
         """Hang up."""
         self.is_open = False
         self._kept.clear()
+        self._wake.set()
         if self._moved in self._exchange.moved:
             self._exchange.moved.remove(self._moved)
             self._exchange.stirred.remove(self._wake.set)
@@ -82,36 +85,28 @@ class HintStream:
         exchange = self._exchange
         if exchange.cut_off() is not None or exchange.is_down():
             return True
-        rate = exchange.terms.hint_broken
-        if rate > 0.0 and exchange.chance.happens("exchange/hint/broken", rate):
-            exchange.fault("hint_broken")
-            return True
-        return False
+        return exchange.befalls("hint_broken", "hint/broken")
 
     def _moved(self, order: Placed) -> None:
         """Be told of a change; tell it now, late, twice or not at all."""
+        exchange, name = self._exchange, order.wish.client_order_id
         if self._life.is_dead:
             self.close()
-        elif self._happens("hint_lost"):
-            self._exchange.fault("hint_lost", client_order_id=order.wish.client_order_id)
-        elif self._happens("hint_late"):
-            late_ms = self._exchange.chance.choose("exchange/hint/late/wait", _HINT_LATE_S) * 1_000
-            self._exchange.fault("hint_late", client_order_id=order.wish.client_order_id, late_ms=late_ms)
-            self._exchange.later(self._exchange.at_ms + late_ms, lambda: self._keep(order))
+        elif exchange.befalls("hint_lost", "hint/lost", client_order_id=name):
+            return
+        elif exchange.happens("hint_late", "hint/late"):
+            late_ms = exchange.chance.choose("exchange/hint/late/wait", _HINT_LATE_S) * 1_000
+            exchange.fault("hint_late", client_order_id=name, late_ms=late_ms)
+            exchange.later(exchange.at_ms + late_ms, lambda: self._keep(order))
         else:
             self._keep(order)
-            if self._happens("hint_repeated"):
-                self._exchange.fault("hint_repeated", client_order_id=order.wish.client_order_id)
-                self._exchange.later(self._exchange.at_ms + 1_500, lambda: self._keep(order))
+            if exchange.befalls("hint_repeated", "hint/repeated", client_order_id=name):
+                exchange.later(exchange.at_ms + 1_500, lambda: self._keep(order))
 
     def _keep(self, order: Placed) -> None:
         if self.is_open:
             self._kept.setdefault(order.wish.symbol, []).append(order)
             self._wake.set()
-
-    def _happens(self, kind: str) -> bool:
-        rate: float = getattr(self._exchange.terms, kind)
-        return rate > 0.0 and self._exchange.chance.happens(f"exchange/hint/{kind.removeprefix('hint_')}", rate)
 
 
 class PriceStream:
@@ -135,10 +130,12 @@ class PriceStream:
         if at_ms // tick_ms <= self._beat:
             await pause((self._beat + 1) * tick_ms - at_ms)
         await self._life.cross("exchange/price")
+        exchange.advance()
         self._beat = max(exchange.at_ms // tick_ms, self._beat + 1)
         trouble = self._trouble()
         while trouble == "silent":
             await pause(exchange.chance.choose("exchange/price/silent/wait", _SILENT_S) * 1_000)
+            exchange.advance()
             trouble = self._trouble()
         if trouble == "broken" or exchange.cut_off() is not None or exchange.is_down():
             raise UnreachableError("The price stream broke.")

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.testing.simulation.chance import Chance
 
-RATES: Final = (0.0, 0.0, 0.0, 0.0, 0.01, 0.05, 0.15)
+RATES: Final = (0.0, 0.01, 0.05, 0.15)
 WALLET: Final = {"USD": "100000", "BTC": "0.5", "ETH": "5", "BNB": "10"}
 FeeAsset = Literal["quote", "base", "BNB"]
 Uniqueness = Literal["open", "ever"]
@@ -23,7 +23,7 @@ class Terms(msgspec.Struct, frozen=True):
     usual, `ids_unique` among which orders a client order id must be unique, `wallet` what the account starts with.
     """
 
-    symbols: tuple[str, ...] = ("BTC/USD",)
+    symbols: tuple[str, ...] = ("BTC/USD", "ETH/USD")
     tick_ms: int = 5_000
     wildness: int = 100
     skew_ms: int = 0
@@ -48,11 +48,13 @@ class Terms(msgspec.Struct, frozen=True):
     maintenance: float = 0.0
     halt: float = 0.0
     skew_step: float = 0.0
+    rules_step: float = 0.0
     # what is shown
     order_late: float = 0.0
     trade_late: float = 0.0
     row_lost: float = 0.0
     rows_shuffled: float = 0.0
+    rows_repeated: float = 0.0
     bare_answer: float = 0.0
     fee_unvalued: float = 0.0
     balance_stale: float = 0.0
@@ -84,10 +86,9 @@ def swarm_terms(chance: Chance) -> Terms:
     """Draw the terms of a seed: every fault kind at a rate of its own, often none."""
     rates = {name: chance.choose(f"swarm/{name}", RATES) for name in FAULTS}
     calm = Terms(
-        symbols=chance.choose("swarm/symbols", (("BTC/USD",), ("BTC/USD", "ETH/USD"))),
-        tick_ms=chance.choose("swarm/tick_ms", (5_000, 10_000, 20_000, 60_000)),
-        wildness=chance.choose("swarm/wildness", (100, 50, 200)),
-        skew_ms=chance.choose("swarm/skew_ms", (0, 0, 0, 0, 300, -300, 900, 5_000, -5_000)),
+        tick_ms=chance.choose("swarm/tick_ms", (5_000, 2_000, 10_000, 20_000)),
+        wildness=chance.choose("swarm/wildness", (100, 100, 200, 400)),
+        skew_ms=chance.choose("swarm/skew_ms", (0, 0, 0, 0, 300, -300, 800, -800, 5_000, -5_000)),
         valid_ms=chance.choose("swarm/valid_ms", (5_000, 10_000, 60_000)),
         fee_asset=chance.choose("swarm/fee_asset", ("quote", "base", "BNB")),
         ids_unique=chance.choose("swarm/ids_unique", ("open", "ever")),

@@ -4,41 +4,77 @@ Owns the rule that a slot's draw is the n-th draw of its site, whoever asks firs
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.testing.simulation.chance import Chance
 
 MINUTE_MS: Final = 60_000
 
+S = TypeVar("S")
 
-class Spells:
-    """Spells of one kind: each slot of time has one or none, which begins in that slot."""
 
-    def __init__(self, chance: Chance, site: str, rate: float, *, start_ms: int, slot_ms: int) -> None:
-        """Take the site, how likely a slot has a spell, and when the first slot begins."""
+class Spell(NamedTuple, Generic[S]):
+    """One spell, and of which sort it is."""
+
+    begin_ms: int
+    end_ms: int
+    sort: S
+
+
+class Spells(Generic[S]):
+    """Spells of one kind: each slot of time has one or none, which begins in that slot.
+
+    `begun` is told of each new one, when the slot in which it begins is first looked at.
+    """
+
+    def __init__(
+        self,
+        chance: Chance,
+        kind: str,
+        rate: float,
+        *,
+        start_ms: int,
+        slot_minutes: int,
+        minutes: Sequence[int],
+        sorts: Sequence[S],
+        begun: Callable[[str, "Spell[S]"], None],
+    ) -> None:
+        """Take how likely a slot has a spell, when the first slot begins, how long spells last and what sorts are."""
         self._chance: Final = chance
-        self._site: Final = site
+        self._kind: Final = kind
         self._rate: Final = rate
-        self._start_ms: Final = start_ms
-        self._slot_ms: Final = slot_ms
-        self._drawn = 0
-        self._spells: Final[list[tuple[int, int]]] = []
-        self._over_ms: int | None = None
+        self._slot_ms: Final = slot_minutes * MINUTE_MS
+        self._minutes: Final = minutes
+        self._sorts: Final = sorts
+        self._begun: Final = begun
+        self._spells: Final[list[Spell[S]]] = []
+        self._next_slot_ms = start_ms
+        self._quiet_until_ms = 0
+        self._is_over = rate <= 0.0
 
-    def end_of(self, at_ms: int, minutes: Sequence[int], begun: Callable[[int, int], None]) -> int | None:
-        """Give the end of the spell that a time lies in, None if it lies in none; `begun` is told of each new one."""
-        if self._rate <= 0.0 or (self._over_ms is not None and at_ms >= self._over_ms):
+    def at(self, at_ms: int) -> Spell[S] | None:
+        """Give the spell that a time lies in, the longest if there are several."""
+        if self._is_over or at_ms < self._quiet_until_ms:
             return None
-        while self._start_ms + self._drawn * self._slot_ms <= at_ms:
-            slot_ms = self._start_ms + self._drawn * self._slot_ms
-            self._drawn += 1
-            if self._chance.happens(self._site, self._rate):
-                begin_ms = slot_ms + self._chance.between(f"{self._site}/begin", 0, self._slot_ms - 1)
-                end_ms = begin_ms + self._chance.choose(f"{self._site}/minutes", minutes) * MINUTE_MS
-                self._spells.append((begin_ms, end_ms))
-                begun(begin_ms, end_ms)
-        return max((end for begin, end in self._spells if begin <= at_ms < end), default=None)
+        while self._next_slot_ms <= at_ms:
+            self._draw(self._next_slot_ms)
+            self._next_slot_ms += self._slot_ms
+        around = [spell for spell in self._spells if spell.begin_ms <= at_ms < spell.end_ms]
+        if around:
+            return max(around, key=lambda spell: spell.end_ms)
+        begins = [spell.begin_ms for spell in self._spells if spell.begin_ms > at_ms]
+        self._quiet_until_ms = min([self._next_slot_ms, *begins])
+        return None
 
-    def heal(self, at_ms: int) -> None:
-        """Have no spell from a time on."""
-        self._over_ms = at_ms
+    def heal(self) -> None:
+        """Have no spell any more."""
+        self._is_over = True
+
+    def _draw(self, slot_ms: int) -> None:
+        site = f"exchange/{self._kind}"
+        if self._chance.happens(site, self._rate):
+            begin_ms = slot_ms + self._chance.between(f"{site}/begin", 0, self._slot_ms - 1)
+            end_ms = begin_ms + self._chance.choose(f"{site}/minutes", self._minutes) * MINUTE_MS
+            spell = Spell(begin_ms, end_ms, self._chance.choose(f"{site}/sort", self._sorts))
+            self._spells.append(spell)
+            self._begun(self._kind, spell)
