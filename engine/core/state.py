@@ -87,7 +87,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """One purchase. `quantity` and `cost` are what is left of `held` and of the cash paid; `realised` is banked profit.
 
     A `stopped` lot has reached its stop loss and is sold at market, whatever comes.
-    `bought` is the filled quantity before fees in base, `fee` all its fees in quote value.
+    `bought` is the filled quantity before fees in base, `fee` all its fees in quote value. `sold` is the quantity of all
+    its sales, joined dust included, and `sold_cash` Σ price × quantity of them.
     """
 
     number: int
@@ -106,7 +107,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     net_percent: Decimal = ZERO
     profit_target: Decimal = ZERO
     sell_order: str | None = None
-    sold_price: Decimal = ZERO
+    sold: Decimal = ZERO
+    sold_cash: Decimal = ZERO
     proceeds: Decimal = ZERO
     realised: Decimal = ZERO
     realised_percent: Decimal = ZERO
@@ -114,6 +116,11 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     rejections: int = 0
     hold_ms: int = 0
     stopped: bool = False
+
+    @property
+    def sold_price(self) -> Decimal:
+        """Give the mean price of what was sold, or zero."""
+        return self.sold_cash / self.sold if self.sold else ZERO
 
     @property
     def unit_cost(self) -> Decimal:

@@ -54,7 +54,8 @@ def answer_events(
     events: list[BotEvent] = []
     if order.status in {"requested", "sent", "unknown"} or (order.status == "open" and order.exchange_order_id is None):
         events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))
-    events += [filled(order, fill) for fill in report.fills if fill.trade_id not in order.trade_ids]
+    news = {fill.trade_id: fill for fill in report.fills if fill.trade_id not in order.trade_ids}
+    events += [filled(order, fill) for fill in news.values()]
     if (order.status, order.final) != (report.status, report.filled):
         if report.status == "canceled":
             events.append(OrderCanceled(order.client_order_id, report.filled))

@@ -185,7 +185,11 @@ def _look_at(path: Path) -> _Found:
 
 
 async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.Connection:
-    """Open the writing connection with its settings, and write: the tables of a new log, or its marks again."""
+    """Open the writing connection with its settings, and write: the tables of a new log, or its marks again.
+
+    The WAL is folded in at once: what a process before this one wrote there and could not sync may be readable now and
+    yet gone after a power cut, for a system counts pages as clean once it has reported that they could not be written.
+    """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
             f"SQLite {sqlite3.sqlite_version} is too old for {path}: a Python with 3.37 or newer is needed"
@@ -197,6 +201,7 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
             await connection.executescript(CREATE if is_new else MARK)
+            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
             await connection.close()
             raise

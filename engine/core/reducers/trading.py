@@ -88,7 +88,8 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
         proceeds=old.proceeds + event.proceeds,
         realised=realised,
         realised_percent=change_percent(sold_cost + realised, sold_cost) if sold_cost > 0 else old.realised_percent,
-        sold_price=event.price,
+        sold=old.sold + event.quantity,
+        sold_cash=old.sold_cash + event.price * event.quantity,
     )
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
     done = state.done_orders

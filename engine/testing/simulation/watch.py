@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from engine.core.events import BotCreated, OrderSent
+from engine.core.events import OrderSent
 from engine.core.state import BotState, Order
 from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -31,12 +31,11 @@ class Watch:
         self.paused: Final[set[str]] = set()
         self.states: States = list
         self._bots: Final[dict[str, str]] = {}
-        self._limits: Final = limits
         self.monitor: Final = Monitor(
             exchange,
-            limits_of=lambda log_id: self._limits if log_id in self._bots else None,
+            limits_of=lambda log_id: limits if log_id in self._known_bots() else None,
             is_durable=self.sent.__contains__,
-            may_send=lambda log_id: self._bots.get(log_id) not in self.paused,
+            may_send=lambda log_id: self._known_bots().get(log_id) not in self.paused,
         )
         exchange.noted.append(self._note)
 
@@ -48,10 +47,13 @@ class Watch:
                 return
             if isinstance(published.event, OrderSent):
                 self.sent.add(published.event.client_order_id)
-            elif isinstance(published.event, BotCreated):
-                self._bots[published.event.log_id] = published.event.config.bot_id
 
         return listen
+
+    def _known_bots(self) -> dict[str, str]:
+        """Give the bots by their logs' ids, as far as any life has had them."""
+        self._bots.update({state.log_id: state.bot_id for state in self.states()})
+        return self._bots
 
     def struck(self, fault: str, client_order_id: str | None = None) -> None:
         """Count a fault, and the states of the orders that it met: of one, or of all that are on their way."""

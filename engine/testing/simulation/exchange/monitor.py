@@ -162,7 +162,9 @@ class Monitor:
         if selling > books.held + limits.given_base:
             self._break("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
         market = self._exchange.markets[self._exchange.matching.by_client_id[name].wish.symbol]
-        lots = books.least_lots(market.rules.quantity_step * COARSER * len(books.bought))
+        dust = market.rules.quantity_step * COARSER * len(books.bought)
+        worthless = market.rules.min_notional * COARSER / market.tick(self._exchange.at_ms, 0).last
+        lots = books.least_lots(dust + sum((each for each in books.bought.values() if each < worthless), ZERO))
         if lots > limits.most_lots:
             self._break("lots", f"with {name} at least {lots} lots are open, and {limits.most_lots} may be")
 
