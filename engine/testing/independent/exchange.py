@@ -48,7 +48,7 @@ def _intents(book: BotBook, order: Order, placed: Placed, terms: Terms) -> Itera
         price = None if record["price"] is None else number(record["price"])
         stands = (record["side"], record["kind"], number(record["quantity"]), price)
         if wanted != stands or not is_symbol(record["symbol"], book.symbol):
-            yield f"was wanted as {_words(wanted)} of {book.symbol} and stands as {_words(stands)} of {record['symbol']}"
+            yield f"was wanted as {_words(wanted)} and stands as {_words(stands)} of {record['symbol']}"
         if order.exchange_ids - {str(record["order_id"])}:
             yield f"is {record['order_id']} at the exchange and {sorted(order.exchange_ids)} in the log"
         yield from _times(order, record, terms)

@@ -78,10 +78,11 @@ class Order:
                 self.status = "open"
             case "order_rejected":
                 self.status = "rejected"
-            case "order_outcome_unknown":
+            case "order_outcome_unknown" if self.status == "sent":
                 self.status = "unknown"
             case "order_filled":
                 self.fills.append(_fill(row))
+                self.status = "open" if self.status in {"sent", "unknown"} else self.status
             case "order_cancel_requested" if self.status == "requested":
                 self.status = "withdrawn"
             case "order_canceled" | "order_expired":
@@ -162,5 +163,5 @@ def is_live(config: Mapping[str, Any]) -> bool:
 
 def _fill(row: Row) -> Fill:
     says = row.says
-    amounts = (number(says[key]) for key in ("price", "quantity", "fee"))
-    return Fill(str(says["trade_id"]), *amounts, says["fee_asset"], number(says["fee_quote"]), row.at_ms)
+    price, quantity, fee = (number(says[key]) for key in ("price", "quantity", "fee"))
+    return Fill(str(says["trade_id"]), price, quantity, fee, says["fee_asset"], number(says["fee_quote"]), row.at_ms)
