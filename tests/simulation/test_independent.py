@@ -52,6 +52,25 @@ def test_sound_logs_of_paper_and_live_bots_break_no_rule(paper: Path, live: Live
     assert check(live.directory, live.history, terms) == []
 
 
+def test_check_leaves_the_directory_as_it_is(paper: Path) -> None:
+    before = {path.name: path.read_bytes() for path in paper.iterdir()}
+
+    check(paper, None, {"canaries": [CANARY]})
+
+    assert {path.name: path.read_bytes() for path in paper.iterdir()} == before
+
+
+def test_paper_order_that_is_left_as_sent_is_found_where_all_should_be_at_rest(paper: Path) -> None:
+    sent = place_of(paper, "order_sent", -1)
+    execute(paper, ("DELETE FROM event WHERE row_id > ?", (sent,)))
+    state_of(paper).unlink()
+    mend(paper)
+
+    assert check(paper, None, {}) == []
+    assert check(paper, [], {"quiet": False}) == []
+    assert rules_of(check(paper, [], {})) == {"order"}
+
+
 def test_empty_directory_breaks_no_rule(tmp_path: Path) -> None:
     assert check(tmp_path, [], {}) == []
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.testing.independent.bots import BotBook, read_bot
 from engine.testing.independent.canaries import canary_violations
 from engine.testing.independent.chain import chain_violations, time_violations, witness_violations
-from engine.testing.independent.exchange import exchange_violations
+from engine.testing.independent.exchange import exchange_violations, left_violations
 from engine.testing.independent.exposure import exposure_violations
 from engine.testing.independent.history import History
 from engine.testing.independent.ledger import is_close
@@ -85,6 +85,8 @@ def _of_bot(
     yield from book.violations
     yield from shown.wrong
     yield from _books_agree(book)
+    if history is not None and terms.get("quiet", True):
+        yield from left_violations(book)
     if history is not None and book.orders.is_live:
         yield from exchange_violations(book, history, terms)
         yield from exposure_violations(book, history, terms)

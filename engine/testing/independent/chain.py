@@ -28,7 +28,8 @@ def chain_violations(rows: Sequence[Row]) -> Iterator[str]:
             broken.add("")
             yield f"chain: position {position} is missing, the next is {row.row_id}"
         sequence, before = heads.get(row.stream) or (0, genesis(row.stream))
-        if row.stream not in broken:
+        is_sound = row.sequence == sequence + 1 and row.says.get("type") == row.tag
+        if not (is_sound and link(before, row.body) == row.checksum) and row.stream not in broken:
             for text in _link_violations(row, sequence + 1, before):
                 broken.add(row.stream)
                 yield f"chain: {row.stream} {row.sequence}: {text}"

@@ -7,7 +7,7 @@ Source: docs/live-trading.md, decisions.md "Orders" and "Reconciliation", ADR 5 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from engine.testing.independent.bots import RESUMING, BotBook
 from engine.testing.independent.history import History, Placed, Record, is_symbol
@@ -15,6 +15,7 @@ from engine.testing.independent.orders import Order
 from engine.testing.independent.rows import number
 
 Terms = Mapping[str, Any]
+UNDER_WAY: Final = frozenset({"sent", "unknown"})
 
 
 def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
@@ -85,10 +86,17 @@ def _trades(order: Order, placed: Placed, *, is_quiet: bool) -> Iterator[str]:
     yield from (f"trade {name} is booked, and the exchange does not know it" for name in booked if name not in told)
 
 
+def left_violations(book: BotBook) -> Iterator[str]:
+    """Say which orders of a run that came to rest are still under way."""
+    for name, order in book.orders.by_name.items():
+        if order.status in UNDER_WAY and not order.is_ended:
+            yield f"order: {book.bot}: {name} is left as {order.status}"
+
+
 def _ends(order: Order, placed: Placed) -> Iterator[str]:
-    if order.status in {"sent", "unknown"} and not order.is_ended:
-        yield f"is left as {order.status}"
-    elif placed.is_open and order.is_ended:
+    if order.status in UNDER_WAY and not order.is_ended:
+        return
+    if placed.is_open and order.is_ended:
         yield f"is open at the exchange and {order.status} in the log"
     elif not placed.is_open and order.status == "open" and not order.is_ended:
         text = f"is {placed.end['status']}" if placed.end else "stands nowhere"
