@@ -11,9 +11,9 @@ import pytest
 
 from engine.testing.independent import check
 from tests.simulation.conftest import Lived
-from tests.simulation.forgery import HARMLESS, alter, change_state, events_of, place_of
+from tests.simulation.forgery import HARMLESS, alter, events_of, place_of
 from tests.simulation.histories import Record
-from tests.simulation.test_independent import rules_of, state_of
+from tests.simulation.test_independent import rules_of
 
 Forge = Callable[[Lived], object]
 
@@ -92,13 +92,13 @@ def pause_after_which_it_sent(live: Lived) -> None:
     """Have a pause acknowledged before the last order, while the log has one, and its end, before the first."""
     history = live.history or []
     history.insert(history.index(records(live, "request", verb="create")[-1]), command("pause"))
-    first = records(live, "request", verb="create")[0]["client_order_id"]
-    sent = place_of(live.directory, "order_sent", client_order_id=first)
-    free = [row for row, tag, _ in events_of(live.directory) if tag == "connectivity_checked" and row < sent]
-    pause = {"type": "command_received", "command": "pause", "by": "test"}
-    resume = {**pause, "command": "resume"}
-    alter(live.directory, free[0], lambda _: pause)
-    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: resume)
+    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
+    alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
+
+
+def in_the_log(name: str) -> Record:
+    """Give the event of a command."""
+    return {"type": "command_received", "command": name, "by": "test"}
 
 
 def command(name: str) -> Record:
@@ -190,12 +190,11 @@ def test_run_that_did_not_come_to_rest_may_owe_bookings_but_may_not_invent_them(
     assert rules_of(check(live.directory, live.history, {"quiet": False})) == {"trade"}
 
 
-def test_send_that_was_under_way_at_a_pause_may_still_arrive(live: Lived) -> None:
+def test_pause_whose_end_was_asked_for_holds_nothing_back(live: Lived) -> None:
     history = live.history or []
-    history.insert(history.index(records(live, "request", verb="create")[-1]), command("pause"))
-    sent = place_of(live.directory, "order_sent", -1)
-    free = min(row for row, tag, _ in events_of(live.directory) if tag == "command_received" and row > sent)
-    alter(live.directory, free, lambda _: {"type": "command_received", "command": "pause", "by": "test"})
-    change_state(state_of(live.directory), lambda says: says.update(paused=True))
+    last = history.index(records(live, "request", verb="create")[-1])
+    history[last:last] = [command("pause"), {**command("resume"), "acknowledged": False}]
+    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
+    alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
 
     assert check(live.directory, history, {}) == []

@@ -119,26 +119,24 @@ def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
 
 
 def _pauses(book: BotBook, history: History) -> Iterator[str]:
-    """Follow the commands in the exchange's own order: after an acknowledged pause nothing new may come.
+    """Follow the commands in the exchange's own order: once a pause is acknowledged, nothing leaves before its end.
 
-    What was recorded as sent before the pause was under way, and may still arrive.
+    An end that was asked for and never acknowledged may have come about, so it counts.
     """
-    paused, count = False, 0
+    is_paused = False
     for record in history.records:
         what = record.get("what")
         if what == "command" and record.get("bot") == book.bot:
-            count += record["name"] == "pause"
-            if record["name"] == "pause" and record["acknowledged"]:
-                paused = True
+            if record["name"] in RESUMING:
+                is_paused = False
+            elif record["name"] == "pause" and record["acknowledged"]:
+                is_paused = True
                 if not book.pauses:
                     yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
-            elif record["name"] in RESUMING:
-                paused = False
-        elif paused and what == "request" and record.get("verb") == "create":
-            order = book.orders.by_name.get(record.get("client_order_id") or "")
-            latest = book.pauses[min(count, len(book.pauses)) - 1] if book.pauses else 0
-            if order is not None and not any(sent.sequence < latest for sent in order.sent):
-                yield f"pause: {book.bot}: {order.name} was sent at {record['at_ms']}, after an acknowledged pause"
+        elif is_paused and what == "request" and record.get("verb") == "create":
+            name = str(record.get("client_order_id"))
+            if name.startswith(book.orders.prefix):
+                yield f"pause: {book.bot}: {name} was asked for at {record['at_ms']}, after an acknowledged pause"
 
 
 def _words(amounts: tuple[Any, ...]) -> str:
