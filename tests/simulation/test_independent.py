@@ -41,7 +41,9 @@ def rules_of(found: list[str]) -> set[str]:
     return rules
 
 
-@pytest.mark.spec("A second checker, which shares no code, finds nothing in sound logs", section="Checking it without")
+@pytest.mark.spec(
+    "A second checker, which shares no code, finds nothing in sound logs", section="Checking it without the engine"
+)
 def test_sound_logs_of_paper_and_live_bots_break_no_rule(paper: Path, live: Lived) -> None:
     terms = {"canaries": [CANARY], "stopped": True, "signing_tolerance_ms": 1_000, "clock_tolerance_ms": 1_000}
     assert {"trailing_triggered", "sale_recorded", "trailing_watermark_moved"} <= {
@@ -69,6 +71,21 @@ def test_paper_order_that_is_left_as_sent_is_found_where_all_should_be_at_rest(p
     assert check(paper, None, {}) == []
     assert check(paper, [], {"quiet": False}) == []
     assert rules_of(check(paper, [], {})) == {"order"}
+
+
+def test_two_bots_with_one_log_id_are_found(paper: Path) -> None:
+    created, _ = row_of(paper, place_of(paper, "bot_created"))
+    execute(
+        paper,
+        ("INSERT INTO stream VALUES (77, 'bot:twin')", ()),
+        (
+            "INSERT INTO event SELECT max(row_id) + 1, 77, 1, 'bot_created', ?, zeroblob(16) FROM event",
+            (json.dumps(created),),
+        ),
+    )
+    mend(paper)
+
+    assert rules_of(check(paper, None, {})) == {"intent"}
 
 
 def test_empty_directory_breaks_no_rule(tmp_path: Path) -> None:

@@ -63,9 +63,20 @@ def _of_directory(
     yield from witness_violations(directory, rows, is_stopped=bool(terms.get("stopped", False)))
     yield from time_violations(streams)
     history = None if records is None else History(records)
+    yield from _shared_ids(rows)
     for name, own in streams.items():
         if name.startswith(BOT):
             yield from _of_bot(directory, own, streams, history, terms)
+
+
+def _shared_ids(rows: Sequence[Row]) -> Iterator[str]:
+    """Say which bots would give their orders the same ids."""
+    owners: dict[str, str] = {}
+    for row in rows:
+        if row.tag == "bot_created":
+            owner = owners.setdefault(str(row.says.get("log_id")), row.stream)
+            if owner != row.stream:
+                yield f"intent: {row.stream} has the log id of {owner}: their orders would bear the same ids"
 
 
 def _of_bot(
