@@ -83,6 +83,17 @@ def last_order_ends(live: Lived) -> None:
     (live.history or []).append({**end, "client_order_id": last["client_order_id"]})
 
 
+def held_to_be_not_placed(live: Lived) -> None:
+    """Have the log take no answer to the last order for a refusal, and take it back later."""
+    name = records(live, "order")[-1]["client_order_id"]
+    accepted = place_of(live.directory, "order_accepted", client_order_id=name)
+    reject = {"type": "order_rejected", "client_order_id": name, "proof": "no answer", "reason": "none came"}
+    alter(live.directory, accepted, lambda _: reject)
+    later = min(row for row, tag, _ in events_of(live.directory) if row > accepted and tag == "command_received")
+    back = {"type": "order_reconciled", "client_order_id": name, "old_status": "rejected", "new_status": "open"}
+    alter(live.directory, later, lambda _: back)
+
+
 def pause_that_is_nowhere(live: Lived) -> None:
     """Have a pause acknowledged before the first order, of which the log knows nothing."""
     (live.history or []).insert(0, command("pause"))
@@ -127,6 +138,7 @@ FORGED: Final[dict[str, tuple[set[str], Forge]]] = {
     "acknowledged and forgotten": ({"pause"}, pause_that_is_nowhere),
     "sent after a pause": ({"pause"}, pause_after_which_it_sent),
     "left as sent": ({"order"}, never_answered),
+    "held to be not placed": ({"order"}, held_to_be_not_placed),
     "open there": ({"order"}, ended_in_the_log),
     "open here": ({"order"}, last_order_ends),
 }

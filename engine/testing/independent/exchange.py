@@ -31,6 +31,8 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
         yield from (f"intent: {book.bot}: {name} {text}" for text in _intents(book, order, placed, terms))
     for name, order in book.orders.by_name.items():
         placed = history.by_name.get(name) or Placed()
+        if order.proof is not None and placed.orders:
+            yield f"order: {book.bot}: {name} stands at the exchange and was held to be not placed ({order.proof})"
         yield from (f"trade: {book.bot}: {name}: {text}" for text in _trades(order, placed, is_quiet=is_quiet))
         if is_quiet:
             yield from (f"order: {book.bot}: {name} {text}" for text in _ends(order, placed))

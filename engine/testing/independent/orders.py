@@ -49,6 +49,8 @@ class Order:
         self.recorded = 0
         self.status = "requested"
         self.closed_at = ZERO
+        self.proof: str | None = None
+        """Why it was held to be not placed, if it ever was."""
 
     @property
     def filled(self) -> Decimal:
@@ -77,7 +79,7 @@ class Order:
                 self.exchange_ids.add(says["exchange_order_id"])
                 self.status = "open"
             case "order_rejected":
-                self.status = "rejected"
+                self.status, self.proof = "rejected", str(says["proof"])
             case "order_outcome_unknown" if self.status == "sent":
                 self.status = "unknown"
             case "order_filled":
