@@ -41,9 +41,7 @@ def rules_of(found: list[str]) -> set[str]:
     return rules
 
 
-@pytest.mark.spec(
-    "A second checker, which shares no code, finds nothing in sound logs", section="Checking it without the engine"
-)
+@pytest.mark.spec("A second checker, which shares no code, finds nothing in sound logs", section="What shows it")
 def test_sound_logs_of_paper_and_live_bots_break_no_rule(paper: Path, live: Lived) -> None:
     terms = {"canaries": [CANARY], "stopped": True, "signing_tolerance_ms": 1_000, "clock_tolerance_ms": 1_000}
     assert {"trailing_triggered", "sale_recorded", "trailing_watermark_moved"} <= {
