@@ -86,6 +86,12 @@ def test_two_bots_with_one_log_id_are_found(paper: Path) -> None:
     assert rules_of(check(paper, None, {})) == {"intent"}
 
 
+def test_trade_that_is_told_again_changes_nothing(paper: Path) -> None:
+    fill_twice(paper)
+
+    assert check(paper, None, {}) == []
+
+
 def test_empty_directory_breaks_no_rule(tmp_path: Path) -> None:
     assert check(tmp_path, [], {}) == []
 
@@ -193,10 +199,15 @@ def wrong_number(directory: Path) -> None:
     alter(directory, place_of(directory, "order_requested", side="sell"), {"number": 77})
 
 
-def fill_twice(directory: Path) -> None:
+def fill_twice(directory: Path, **changes: str) -> None:
     """Book the first trade again, in the place of something harmless."""
     filled = next(says for _, tag, says in events_of(directory) if tag == "order_filled")
-    instead("connectivity_checked", -1, **filled)(directory)
+    instead("connectivity_checked", -1, **{**filled, **changes})(directory)
+
+
+def fill_twice_otherwise(directory: Path) -> None:
+    """Book the first trade again with another price."""
+    fill_twice(directory, price="1")
 
 
 FORGED: Final[dict[str, tuple[set[str], Change]]] = {
@@ -210,7 +221,7 @@ FORGED: Final[dict[str, tuple[set[str], Change]]] = {
     "time": ({"time"}, back_in_time),
     "number": ({"intent"}, wrong_number),
     "never sent": ({"intent"}, instead("order_sent")),
-    "booked twice": ({"trade", "position", "statistics"}, fill_twice),
+    "booked twice": ({"trade", "position", "statistics"}, fill_twice_otherwise),
     "held": ({"position"}, in_event("purchase_recorded", held="0.5")),
     "cost": ({"position"}, in_event("purchase_recorded", cost="1")),
     "proceeds": ({"position"}, in_event("sale_recorded", proceeds="1")),
