@@ -79,7 +79,7 @@ def _trades(document: Mapping[str, Any]) -> Iterator[tuple[int, int, Record]]:
         ids = {"trade_id": str(trade["trade_id"]), "order_id": str(trade["order_id"])}
         fee = {"fee": trade["commission"], "fee_asset": trade["commission_asset"]}
         yield (
-            trade["at_ms"],
+            trade["seen_ms"],
             2,
-            {"what": "trade", "at_ms": trade["at_ms"], "side": trade["side"].lower(), **ids, **told, **fee},
+            {"what": "trade", "at_ms": trade["seen_ms"], "side": trade["side"].lower(), **ids, **told, **fee},
         )

@@ -27,6 +27,7 @@ ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
     ("engine/feeds/recorded.py", frozenset({"files"}), "reads recorded markets"),
     ("engine/testing/simulation/exchange/line.py", frozenset({"time"}), "lets virtual time pass, which is its latency"),
     ("engine/testing/simulation/disk.py", frozenset({"files"}), "writes down what a crash leaves of the files"),
+    ("engine/testing/independent/", frozenset({"files"}), "reads the state directory that it judges"),
     ("engine/store/", frozenset({"files"}), "owns the log, its witness and the lock of the state directory"),
 )
 

@@ -42,8 +42,9 @@ class EntrySkipped(Event, frozen=True, tag="entry_skipped"):
 class PurchaseRecorded(Event, frozen=True, tag="purchase_recorded"):
     """A buy is complete and its lot is whole.
 
-    `quantity` is what was filled, `held` what is left of it after fees in base; `cost` is the cash paid with quote
-    fees; `unit_cost` is cost ÷ held; `fee` is all fees in quote value. Source: decisions.md, "Money".
+    `price` is the mean. `quantity` is what was filled, `held` what is left of it after fees in base; `cost` is the cash
+    paid, with fees in quote and with fees in a third asset at their value; `unit_cost` is cost ÷ held; `fee` is all
+    fees in quote value. Source: decisions.md, "Money".
     """
 
     lot: int
@@ -72,8 +73,9 @@ class SellTargetSet(Event, frozen=True, tag="sell_target_set"):
 class SaleRecorded(Event, frozen=True, tag="sale_recorded"):
     """A sell order ended with something sold.
 
-    `proceeds` is cash received after fees, `cost` the cash once paid for what was sold (with `dust_quantity` of
-    earlier remainders), `profit` the difference. `closed` says that nothing sellable is left of the lot; what
+    `price` is the mean. `proceeds` is cash received after fees, those in a third asset at their value; `cost` is what
+    was sold's share, by quantity, of its lot's cost and of the dust's (`dust_quantity` of `quantity` are earlier
+    remainders), `profit` the difference. `closed` says that nothing sellable is left of the lot; what
     is left of its base joins the dust. `slippage` is how far below the target a market order sold, in quote.
     `client_order_id` names the sell, so that a report of it that comes again is known.
     """

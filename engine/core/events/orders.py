@@ -38,7 +38,10 @@ class OrderRequested(Event, frozen=True, tag="order_requested"):
 
 
 class OrderSent(Event, frozen=True, tag="order_sent"):
-    """The order is about to leave, signed with `sent_ms` and void after `valid_ms` more."""
+    """The order is about to leave, void `valid_ms` after its signature.
+
+    It is signed with `sent_ms`, put right by what is known of the exchange's clock.
+    """
 
     role: ClassVar[Role] = Role.OBSERVATION
     client_order_id: str
@@ -68,7 +71,10 @@ class OrderRejected(Event, frozen=True, tag="order_rejected"):
 
 
 class OrderOutcomeUnknown(Event, frozen=True, tag="order_outcome_unknown"):
-    """Nobody knows whether the exchange took the order; money stays reserved and the exchange is asked."""
+    """Nobody knows whether the exchange took the order; money stays reserved and the exchange is asked.
+
+    About an order that was accepted it says that a look-up failed: such an order stays open.
+    """
 
     role: ClassVar[Role] = Role.OBSERVATION
     client_order_id: str
@@ -93,7 +99,10 @@ class OrderFilled(Event, frozen=True, tag="order_filled"):
 
 
 class OrderCancelRequested(Event, frozen=True, tag="order_cancel_requested"):
-    """A cancellation is owed to the exchange. A request: the order may still fill."""
+    """A cancellation is owed to the exchange. A request: the order may still fill.
+
+    An order that was not sent yet is withdrawn by it, and has ended.
+    """
 
     client_order_id: str
     reason: str

@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.testing.independent.bots import BotBook, read_bot
 from engine.testing.independent.canaries import canary_violations
 from engine.testing.independent.chain import chain_violations, time_violations, witness_violations
-from engine.testing.independent.exchange import exchange_violations
+from engine.testing.independent.exchange import exchange_violations, left_violations
 from engine.testing.independent.exposure import exposure_violations
 from engine.testing.independent.history import History
 from engine.testing.independent.ledger import is_close
@@ -63,9 +63,20 @@ def _of_directory(
     yield from witness_violations(directory, rows, is_stopped=bool(terms.get("stopped", False)))
     yield from time_violations(streams)
     history = None if records is None else History(records)
+    yield from _shared_ids(rows)
     for name, own in streams.items():
         if name.startswith(BOT):
             yield from _of_bot(directory, own, streams, history, terms)
+
+
+def _shared_ids(rows: Sequence[Row]) -> Iterator[str]:
+    """Say which bots would give their orders the same ids."""
+    owners: dict[str, str] = {}
+    for row in rows:
+        if row.tag == "bot_created":
+            owner = owners.setdefault(str(row.says.get("log_id")), row.stream)
+            if owner != row.stream:
+                yield f"intent: {row.stream} has the log id of {owner}: their orders would bear the same ids"
 
 
 def _of_bot(
@@ -85,6 +96,8 @@ def _of_bot(
     yield from book.violations
     yield from shown.wrong
     yield from _books_agree(book)
+    if history is not None and terms.get("quiet", True):
+        yield from left_violations(book)
     if history is not None and book.orders.is_live:
         yield from exchange_violations(book, history, terms)
         yield from exposure_violations(book, history, terms)

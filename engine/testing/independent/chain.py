@@ -28,7 +28,8 @@ def chain_violations(rows: Sequence[Row]) -> Iterator[str]:
             broken.add("")
             yield f"chain: position {position} is missing, the next is {row.row_id}"
         sequence, before = heads.get(row.stream) or (0, genesis(row.stream))
-        if row.stream not in broken:
+        is_sound = row.sequence == sequence + 1 and row.says.get("type") == row.tag
+        if not (is_sound and link(before, row.body) == row.checksum) and row.stream not in broken:
             for text in _link_violations(row, sequence + 1, before):
                 broken.add(row.stream)
                 yield f"chain: {row.stream} {row.sequence}: {text}"
@@ -61,6 +62,8 @@ def time_violations(streams: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     for name, rows in streams.items():
         last_ms = 0
         for row in rows:
+            if not row.says:
+                continue
             if row.at_ms < last_ms:
                 yield f"time: {name} {row.sequence}: {row.tag} is of {row.at_ms}, the event before of {last_ms}"
                 break
@@ -80,12 +83,13 @@ def witness_violations(directory: Path, rows: Sequence[Row], *, is_stopped: bool
         yield "witness: neither half of events.head is whole"
         return
     _, position, checksum = max(slots)
-    if position > len(rows):
-        yield f"witness: it saw row {position}, the log ends at {len(rows)}"
-    elif position and rows[position - 1].checksum != checksum:
+    end = rows[-1].row_id if rows else 0
+    if position > end:
+        yield f"witness: it saw row {position}, the log ends at {end}"
+    elif any(row.row_id == position and row.checksum != checksum for row in reversed(rows)):
         yield f"witness: row {position} is not the row that it saw"
-    elif is_stopped and position < len(rows):
-        yield f"witness: it saw row {position} only, and the log was closed in order at {len(rows)}"
+    elif is_stopped and position < end:
+        yield f"witness: it saw row {position} only, and the log was closed in order at {end}"
 
 
 def _slots(content: bytes) -> list[tuple[int, int, bytes]]:

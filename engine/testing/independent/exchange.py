@@ -7,7 +7,7 @@ Source: docs/live-trading.md, decisions.md "Orders" and "Reconciliation", ADR 5 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from engine.testing.independent.bots import RESUMING, BotBook
 from engine.testing.independent.history import History, Placed, Record, is_symbol
@@ -15,6 +15,7 @@ from engine.testing.independent.orders import Order
 from engine.testing.independent.rows import number
 
 Terms = Mapping[str, Any]
+UNDER_WAY: Final = frozenset({"sent", "unknown"})
 
 
 def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
@@ -30,6 +31,8 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
         yield from (f"intent: {book.bot}: {name} {text}" for text in _intents(book, order, placed, terms))
     for name, order in book.orders.by_name.items():
         placed = history.by_name.get(name) or Placed()
+        if order.proof is not None and placed.orders:
+            yield f"order: {book.bot}: {name} stands at the exchange and was held to be not placed ({order.proof})"
         yield from (f"trade: {book.bot}: {name}: {text}" for text in _trades(order, placed, is_quiet=is_quiet))
         if is_quiet:
             yield from (f"order: {book.bot}: {name} {text}" for text in _ends(order, placed))
@@ -48,7 +51,7 @@ def _intents(book: BotBook, order: Order, placed: Placed, terms: Terms) -> Itera
         price = None if record["price"] is None else number(record["price"])
         stands = (record["side"], record["kind"], number(record["quantity"]), price)
         if wanted != stands or not is_symbol(record["symbol"], book.symbol):
-            yield f"was wanted as {_words(wanted)} of {book.symbol} and stands as {_words(stands)} of {record['symbol']}"
+            yield f"was wanted as {_words(wanted)} and stands as {_words(stands)} of {record['symbol']}"
         if order.exchange_ids - {str(record["order_id"])}:
             yield f"is {record['order_id']} at the exchange and {sorted(order.exchange_ids)} in the log"
         yield from _times(order, record, terms)
@@ -85,10 +88,17 @@ def _trades(order: Order, placed: Placed, *, is_quiet: bool) -> Iterator[str]:
     yield from (f"trade {name} is booked, and the exchange does not know it" for name in booked if name not in told)
 
 
+def left_violations(book: BotBook) -> Iterator[str]:
+    """Say which orders of a run that came to rest are still under way."""
+    for name, order in book.orders.by_name.items():
+        if order.status in UNDER_WAY and not order.is_ended:
+            yield f"order: {book.bot}: {name} is left as {order.status}"
+
+
 def _ends(order: Order, placed: Placed) -> Iterator[str]:
-    if order.status in {"sent", "unknown"} and not order.is_ended:
-        yield f"is left as {order.status}"
-    elif placed.is_open and order.is_ended:
+    if order.status in UNDER_WAY and not order.is_ended:
+        return
+    if placed.is_open and order.is_ended:
         yield f"is open at the exchange and {order.status} in the log"
     elif not placed.is_open and order.status == "open" and not order.is_ended:
         text = f"is {placed.end['status']}" if placed.end else "stands nowhere"
@@ -111,26 +121,24 @@ def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
 
 
 def _pauses(book: BotBook, history: History) -> Iterator[str]:
-    """Follow the commands in the exchange's own order: after an acknowledged pause nothing new may come.
+    """Follow the commands in the exchange's own order: once a pause is acknowledged, nothing leaves before its end.
 
-    What was recorded as sent before the pause was under way, and may still arrive.
+    An end that was asked for and never acknowledged may have come about, so it counts.
     """
-    paused, count = False, 0
+    is_paused = False
     for record in history.records:
         what = record.get("what")
         if what == "command" and record.get("bot") == book.bot:
-            count += record["name"] == "pause"
-            if record["name"] == "pause" and record["acknowledged"]:
-                paused = True
+            if record["name"] in RESUMING:
+                is_paused = False
+            elif record["name"] == "pause" and record["acknowledged"]:
+                is_paused = True
                 if not book.pauses:
                     yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
-            elif record["name"] in RESUMING:
-                paused = False
-        elif paused and what == "request" and record.get("verb") == "create":
-            order = book.orders.by_name.get(record.get("client_order_id") or "")
-            latest = book.pauses[min(count, len(book.pauses)) - 1] if book.pauses else 0
-            if order is not None and not any(sent.sequence < latest for sent in order.sent):
-                yield f"pause: {book.bot}: {order.name} was sent at {record['at_ms']}, after an acknowledged pause"
+        elif is_paused and what == "request" and record.get("verb") == "create":
+            name = str(record.get("client_order_id"))
+            if name.startswith(book.orders.prefix):
+                yield f"pause: {book.bot}: {name} was asked for at {record['at_ms']}, after an acknowledged pause"
 
 
 def _words(amounts: tuple[Any, ...]) -> str:

@@ -24,7 +24,7 @@ class Stake:
         self._quote: Final = quote
         self._remainder: Final = remainder
         self.unfilled = self.price = self.held = self.cost = ZERO
-        self.sold = ZERO
+        self.bought_quantity = self.sold = ZERO
 
     @property
     def money(self) -> Decimal:
@@ -40,7 +40,7 @@ class Stake:
 
     def placed(self, record: Record) -> None:
         """Take an order to buy."""
-        self.unfilled = number(record["quantity"])
+        self.unfilled = number(record["quantity"]) - self.bought_quantity
         self.price = number(record["price"]) if record["price"] is not None else self._decided_at()
 
     def bought(self, record: Record) -> None:
@@ -48,6 +48,7 @@ class Stake:
         quantity, price = number(record["quantity"]), number(record["price"])
         is_market = self._order is not None and self._order.kind == "market"
         self.unfilled = max(self.unfilled - quantity, ZERO)
+        self.bought_quantity += quantity
         self.held += quantity - (number(record["fee"]) if record["fee_asset"] == self._base else ZERO)
         self.cost += quantity * (min(price, self._decided_at()) if is_market else price)
         self.cost += number(record["fee"]) if record["fee_asset"] == self._quote and not is_market else ZERO

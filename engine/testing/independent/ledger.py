@@ -66,7 +66,7 @@ class Ledger:
 
     @property
     def profit_of_cash(self) -> Decimal:
-        """Give the realised profit from the cash that moved: what came, less what went, and what is still held at cost."""
+        """Give the realised profit from the cash that moved: what came, less what went, plus what is held, at cost."""
         cash = ZERO
         for order in self.orders.by_name.values():
             for fill in order.fills[: order.recorded]:

@@ -5,8 +5,9 @@ Source: docs/events.md, docs/live-trading.md "The life of an order", docs/storag
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from engine.testing.independent.rows import Row, number
 
@@ -16,16 +17,17 @@ PREFIX: Final = "k"
 NUMBER_LENGTH: Final = 7
 
 
-class Fill(NamedTuple):
-    """One booked trade."""
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One booked trade. Two that differ only in when they were told, and in what a fee was then worth, are one."""
 
     trade_id: str
     price: Decimal
     quantity: Decimal
     fee: Decimal
     fee_asset: str
-    fee_quote: Decimal
-    at_ms: int
+    fee_quote: Decimal = field(compare=False)
+    at_ms: int = field(compare=False)
 
 
 class Order:
@@ -49,6 +51,8 @@ class Order:
         self.recorded = 0
         self.status = "requested"
         self.closed_at = ZERO
+        self.proof: str | None = None
+        """Why it was held to be not placed, if it ever was."""
 
     @property
     def filled(self) -> Decimal:
@@ -77,11 +81,13 @@ class Order:
                 self.exchange_ids.add(says["exchange_order_id"])
                 self.status = "open"
             case "order_rejected":
-                self.status = "rejected"
-            case "order_outcome_unknown":
+                self.status, self.proof = "rejected", str(says["proof"])
+            case "order_outcome_unknown" if self.status == "sent":
                 self.status = "unknown"
             case "order_filled":
-                self.fills.append(_fill(row))
+                if fill_of(row) not in self.fills:  # a repeat changes nothing
+                    self.fills.append(fill_of(row))
+                self.status = "open" if self.status in {"sent", "unknown"} else self.status
             case "order_cancel_requested" if self.status == "requested":
                 self.status = "withdrawn"
             case "order_canceled" | "order_expired":
@@ -103,7 +109,6 @@ class Orders:
         self.by_name: Final[dict[str, Order]] = {}
         self.by_lot: Final[dict[int, Order]] = {}
         self.wrong: Final[list[str]] = []
-        self._booked: Final[set[tuple[str, str]]] = set()
 
     @property
     def prefix(self) -> str:
@@ -140,10 +145,9 @@ class Orders:
         if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not order.sent:
             yield "intent", f"{row.tag} of {order.name}, which was never sent"
         if row.tag == "order_filled":
-            key = (order.name, str(row.says["trade_id"]))
-            if key in self._booked:
-                yield "trade", f"trade {key[1]} of {order.name} is booked a second time"
-            self._booked.add(key)
+            fill = fill_of(row)
+            if any(each.trade_id == fill.trade_id and each != fill for each in order.fills):
+                yield "trade", f"trade {fill.trade_id} of {order.name} is booked a second time, with other amounts"
 
 
 def client_order_id(log_id: str, count: int) -> str:
@@ -160,7 +164,8 @@ def is_live(config: Mapping[str, Any]) -> bool:
     return bool(config.get("live")) and not config.get("paper_trading", True)
 
 
-def _fill(row: Row) -> Fill:
+def fill_of(row: Row) -> Fill:
+    """Read a booked trade; a repeat of it is equal whenever it comes."""
     says = row.says
-    amounts = (number(says[key]) for key in ("price", "quantity", "fee"))
-    return Fill(str(says["trade_id"]), *amounts, says["fee_asset"], number(says["fee_quote"]), row.at_ms)
+    price, quantity, fee = (number(says[key]) for key in ("price", "quantity", "fee"))
+    return Fill(str(says["trade_id"]), price, quantity, fee, says["fee_asset"], number(says["fee_quote"]), row.at_ms)
