@@ -54,7 +54,12 @@ def create_private(path: Path, sync: Callable[[int], None]) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE))
     except FileExistsError:
         return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    sync_names(path.parent, sync)
+
+
+def sync_names(path: Path, sync: Callable[[int], None]) -> None:
+    """Make durable which files a folder holds: open it and let `sync` do it. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         sync(folder)
     finally:

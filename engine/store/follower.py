@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Final, Self
 
 from engine.core.errors import EngineError
-from engine.store.directory import create_private
+from engine.store.directory import create_private, sync_names
 from engine.store.faults import write_fault
 from engine.store.medium import SYSTEM, Medium
+from engine.store.schema import WITNESS_DRAFT_NAME
 from engine.store.witness import Mark, read_witness
 
 LAG_S: Final = 1.0
 """Unless somebody asks for more, the witness is written at most once in this time."""
+
+_FLAGS: Final = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Follower:
@@ -38,10 +41,8 @@ class Follower:
         self._fault: EngineError | None = None
         self._following: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
-        mark = read_witness(path).mark
-        self._generation = mark.generation if mark else 0
-        create_private(path, medium.sync)
-        self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._generation = 0
+        self._file = -1
 
     @classmethod
     async def open(
@@ -52,12 +53,13 @@ class Follower:
         linger: Callable[[float], Awaitable[None]],
         medium: Medium = SYSTEM,
     ) -> Self:
-        """Take up the file and write down where the log stands. Raises StorageError."""
+        """Take up the file, or make one, and write down where the log stands. Raises StorageError."""
+        follower = cls(path, (position, checksum), linger, medium)
         try:
-            follower = cls(path, (position, checksum), linger, medium)
-        except OSError as error:
-            raise write_fault(error, path) from error
-        try:
+            try:
+                await follower._take_up()
+            except OSError as error:
+                raise write_fault(error, path) from error
             await follower.cover(position)
         except BaseException:
             await follower.close()
@@ -87,7 +89,27 @@ class Follower:
         finally:
             if self._following is not None:
                 self._following.cancel()
-            os.close(self._file)
+            if self._file >= 0:
+                os.close(self._file)
+
+    async def _take_up(self) -> None:
+        """Open the file; one that says nothing is made under another name, so that it says something from its birth.
+
+        Else a power cut in its very first write would look like damage.
+        """
+        mark = read_witness(self._path).mark
+        if mark is not None:
+            self._generation = mark.generation
+            self._file = os.open(self._path, _FLAGS)
+            return
+        draft = self._path.with_name(WITNESS_DRAFT_NAME)
+        draft.unlink(missing_ok=True)
+        create_private(draft, self._medium.sync)
+        self._file = os.open(draft, _FLAGS)
+        await self._write_newest()
+        self._check()
+        self._medium.rename(draft, self._path)
+        sync_names(self._path.parent, self._medium.sync)
 
     def _check(self) -> None:
         if self._fault is not None:

@@ -23,6 +23,9 @@ class Medium(Protocol):
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write to an open file and return once that is durable; others have their turn meanwhile."""
 
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name in its folder, in place of any file that has it."""
+
     def sync(self, descriptor: int) -> None:
         """Make the names in an open folder durable."""
 
@@ -37,6 +40,10 @@ class SystemMedium:
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write and sync on a thread of the loop's executor."""
         await asyncio.get_running_loop().run_in_executor(None, _write, descriptor, content, offset)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename, here and now."""
+        source.replace(target)
 
     def sync(self, descriptor: int) -> None:
         """Sync a folder, here and now."""

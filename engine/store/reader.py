@@ -100,7 +100,7 @@ class LogReader:
     def names(self) -> dict[int, str]:
         """Give the name of each stream by its id, in the order they began."""
         with reading(self.path):
-            return {number: name.decode() for number, name in self.rows("SELECT * FROM stream ORDER BY stream_id")}
+            return {number: _text(name) for number, name in self.rows("SELECT * FROM stream ORDER BY stream_id")}
 
     def streams(self) -> tuple[str, ...]:
         """Name the streams in the order they began."""
@@ -109,7 +109,7 @@ class LogReader:
     def heads(self) -> list[tuple[int, str, Head]]:
         """Give the head of every stream with the stream's id and name."""
         with reading(self.path):
-            return [(number, name.decode(), _head(name.decode(), *last)) for number, name, *last in self.rows(_HEADS)]
+            return [(number, _text(name), _head(_text(name), *last)) for number, name, *last in self.rows(_HEADS)]
 
     def head(self, stream: str) -> Head:
         """Give where a stream ends; a stream that is not there ends at 0 with its genesis checksum."""
@@ -210,6 +210,7 @@ def require_no_trace(path: Path) -> None:
     from engine.store.witness import compare, read_witness  # brings OpenSSL, which a look at a log does without
 
     wal, witness = path.with_name(WAL_NAME), path.with_name(WITNESS_NAME)
+    _require_untouched(path, wal)
     if not path.exists() and wal.exists() and wal.stat().st_size:
         raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
     compare(read_witness(witness), 0, lambda _position: None, witness)
@@ -222,8 +223,15 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise read_fault(error, path) from error
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, TypeError) as error:
         raise damaged_fault(error, path) from error
+
+
+def _text(stored: object) -> str:
+    """Give a stored text; TypeError says that what is stored there is none."""
+    if not isinstance(stored, bytes):
+        raise TypeError(f"{stored!r} stands where a name should")
+    return stored.decode()
 
 
 def _head(stream: str, sequence: int | None, checksum: bytes, body: bytes) -> Head:
@@ -235,6 +243,7 @@ def _head(stream: str, sequence: int | None, checksum: bytes, body: bytes) -> He
 def _connected(path: Path) -> sqlite3.Connection:
     """Open the file read-only; where even SQLite's own files cannot be made, read it as one that nobody changes."""
     wal = path.with_name(f"{path.name}-wal")
+    _require_untouched(path, wal)
     with reading(path):
         try:
             return _connection(path, "mode=ro")
@@ -242,6 +251,29 @@ def _connected(path: Path) -> sqlite3.Connection:
             if wal.exists() and wal.stat().st_size:  # the newest events stand only there
                 raise
         return _connection(path, "mode=ro&immutable=1")
+
+
+def _require_untouched(path: Path, wal: Path) -> None:
+    """Raise LogDamagedError for files that SQLite would "mend" when it opens them, at the price of events."""
+    journal = path.with_name(f"{path.name}-journal")
+    if _size(journal):
+        raise LogDamagedError(
+            f"{journal} lies beside the log, which never has such a file, and would undo part of it: move it away, and "
+            "if the log is not whole then, restore its newest backup (nothing was changed)"
+        )
+    if path.exists() and not _size(path) and _size(wal):
+        raise LogDamagedError(
+            f"{path} is empty, but {wal.name} is not: put back the file or its newest backup (nothing was changed)"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise read_fault(error, path) from error
 
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:

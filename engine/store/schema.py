@@ -11,13 +11,19 @@ APPLICATION_ID: Final = 0x6B72_6C67  # "krlg"
 
 LOG_NAME: Final = "events.db"
 WAL_NAME: Final = f"{LOG_NAME}-wal"
+JOURNAL_NAME: Final = f"{LOG_NAME}-journal"  # no log of ours ever has one
 WITNESS_NAME: Final = "events.head"
+DRAFT_NAME: Final = f"{LOG_NAME}.new"
+WITNESS_DRAFT_NAME: Final = f"{WITNESS_NAME}.new"
 LOCK_NAME: Final = "engine.lock"
 FILE_NAMES: Final = (LOG_NAME, WAL_NAME, f"{LOG_NAME}-shm", WITNESS_NAME, LOCK_NAME)
 
 MARK: Final = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LOG_FORMAT};"
 
-CREATE: Final = f"""  -- the tables of a new log, all or none
+CREATE: Final = f"""  -- the tables of a new log, all or none; it is a draft, which needs no journal beside it
+PRAGMA journal_mode = memory;
+PRAGMA synchronous = 2;
+PRAGMA fullfsync = 1;
 BEGIN IMMEDIATE;
 
 CREATE TABLE stream (
@@ -57,6 +63,7 @@ CREATE TRIGGER stream_remains BEFORE DELETE ON stream BEGIN SELECT RAISE(ABORT, 
 {MARK}
 
 COMMIT;
+PRAGMA journal_mode = wal;
 """  # noqa: S608 - nothing but constants of this module
 
 SETTINGS: Final[dict[str, str | int]] = {

@@ -17,13 +17,13 @@ from engine.core.errors import StorageError
 from engine.store.appender import Appender, Linger
 from engine.store.chains import Chains
 from engine.store.commits import Commit
-from engine.store.directory import StateDirectory, create_private
+from engine.store.directory import StateDirectory, create_private, sync_names
 from engine.store.faults import write_fault
 from engine.store.follower import Follower
 from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader, require_no_trace
-from engine.store.schema import CREATE, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
+from engine.store.schema import CREATE, DRAFT_NAME, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import compare, read_witness
 
@@ -185,22 +185,24 @@ def _look_at(path: Path) -> _Found:
 
 
 async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.Connection:
-    """Open the writing connection with its settings, and write: the tables of a new log, or its marks again.
+    """Open the writing connection with its settings, on a new log or an old one, and write its marks again.
 
-    The WAL is folded in at once: what a process before this one wrote there and could not sync may be readable now and
-    yet gone after a power cut, for a system counts pages as clean once it has reported that they could not be written.
+    That makes durable what a killed engine had written, but not synced, before anything is done upon it. The WAL is
+    folded in at once: what could not be synced there may be readable now and yet gone after a power cut, for a system
+    counts pages as clean once it has reported that they could not be written.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
             f"SQLite {sqlite3.sqlite_version} is too old for {path}: a Python with 3.37 or newer is needed"
         )
     try:
-        create_private(path, medium.sync)
+        if is_new:
+            await _make(path, medium)
         connection = await medium.connect(path)
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
-            await connection.executescript(CREATE if is_new else MARK)
+            await connection.executescript(MARK)
             await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
             await connection.close()
@@ -208,6 +210,20 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     except (sqlite3.Error, OSError) as error:
         raise write_fault(error, path) from error
     return connection
+
+
+async def _make(path: Path, medium: Medium) -> None:
+    """Make a new log under another name, and give it its own once it is whole: a crash leaves no half of one."""
+    draft = path.with_name(DRAFT_NAME)
+    draft.unlink(missing_ok=True)
+    create_private(draft, medium.sync)
+    connection = await medium.connect(draft)
+    try:
+        await connection.executescript(CREATE)
+    finally:
+        await connection.close()
+    medium.rename(draft, path)
+    sync_names(path.parent, medium.sync)
 
 
 async def _set(connection: aiosqlite.Connection, name: str, value: str | int, path: Path) -> None:

@@ -19,7 +19,7 @@ _SIGNED_BYTES: Final = 40
 
 
 class Mark(NamedTuple):
-    """How far the log had come: the position of a committed row, and its checksum."""
+    """How far the log had come: the position of a committed row, and its checksum; 0 and nothing before the first."""
 
     generation: int
     position: int
@@ -67,7 +67,7 @@ def compare(sighting: Sighting, last_position: int, checksum_at: Callable[[int],
             f"{last_position + 1} to {mark.position} are gone; restore the newest backup that holds them (nothing was "
             "changed)"
         )
-    if checksum_at(mark.position) != mark.checksum:
+    if mark.position and checksum_at(mark.position) != mark.checksum:
         raise LogDamagedError(
             f"row {mark.position} of the log beside {path} is not the row that was written: the log is damaged or is "
             "another one; restore its newest backup (nothing was changed)"

@@ -67,8 +67,10 @@ def test_full_disk_stops_the_writer_and_loses_no_confirmed_event(
 ) -> None:
     directory, limit, beginning = small_disk
     process = start_writer(directory, *limit)
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.stdout is not None
+    told = process.stdout.read()  # not `communicate`, which forgets what came together with the first line
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
     *numbers, fault, again = told.splitlines()
     assert fault.startswith(f"{beginning}what was confirmed is safe, the rest is unknown; ")
     assert fault.endswith("and start again")

@@ -59,6 +59,17 @@ def test_verify_edited_row_names_stream_sequence_and_reason(
     assert re.search(what, found[-1].what)
 
 
+def test_stream_without_a_name_is_damage(tmp_path: Path) -> None:
+    """A disk that lied about a sync left such a row."""
+    write_log(tmp_path)
+    schema = "UPDATE sqlite_schema SET sql = replace(sql, 'TEXT UNIQUE NOT NULL', 'TEXT UNIQUE') WHERE name = 'stream'"
+    edit(tmp_path, "PRAGMA writable_schema = ON", schema)
+    edit(tmp_path, "UPDATE stream SET name = NULL WHERE stream_id = 2")
+    assert [damage.what for damage in verified(tmp_path).damages] == ["None stands where a name should"]
+    with pytest.raises(LogDamagedError, match="stands where a name should"):
+        reopen(tmp_path)
+
+
 def test_verify_damage_in_one_stream_is_told_once_and_spares_the_others(tmp_path: Path) -> None:
     write_log(tmp_path)
     edit(tmp_path, "UPDATE event SET body = body || ' ' WHERE stream = 2 AND sequence >= 4")

@@ -8,17 +8,26 @@ another folder, for the next life. Source: docs/evidence.md.
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Final, Literal, NamedTuple, Self
 
-from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import (
+    DRAFT_NAME,
+    JOURNAL_NAME,
+    LOCK_NAME,
+    LOG_NAME,
+    WAL_NAME,
+    WITNESS_DRAFT_NAME,
+    WITNESS_NAME,
+)
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.power import Change, DiskFile
 from engine.testing.simulation.vfs import (
     FULL,
+    IOERR,
     IOERR_DELETE,
     IOERR_FSYNC,
     IOERR_READ,
@@ -27,20 +36,27 @@ from engine.testing.simulation.vfs import (
     layer,
 )
 
-Act = Literal["write", "truncate", "sync", "delete", "read"]
+Act = Literal["write", "truncate", "sync", "rename", "delete", "read"]
 Fault = Literal["full", "io", "lie"]
 Mode = Literal["kill", "power"]
 
-_JOURNAL_NAME: Final = f"{LOG_NAME}-journal"
-KINDS: Final = {LOG_NAME: "log", WAL_NAME: "wal", WITNESS_NAME: "head", _JOURNAL_NAME: "journal"}
+KINDS: Final = {
+    LOG_NAME: "log",
+    WAL_NAME: "wal",
+    WITNESS_NAME: "head",
+    DRAFT_NAME: "new-log",
+    WITNESS_DRAFT_NAME: "new-head",
+    JOURNAL_NAME: "journal",
+}
 _FOLDER: Final = "folder"
-_SYNC_THEIR_FOLDER: Final = (WAL_NAME, _JOURNAL_NAME)
+_SYNC_THEIR_FOLDER: Final = (WAL_NAME, JOURNAL_NAME)
 _NOT_KEPT: Final = (f"{LOG_NAME}-shm", LOCK_NAME)
 _PRIVATE_FILE: Final = 0o600
 _FAILURES: Final[dict[str, int]] = {
     "write": IOERR_WRITE,
     "truncate": IOERR_TRUNCATE,
     "sync": IOERR_FSYNC,
+    "rename": IOERR,
     "delete": IOERR_DELETE,
     "read": IOERR_READ,
 }
@@ -86,7 +102,8 @@ class Disk:
         self.faults: Final[Counter[str]] = Counter()
         self.files: Final[dict[str, DiskFile]] = former.left if former is not None else _found(self.folder)
         self.left: dict[str, DiskFile] = {}
-        self._removed: Final[dict[str, DiskFile]] = {}
+        self.left_removed: dict[str, DiskFile] = {}
+        self._removed: Final[dict[str, DiskFile]] = former.left_removed if former is not None else {}
         self._others: Final = {path.name: path.read_bytes() for path in _other_files(self.folder)}
         layer().watch(self.folder, self)
         layer().reseed(b"%d/%d" % (chance.seed, life.number))
@@ -157,13 +174,28 @@ class Disk:
 
     def write_through(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write to a file that is not SQLite's, and sync it. Raises OSError."""
-        file = self._file(WITNESS_NAME)
+        file = self._file(self._name_of(descriptor))
         part, code = self.wrote(file, content, offset)
         if part:
             os.pwrite(descriptor, content[:part], offset)
         code = code or self.synced(file)
         if code:
             raise _os_error(code)
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file another name; a power cut may undo that until the folder is synced. Raises OSError."""
+        file = self._file(source)
+        code = self._done(file, "rename")
+        if code:
+            raise _os_error(code)
+        (self.folder / source).replace(self.folder / target)
+        former = self.files.pop(target, None)
+        if former is not None and former.is_named:
+            self._removed[target] = former
+        if file.is_named:
+            self._removed[source] = file
+        del self.files[source]
+        self.files[target] = file.renamed(KINDS.get(target, target), source)
 
     def sync_folder(self, descriptor: int) -> None:
         """Make the names of all files durable. Raises OSError."""
@@ -175,16 +207,27 @@ class Disk:
             self._settle_names()
 
     def image(self, into: Path, mode: Mode) -> None:
-        """End the life if it has not ended, and write what is left of the files into another folder, once."""
+        """End the life if it has not ended, and write what is left of the files into another folder."""
+        write_image(into, self.survivors(mode, self.chance))
+
+    def survivors(self, mode: Mode, chance: Chance) -> dict[str, bytes]:
+        """End the life if it has not ended, and give what is left of the files: each power cut leaves something else.
+
+        The disk of the next life, if it is told of this one as its former, is that of the image given last.
+        """
         self.life.end("disk/image")
-        assert not self.left, "an image is taken once: what it holds depends on chance"
-        if layer().faults:
-            raise layer().faults[0]
-        into.mkdir(mode=0o700, exist_ok=True)
-        for name, content in self._surviving() if mode == "power" else self._standing():
-            path = into / name
-            path.touch(_PRIVATE_FILE)
-            path.write_bytes(content)
+        layer().confess()
+        self.left, self.left_removed = {}, {}
+        if mode == "power":
+            return dict(self._surviving(chance))
+        self.left = {name: file.copy() for name, file in self.files.items()}
+        self.left_removed = dict(self._removed)
+        return self.standing()
+
+    def standing(self) -> dict[str, bytes]:
+        """Give every file as it stands now, synced or not."""
+        paths = sorted(path for path in self.folder.iterdir() if path.name not in _NOT_KEPT and path.is_file())
+        return {path.name: path.read_bytes() for path in paths}
 
     def _done(self, file: DiskFile, act: Act) -> int:
         """Pass an operation: 0 if it takes effect, -1 if it only says so, else the code that it fails with."""
@@ -201,6 +244,14 @@ class Disk:
             return -1
         return FULL if fault == "full" and act == "write" else _FAILURES[act]
 
+    def _name_of(self, descriptor: int) -> str:
+        opened = os.fstat(descriptor)
+        for name in (WITNESS_NAME, WITNESS_DRAFT_NAME):
+            path = self.folder / name
+            if path.exists() and os.path.samestat(path.stat(), opened):
+                return name
+        return "nameless"
+
     def _file(self, name: str) -> DiskFile:
         file = self.files.get(name)
         if file is None:
@@ -212,26 +263,21 @@ class Disk:
         self._removed.clear()
         for name in KINDS:
             if (self.folder / name).exists():
-                self._file(name).is_named = True
+                file = self._file(name)
+                file.is_named, file.former = True, ""
 
-    def _standing(self) -> Iterator[tuple[str, bytes]]:
-        """Give every file as it stands, and hand on what of it is not durable."""
-        for path in sorted(self.folder.iterdir()):
-            if path.name not in _NOT_KEPT and path.is_file():
-                yield path.name, path.read_bytes()
-        self.left = {**self.files}
-
-    def _surviving(self) -> Iterator[tuple[str, bytes]]:
+    def _surviving(self, chance: Chance) -> Iterator[tuple[str, bytes]]:
         """Give the files that a power cut leaves, each with a content it may leave."""
-        chance = self.chance
+        still_there: set[str] = set()
         for name in sorted({*self.files, *self._removed}):
             file = self.files.get(name)
             if file is not None and not file.is_named and chance.choose("disk/power/name", ("kept", "lost")) == "lost":
+                still_there.add(file.former)
                 file = None
             if file is None:
                 file = self._removed.get(name)
-                if file is not None and chance.choose("disk/power/removal", ("done", "undone")) == "done":
-                    file = None
+                is_undone = chance.choose("disk/power/removal", ("done", "undone")) == "undone" if file else False
+                file = file if is_undone or name in still_there else None
             if file is not None:
                 content = file.survived(chance)
                 self.left[name] = DiskFile(file.kind, content, is_named=True)
@@ -243,6 +289,17 @@ class Disk:
                 content = content[: chance.between("disk/power/other-part", 0, len(content))]
             if fate != "missing":
                 yield path.name, content
+
+
+def write_image(into: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, private as the engine wants them."""
+    into.mkdir(mode=0o700, exist_ok=True)
+    for name, content in contents.items():
+        descriptor = os.open(into / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
 
 
 def _found(folder: Path) -> dict[str, DiskFile]:

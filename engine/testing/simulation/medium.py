@@ -44,9 +44,17 @@ class DiskMedium:
         self._disk.write_through(descriptor, content, offset)
         await _Turn()
 
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name."""
+        self._disk.rename(source.name, target.name)
+
     def sync(self, descriptor: int) -> None:
         """Make the names in the folder durable."""
         self._disk.sync_folder(descriptor)
+
+    def execute(self, statements: str) -> None:
+        """Let the newest connection do something behind the store's back: set a limit lower, or plant a mistake."""
+        self._connections[-1].executescript(statements)
 
     def close(self) -> None:
         """Close the connections that a dead engine left open."""

@@ -24,14 +24,27 @@ class Change(NamedTuple):
 class DiskFile:
     """A file: its content as of the last sync, and what was done to it since."""
 
-    def __init__(self, kind: str, durable: bytes = b"", *, is_named: bool = False) -> None:
+    def __init__(self, kind: str, durable: bytes | bytearray = b"", *, is_named: bool = False) -> None:
         """Begin with a content that is durable; `is_named` tells whether its name is durable too."""
-        self.kind: Final = kind
+        self.kind = kind
         self.durable = bytearray(durable)
         self.changes: list[Change] = []
         self.is_named = is_named
+        self.former = ""
         self.syncs_folder = False
         self._stuck = 0
+
+    def renamed(self, kind: str, former: str) -> "DiskFile":
+        """Give the file under another name, which is not durable; `former` is the name it then still has."""
+        other = self.copy()
+        other.kind, other.is_named, other.former = kind, False, former
+        return other
+
+    def copy(self) -> "DiskFile":
+        """Give another file in the same state."""
+        other = DiskFile(self.kind, self.durable, is_named=self.is_named)
+        other.changes, other._stuck, other.former = [*self.changes], self._stuck, self.former
+        return other
 
     def settle(self) -> None:
         """Make everything durable, but for what a failed sync has let slip: the system counts that as written."""

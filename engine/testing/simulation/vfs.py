@@ -121,7 +121,7 @@ class Layer:
 
     def __init__(self) -> None:
         """Find SQLite, copy its layer and become the default."""
-        self.faults: Final[list[BaseException]] = []
+        self._mistakes: Final[list[BaseException]] = []
         self._watchers: Final[dict[str, Watcher]] = {}
         self._open_files: Final[dict[int, tuple[Watcher, object, _Table]]] = {}
         self._tables: Final[dict[tuple[int, bool], _Table]] = {}
@@ -166,6 +166,12 @@ class Layer:
         self._seed, self._drawn = seed, 0
         self._sqlite.sqlite3_randomness(0, None)
 
+    def confess(self) -> None:
+        """Raise the first mistake that a disk or a plan has made since this was last asked, if there was one."""
+        mistakes, self._mistakes[:] = [*self._mistakes], []
+        if mistakes:
+            raise mistakes[0]
+
     def _guarded(self, work: Callable[..., int], failure: int) -> Callable[..., int]:
         """Turn a mistake of ours into a failed operation, and keep it: C would take it for success."""
 
@@ -173,7 +179,7 @@ class Layer:
             try:
                 return work(*args)
             except BaseException as error:  # noqa: BLE001 - see above
-                self.faults.append(error)
+                self._mistakes.append(error)
                 return failure
 
         return guarded

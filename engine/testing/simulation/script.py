@@ -1,0 +1,253 @@
+"""What a writer does to a store in a storage schedule, and what it was promised for it.
+
+Owns the scripted writer and its ledger. A script is a function of a seed: groups of real events, urgent and riding,
+checkpoints, pauses, waits for the witness, and openings anew in between. Never looks into the files.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from engine.core.errors import EngineError, StorageError
+from engine.core.events import Cause, OrderFilled, PriceObserved
+from engine.store.appender import Linger
+from engine.store.medium import Medium
+from engine.store.port import Batch, Checkpoint, Entry, Recorded
+from engine.store.sqlite import SqliteLog
+from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.disk import Disk
+from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.medium import DiskMedium
+
+Act = Literal["urgent", "left", "riding", "checkpoint", "cover", "wait", "reopen"]
+
+FEED: Final = "feed:sim"
+BOTS: Final = ("bot-a", "bot-b")
+
+_ACTS: Final[tuple[Act, ...]] = (
+    ("urgent",) * 5 + ("left",) * 2 + ("riding",) * 3 + ("checkpoint", "cover", "cover", "wait", "reopen")
+)
+_CHECKPOINT_PAGES: Final = (3, 8, 500)
+_LONG_BYTES: Final = (10, 400, 3_000, 9_000)
+_SHARE: Final = 0.5
+_WAIT_S: Final = 1.5
+_MOST_STEPS: Final = 14
+_FEWEST_STEPS: Final = 6
+
+
+class Step(NamedTuple):
+    """One thing that the writer does; `group` is what it appends, by stream."""
+
+    act: Act
+    group: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
+
+
+class Script(NamedTuple):
+    """What a writer does, one step after the other; the WAL is folded into the file whenever it has so many pages."""
+
+    steps: tuple[Step, ...]
+    checkpoint_pages: int
+
+
+class Ledger:
+    """What the store was given, in order, and how far it has promised what."""
+
+    def __init__(self) -> None:
+        """Begin with an empty log."""
+        self.given: Final[list[tuple[str, Entry]]] = []
+        self.acknowledged = 0
+        self.covered = 0
+
+    def differs(self, found: list[Recorded]) -> str | None:
+        """Say how a log that was found is not an exact beginning of what was given, if it is not."""
+        if len(found) > len(self.given):
+            return f"it holds {len(found)} events of {len(self.given)} that were given"
+        for row, (stream, entry) in zip(found, self.given, strict=False):
+            if (row.stream, row.at_ms, row.cause, row.event) != (stream, entry.at_ms, entry.cause, entry.event):
+                return f"event {row.position} is not the one that was given"
+        return None
+
+    def lacks(self, found: list[Recorded]) -> str | None:
+        """Say which acknowledged events a log that was found lacks, if it does."""
+        if len(found) < self.acknowledged:
+            return f"it holds {len(found)} events, and {self.acknowledged} were acknowledged"
+        return None
+
+    def copy(self) -> "Ledger":
+        """Give another ledger that says the same."""
+        other = Ledger()
+        other.given.extend(self.given)
+        other.acknowledged, other.covered = self.acknowledged, self.covered
+        return other
+
+    def resume(self, found: list[Recorded], covered: int) -> None:
+        """Go on from the log as it was opened: an engine acts on all of it. Raises ViolationError."""
+        wrong = self.differs(found) or self.lacks(found)
+        if wrong:
+            raise ViolationError(wrong)
+        del self.given[len(found) :]
+        self.acknowledged, self.covered = len(found), covered
+
+
+class ViolationError(Exception):
+    """The store broke a promise."""
+
+
+class Store(NamedTuple):
+    """How a schedule opens a store, and what is set on its connection afterwards: planted mistakes are made here."""
+
+    opened: Callable[[Path, Linger, Medium], Awaitable[SqliteLog]]
+    settings: str = ""
+
+
+async def _opened(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+    return await SqliteLog.open(folder, linger=linger, medium=medium)
+
+
+REAL: Final = Store(_opened)
+
+
+async def pause(seconds: float) -> None:
+    """Let virtual time pass."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    timer = loop.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
+def script_of(seed: int) -> Script:
+    """Write the script of a seed."""
+    chance = Chance(seed)
+    number = 0
+
+    def entry(stream: str) -> Entry:
+        nonlocal number
+        number += 1
+        if stream == FEED:
+            return Entry(PriceObserved(last=Decimal(number) / 8), 1_000 * number)
+        length = _LONG_BYTES[int(chance.unit(f"long/{number}") ** 4 * len(_LONG_BYTES))]
+        filled = OrderFilled("order", "t" * length, Decimal(number), Decimal(1), Decimal(0), "USD", Decimal(0), "maker")
+        return Entry(filled, 1_000 * number, Cause(FEED, 1))
+
+    def step(index: int) -> Step:
+        act = _ACTS[int(chance.unit(f"act/{index}") * len(_ACTS))]
+        if act not in {"urgent", "left", "riding"}:
+            return Step(act)
+        streams = [name for name in (FEED, *BOTS) if chance.unit(f"stream/{index}/{name}") < _SHARE] or [FEED]
+        counts = [1 + int(chance.unit(f"count/{index}/{name}") ** 2 * 3) for name in streams]
+        entries = [tuple(entry(name) for _ in range(n)) for name, n in zip(streams, counts, strict=True)]
+        return Step(act, tuple(zip(streams, entries, strict=True)))
+
+    steps = _FEWEST_STEPS + int(chance.unit("steps") * (_MOST_STEPS - _FEWEST_STEPS + 1))
+    pages = _CHECKPOINT_PAGES[int(chance.unit("pages") * len(_CHECKPOINT_PAGES))]
+    return Script(tuple(step(index) for index in range(steps)), pages)
+
+
+class Writer:
+    """A writer at work on a disk, from opening to the end of its script or of its life."""
+
+    def __init__(self, disk: Disk, ledger: Ledger, store: Store = REAL) -> None:
+        """Take the disk to write on and the ledger to keep."""
+        self.fault: EngineError | None = None
+        self._disk: Final = disk
+        self._ledger: Final = ledger
+        self._store: Final = store
+        self._loop: Final = VirtualLoop()
+        self._medium: Final = DiskMedium(disk, pause)
+        self._log: SqliteLog | None = None
+        self._before_step: Callable[[int], None] = lambda _index: None
+
+    def run(self, script: Script, before_step: Callable[[int], None] | None = None) -> None:
+        """Do what the script says; a fault of the store ends it and is kept. The life is over afterwards."""
+        if before_step is not None:
+            self._before_step = before_step
+        try:
+            self._loop.run_until_complete(self._lived(script))
+        finally:
+            self._close()
+
+    def opened(self) -> list[Recorded]:
+        """Open the store, read it whole and close it. Raises what opening raises."""
+        try:
+            return self._loop.run_until_complete(self._read())
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True)) if left else None
+        self._medium.close()
+        self._loop.close()
+        self._disk.release()
+
+    async def _read(self) -> list[Recorded]:
+        log = await self._store.opened(self._disk.folder, pause, self._medium)
+        try:
+            return list(log.read(verified=True))
+        finally:
+            await log.close()
+
+    async def _lived(self, script: Script) -> None:
+        try:
+            await self._begin(script)
+            for index, step in enumerate(script.steps):
+                self._before_step(index)
+                await self._take(step, script)
+            await self._end()
+        except EngineError as error:
+            self.fault = error
+        finally:
+            self._disk.life.end("script/over")
+            with suppress(StorageError):
+                await self._end()
+
+    async def _begin(self, script: Script) -> None:
+        self._log = log = await self._store.opened(self._disk.folder, pause, self._medium)
+        self._medium.execute(f"PRAGMA wal_autocheckpoint = {script.checkpoint_pages}; {self._store.settings}")
+        self._ledger.resume(list(log.read(verified=True)), log.covered)
+
+    async def _end(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            await log.close()
+            self._ledger.covered = max(self._ledger.covered, log.covered)
+
+    async def _take(self, step: Step, script: Script) -> None:
+        log, ledger = self._log, self._ledger
+        assert log is not None
+        if step.group:
+            await self._append(log, step)
+        elif step.act == "checkpoint":
+            stream = log.streams()[-1] if log.streams() else None
+            if stream is not None:
+                head = log.head(stream)
+                log.save_checkpoint(Checkpoint(stream, head.sequence, "schema", head.checksum, b"state" * 100))
+        elif step.act == "cover":
+            await log.flush()
+            await log.cover(ledger.acknowledged)
+            ledger.covered = max(ledger.covered, ledger.acknowledged)
+        elif step.act == "wait":
+            await pause(_WAIT_S)
+        else:
+            await self._end()
+            await self._begin(script)
+
+    async def _append(self, log: SqliteLog, step: Step) -> None:
+        batches = [Batch(stream, log.head(stream).sequence, entries) for stream, entries in step.group]
+        pending = log.append(batches, urgent=step.act != "riding")
+        self._ledger.given.extend((stream, entry) for stream, entries in step.group for entry in entries)
+        pending.add_done_callback(self._acknowledge)
+        if step.act == "urgent":
+            await pending
+
+    def _acknowledge(self, pending: "asyncio.Future[int]") -> None:
+        if not pending.cancelled() and pending.exception() is None:
+            self._ledger.acknowledged = max(self._ledger.acknowledged, pending.result())

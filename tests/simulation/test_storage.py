@@ -1,0 +1,168 @@
+"""The store keeps its promises through deaths, faults and damage; and stores that break them are caught.
+
+Method: a sample of the storage schedules, which a campaign runs by the hundred thousand, and the same schedules against
+stores with a mistake.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import LogDamagedError
+from engine.store.appender import Linger
+from engine.store.medium import Medium
+from engine.store.port import Batch
+from engine.store.schema import DRAFT_NAME, JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.sqlite import SqliteLog
+from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.disk import Disk, write_image
+from engine.testing.simulation.life import Life
+from engine.testing.simulation.script import REAL, Ledger, Store, Writer, script_of
+from engine.testing.simulation.storage import A_PLACE, KINDS, Tally, run_schedules
+
+SEED = 1
+PLACES = range(0, 220, 22)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Give a folder in memory, where there is one: nothing here needs a real disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
+def ending_at(operation: int) -> Life:
+    passed = iter(range(1, operation))
+    return Life(1, lambda _point: next(passed, None) is None)
+
+
+def sample(scratch: Path, store: Store = REAL, places: Sequence[int] = PLACES) -> Tally:
+    tallies = [run_schedules(SEED, place * A_PLACE, A_PLACE, scratch, store) for place in places]
+    whole = tallies[0]
+    for tally in tallies[1:]:
+        whole = whole.joined(tally)
+    return whole
+
+
+@pytest.mark.spec("a log opens with all that was confirmed, or says that it is damaged", section="decision 12")
+def test_sampled_schedules_keep_every_promise(scratch: Path) -> None:
+    tally = sample(scratch)
+    assert tally.violations == ()
+    assert tally.schedules == len(PLACES) * A_PLACE == tally.outcomes.total()
+    assert {name.split(":")[0] for name in tally.outcomes} == set(KINDS)
+    for kind in ("crash", "twice", "full once", "full", "io once", "io"):
+        assert tally.outcomes[f"{kind}: whole"] == len(PLACES) * 8
+    for kind in ("log lies", "all lie", "flip", "tamper", "replaced"):
+        assert tally.outcomes[f"{kind}: refused"] > 0
+    assert tally.counts["acknowledged"] > 500
+
+
+def test_schedule_is_a_function_of_its_number_whatever_ran_before(scratch: Path) -> None:
+    first = 37 * A_PLACE + 40
+    together = run_schedules(SEED, first, 70, scratch / "a")
+    apart = run_schedules(SEED, first, 30, scratch / "b").joined(run_schedules(SEED, first + 30, 40, scratch / "c"))
+    assert together.outcomes == apart.outcomes
+    assert together.violations == apart.violations == ()
+
+
+def test_same_script_and_crash_twice_leave_the_same_bytes(scratch: Path) -> None:
+    images = []
+    for run in ("a", "b"):
+        folder = scratch / run
+        folder.mkdir()
+        disk = Disk(folder, Chance(3), ending_at(90))
+        Writer(disk, Ledger()).run(script_of(3))
+        images.append((disk.survivors("kill", Chance(1)), disk.survivors("power", Chance(1))))
+    assert images[0] == images[1]
+    assert images[0][0][WAL_NAME]
+
+
+class HastyLog(SqliteLog):
+    """Confirms what it is given before it is durable."""
+
+    def append(self, batches: Sequence[Batch], *, urgent: bool) -> "asyncio.Future[int]":
+        super().append(batches, urgent=urgent)
+        confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        confirmed.set_result(self._chains.position)
+        return confirmed
+
+
+async def hasty(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+    return await HastyLog.open(folder, linger=linger, medium=medium)
+
+
+async def unwitnessed(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+    return await SqliteLog.open(folder, linger=linger, medium=medium, witness=False)
+
+
+@pytest.mark.parametrize(
+    ("store", "kinds"),
+    [
+        (Store(REAL.opened, "PRAGMA synchronous = 1"), {"crash", "full", "io"}),
+        (Store(REAL.opened, "PRAGMA synchronous = 0"), {"crash", "full", "io"}),
+        (Store(hasty), {"crash", "full", "io"}),
+        (Store(unwitnessed), {"log lies", "cut", "flip", "tamper"}),
+    ],
+    ids=["synchronous normal", "synchronous off", "confirmed before durable", "no witness"],
+)
+def test_store_with_a_mistake_is_caught(scratch: Path, store: Store, kinds: set[str]) -> None:
+    caught: set[str] = set()
+    for place in range(60, 600, 27):
+        caught |= {violation.kind for violation in sample(scratch, store, [place]).violations}
+        if kinds <= caught:
+            return
+    pytest.fail(f"only {caught} showed the mistake")
+
+
+@pytest.mark.parametrize("mode", ["kill", "power"])
+def test_death_at_any_operation_of_making_a_log_leaves_one_that_opens(scratch: Path, mode: str) -> None:
+    seen = set()
+    for operation in range(1, 40):
+        for seed in range(3):
+            folder, image = scratch / "life", scratch / f"image-{operation}-{seed}"
+            write_image(folder, {})
+            disk = Disk(folder, Chance(seed), ending_at(operation))
+            ledger = Ledger()
+            Writer(disk, ledger).run(script_of(seed))
+            write_image(image, disk.survivors("kill" if mode == "kill" else "power", Chance(seed)))
+            seen.add(tuple(sorted(path.name for path in image.iterdir())))
+            healthy = Disk(image, Chance(seed), Life(2, lambda _point: False))
+            assert len(Writer(healthy, ledger).opened()) >= ledger.acknowledged
+            for path in folder.iterdir():
+                path.unlink()
+    assert (DRAFT_NAME, WITNESS_NAME) in seen
+    assert (LOG_NAME, WAL_NAME, WITNESS_NAME) in seen
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Give the files of a log whose writer was killed."""
+    folder.mkdir()
+    disk = Disk(folder, Chance(3), ending_at(100))
+    Writer(disk, Ledger()).run(script_of(3))
+    return disk.survivors("kill", Chance(0))
+
+
+@pytest.mark.parametrize("has_log", [True, False])
+def test_journal_beside_the_log_is_refused_and_undoes_nothing(scratch: Path, has_log: bool) -> None:
+    """A disk that lied had brought back a journal from the making of the log: opening then emptied a sound log."""
+    files = written(scratch / "life") if has_log else {}
+    files[JOURNAL_NAME] = bytes.fromhex("d9d505f920a163d7") + bytes(504)
+    write_image(scratch / "image", files)
+    disk = Disk(scratch / "image", Chance(0), Life(2, lambda _point: False))
+    with pytest.raises(LogDamagedError, match="never has such a file"):
+        Writer(disk, Ledger()).opened()
+    assert disk.standing() == files
+
+
+def test_log_emptied_beside_its_wal_is_refused_and_the_wal_stays(scratch: Path) -> None:
+    """SQLite removes a WAL beside an empty file when it only looks at it, and the newest events with it."""
+    files = {**written(scratch / "life"), LOG_NAME: b""}
+    write_image(scratch / "image", files)
+    disk = Disk(scratch / "image", Chance(0), Life(2, lambda _point: False))
+    with pytest.raises(LogDamagedError, match="is empty, but"):
+        Writer(disk, Ledger()).opened()
+    assert disk.standing() == files
