@@ -202,7 +202,8 @@ def test_cancel_may_lose_the_race_against_a_fill() -> None:
 
 
 def test_late_fill_of_a_cancelled_order_shows_in_the_trades_alone() -> None:
-    world = ExchangeWorld(Terms(late_fill=0.5), played={"exchange/late_fill#0": 1})
+    played = {"exchange/late_fill#0": 1, "exchange/late_fill/sort#0": 1}
+    world = ExchangeWorld(Terms(late_fill=0.5), played=played)
 
     async def work() -> None:
         client = world.client()
@@ -218,6 +219,24 @@ def test_late_fill_of_a_cancelled_order_shows_in_the_trades_alone() -> None:
         (trade,) = await client.trades(BTC, START_MS)
         (fill,) = await client.fills(BTC, [trade])
         assert (trade.exchange_order_id, fill.quantity) == (report.exchange_order_id, Decimal("0.005"))
+
+    run(work)
+
+
+def test_end_of_a_cancelled_order_may_count_a_fill_whose_trade_comes_later() -> None:
+    world = ExchangeWorld(Terms(late_fill=0.5), played={"exchange/late_fill#0": 1})
+
+    async def work() -> None:
+        client = world.client()
+        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
+        await client.create(BTC, resting)
+        report = await client.cancel(BTC, resting)
+        assert isinstance(report, OrderReport)
+        assert (report.status, report.filled, report.fills) == ("canceled", Decimal("0.005"), ())
+        await world.until(10)
+        report = await client.query(BTC, resting)
+        assert isinstance(report, OrderReport)
+        assert [fill.quantity for fill in report.fills] == [Decimal("0.005")]
 
     run(work)
 

@@ -113,6 +113,22 @@ def test_monitor_sees_an_order_of_a_log_that_is_not_there() -> None:
     assert [line.split(":")[0] for line in monitor.violations] == ["stranger"]
 
 
+@pytest.mark.parametrize("sort", [0, 1], ids=["told", "untold"])
+def test_monitor_does_not_hold_against_anybody_what_the_exchange_kept_back(sort: int) -> None:
+    world = ExchangeWorld(Terms(late_fill=0.5), played={"exchange/late_fill#0": 1, "exchange/late_fill/sort#0": sort})
+    monitor = _watched(world, Limits(budget=Decimal(500), most_lots=1))
+
+    async def work() -> None:
+        client, low = world.client(), world.price() * Decimal("0.9") // CENT * CENT
+        first, second = (order(number, "buy", "0.01", sent_ms=world.now_ms(), limit=low) for number in (1, 2))
+        await client.create(BTC, first)
+        await client.cancel(BTC, first)
+        await client.create(BTC, second)
+
+    run(work)
+    assert {line.split(":")[0] for line in monitor.violations} == (set() if sort else {"budget", "lots"})
+
+
 def test_monitor_leaves_orders_of_the_user_alone() -> None:
     world = ExchangeWorld(Terms(foreign_order=0.5), played={"exchange/foreign_order#0": 1})
     monitor = _watched(world, Limits(budget=Decimal(0), most_lots=0))

@@ -163,23 +163,38 @@ class Matching:
         return is_done
 
     def _fill_unseen(self, order: Placed) -> Decimal:
-        """Fill a part in the moment of the cancellation, of which only the trades will tell, and late."""
+        """Fill a part in the moment of the cancellation, whose trade is shown late.
+
+        The order's end counts it, or the trade alone will tell. Gives the quantity that the end does not count.
+        """
         step = self._exchange.markets[order.wish.symbol].rules.quantity_step
         quantity = floor_to(order.remaining * self._part("late_fill"), step)
         if not 0 < quantity < order.remaining:
             return ZERO
-        wait_s = self._exchange.chance.choose("exchange/late_fill/wait", _HIDDEN_S)
-        self._exchange.fault("late_fill", client_order_id=order.wish.client_order_id, late_ms=wait_s * 1_000)
+        chance, late_ms = (
+            self._exchange.chance,
+            self._exchange.chance.choose("exchange/late_fill/wait", _HIDDEN_S) * 1_000,
+        )
+        is_untold = chance.choose("exchange/late_fill/sort", (False, True))
+        name, sort = order.wish.client_order_id, "untold" if is_untold else "told"
+        self._exchange.fault("late_fill", client_order_id=name, late_ms=late_ms, sort=sort)
         assert order.wish.price is not None
-        self._fill(order, order.wish.price, quantity, is_maker=True, late_ms=wait_s * 1_000)
+        self._fill(order, order.wish.price, quantity, is_maker=True, late_ms=late_ms, is_untold=is_untold)
         order.standings.pop()
-        return quantity
+        return quantity if is_untold else ZERO
 
     # --- the books ---------------------------------------------------------------------------------------------------
 
     @exactly
     def _fill(
-        self, order: Placed, price: Decimal, quantity: Decimal, *, is_maker: bool, late_ms: int | None = None
+        self,
+        order: Placed,
+        price: Decimal,
+        quantity: Decimal,
+        *,
+        is_maker: bool,
+        late_ms: int | None = None,
+        is_untold: bool = False,
     ) -> None:
         exchange, wish = self._exchange, order.wish
         market, wallet = exchange.markets[wish.symbol], exchange.wallet
@@ -206,6 +221,7 @@ class Matching:
             fee=fee,
             fee_asset=fee_asset,
             is_maker=is_maker,
+            is_untold=is_untold,
         )
         order.trades.append(trade)
         self.trades.append((trade, wish))

@@ -1,7 +1,8 @@
 """The continuous check at the exchange: every order is judged in the moment in which it leaves and is taken.
 
 Owns the rules that hold at every moment, which a look at the end would miss. It counts for itself what each log bought
-and sold there and shares no arithmetic with the engine. Source: docs/evidence.md.
+and sold there and shares no arithmetic with the engine. A fill that the exchange itself kept back when it told how an
+order had ended is not held against anybody: the end of the world shows whether it was booked. Source: docs/evidence.md.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from engine.core.exact import exactly
 from engine.core.identity import parse_client_order_id
 from engine.core.units import HUNDRED, ZERO
 from engine.testing.simulation.exchange.exchange import COARSER, SimulatedExchange
-from engine.testing.simulation.exchange.orders import Placed
+from engine.testing.simulation.exchange.markets import Market
+from engine.testing.simulation.exchange.orders import Placed, Side, Trade
 
 _HEAD: Final = 24
 """So many characters of a violation name the order."""
@@ -37,6 +39,7 @@ class _Books(msgspec.Struct, eq=False):
 
     paid: Decimal = ZERO
     bought: dict[str, Decimal] = {}
+    untold: Decimal = ZERO
     sold: Decimal = ZERO
     buying: dict[str, Placed] = {}
     selling: dict[str, Placed] = {}
@@ -46,6 +49,17 @@ class _Books(msgspec.Struct, eq=False):
     def held(self) -> Decimal:
         """Give the base that is left of what was bought."""
         return sum(self.bought.values(), ZERO) - self.sold
+
+    def count(self, name: str, side: Side, trade: Trade, market: Market) -> None:
+        """Count a trade of an order."""
+        cost, fee = trade.price * trade.quantity, trade.fee if trade.fee_asset == market.quote else ZERO
+        if side == "buy":
+            fee_base = trade.fee if trade.fee_asset == market.base else ZERO
+            self.paid += cost + fee
+            self.bought[name] = self.bought.get(name, ZERO) + trade.quantity - fee_base
+        else:
+            self.paid -= cost - fee
+            self.sold += trade.quantity
 
     def open_worth(self) -> Decimal:
         """Give what the open buys may still cost."""
@@ -140,14 +154,10 @@ class Monitor:
         counted = self._counted.get(order.exchange_order_id, 0)
         self._counted[order.exchange_order_id] = len(order.trades)
         for trade in order.trades[counted:]:
-            cost, fee = trade.price * trade.quantity, trade.fee if trade.fee_asset == market.quote else ZERO
-            if wish.side == "buy":
-                fee_base = trade.fee if trade.fee_asset == market.base else ZERO
-                books.paid += cost + fee
-                books.bought[name] = books.bought.get(name, ZERO) + trade.quantity - fee_base
+            if trade.is_untold:
+                books.untold += trade.quantity if wish.side == "buy" else ZERO
             else:
-                books.paid -= cost - fee
-                books.sold += trade.quantity
+                books.count(name, wish.side, trade, market)
         if not order.is_open:
             books.buying.pop(name, None)
             books.selling.pop(name, None)
@@ -159,7 +169,7 @@ class Monitor:
         if at_stake > limits.budget * (HUNDRED + limits.slack_percent) / HUNDRED:
             self._break("budget", f"with {name} {at_stake:f} are at stake of a budget of {limits.budget:f}")
         selling = sum((order.remaining for order in books.selling.values()), ZERO)
-        if selling > books.held + limits.given_base:
+        if selling > books.held + books.untold + limits.given_base:
             self._break("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
         market = self._exchange.markets[self._exchange.matching.by_client_id[name].wish.symbol]
         dust = market.rules.quantity_step * COARSER * len(books.bought)

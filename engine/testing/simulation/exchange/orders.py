@@ -48,7 +48,7 @@ class Standing(NamedTuple):
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """One trade of the account."""
+    """One trade of the account; `is_untold` if the order's end does not count it and only the list of trades tells."""
 
     trade_id: str
     exchange_order_id: str
@@ -59,6 +59,7 @@ class Trade(msgspec.Struct, frozen=True):
     fee: Decimal
     fee_asset: str
     is_maker: bool
+    is_untold: bool = False
 
 
 class Placed(msgspec.Struct, eq=False):
