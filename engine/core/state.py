@@ -87,8 +87,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """One purchase. `quantity` and `cost` are what is left of `held` and of the cash paid; `realised` is banked profit.
 
     A `stopped` lot has reached its stop loss and is sold at market, whatever comes.
-    `bought` is the filled quantity before fees in base, `fee` all its fees in quote value. `sold` is the quantity of all
-    its sales, joined dust included, and `sold_cash` Σ price × quantity of them.
+    `bought` is the filled quantity before fees in base, `fee` all its fees in quote value. `sold` is the quantity of
+    all its sales, joined dust included, and `sold_cash` Σ price × quantity of them.
     """
 
     number: int

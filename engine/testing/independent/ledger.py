@@ -161,6 +161,8 @@ class Ledger:
             return
         self._agree(row, "quantity", lot.left)
         self._agree(row, "cost", lot.cost_left)
+        if not lot.sold:
+            self.total_trades -= 1
         self._close(lot, "cancelled", row.at_ms)
 
     def _close(self, lot: Lot, status: str, at_ms: int) -> None:
