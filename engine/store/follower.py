@@ -89,6 +89,8 @@ class Follower:
         finally:
             if self._following is not None:
                 self._following.cancel()
+            if self._writing is not None:
+                await asyncio.wait((self._writing,))  # on its thread it still uses the file
             if self._file >= 0:
                 os.close(self._file)
 

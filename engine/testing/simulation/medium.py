@@ -1,7 +1,7 @@
 """The store's medium on a simulated disk: a real connection without a thread, and writes that can be slow.
 
-Owns when the loop's other tasks have their turn while the disk works: before and after each statement, as a thread
-would let them. Everything happens on the loop's own thread, so that a run can be repeated.
+Owns when the loop's other tasks have their turn while the disk works: before and after each statement that writes, as a
+thread would let them. Everything happens on the loop's own thread, so that a run can be repeated.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ import aiosqlite
 from engine.testing.simulation.disk import Disk
 
 _CHUNK_ROWS: Final = 64
-_COMMITS: Final = ("INSERT", "COMMIT")
+_WRITES: Final = ("BEGIN", "INSERT", "COMMIT")
 
 
 class DiskMedium:
@@ -74,7 +74,6 @@ class _Inline(aiosqlite.Connection):
 
     def __init__(self, connection: sqlite3.Connection, medium: DiskMedium) -> None:
         super().__init__(lambda: connection, _CHUNK_ROWS)
-        self._open: sqlite3.Connection | None = connection
         self._connection = connection
         self._medium = medium
 
@@ -85,7 +84,9 @@ class _Inline(aiosqlite.Connection):
         if self._connection is None:
             raise ValueError("the connection is closed")
         statement = args[0] if args and isinstance(args[0], str) else ""
-        is_commit = statement.startswith(_COMMITS) and (statement == "COMMIT" or not self._connection.in_transaction)
+        if not statement.startswith(_WRITES):
+            return fn(*args, **kwargs)
+        is_commit = statement == "COMMIT" or not (self._connection.in_transaction or statement == "BEGIN IMMEDIATE")
         await self._medium.pause(is_commit=is_commit)
         result = fn(*args, **kwargs)
         await _Turn()

@@ -22,14 +22,15 @@ from engine.testing.simulation.disk import Disk
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.medium import DiskMedium
 
-Act = Literal["urgent", "left", "riding", "checkpoint", "cover", "wait", "reopen"]
+Act = Literal["urgent", "sure", "left", "riding", "checkpoint", "cover", "wait", "reopen"]
 
 FEED: Final = "feed:sim"
 BOTS: Final = ("bot-a", "bot-b")
 
 _ACTS: Final[tuple[Act, ...]] = (
-    ("urgent",) * 5 + ("left",) * 2 + ("riding",) * 3 + ("checkpoint", "cover", "cover", "wait", "reopen")
-)
+    "urgent", "urgent", "urgent", "sure", "sure", "sure", "left", "left", "riding", "riding", "riding",
+    "checkpoint", "cover", "wait", "reopen",
+)  # fmt: skip
 _CHECKPOINT_PAGES: Final = (3, 8, 500)
 _LONG_BYTES: Final = (10, 400, 3_000, 9_000)
 _SHARE: Final = 0.5
@@ -137,7 +138,7 @@ def script_of(seed: int) -> Script:
 
     def step(index: int) -> Step:
         act = _ACTS[int(chance.unit(f"act/{index}") * len(_ACTS))]
-        if act not in {"urgent", "left", "riding"}:
+        if act not in {"urgent", "sure", "left", "riding"}:
             return Step(act)
         streams = [name for name in (FEED, *BOTS) if chance.unit(f"stream/{index}/{name}") < _SHARE] or [FEED]
         counts = [1 + int(chance.unit(f"count/{index}/{name}") ** 2 * 3) for name in streams]
@@ -232,8 +233,7 @@ class Writer:
                 log.save_checkpoint(Checkpoint(stream, head.sequence, "schema", head.checksum, b"state" * 100))
         elif step.act == "cover":
             await log.flush()
-            await log.cover(ledger.acknowledged)
-            ledger.covered = max(ledger.covered, ledger.acknowledged)
+            await self._cover(log, ledger.acknowledged)
         elif step.act == "wait":
             await pause(_WAIT_S)
         else:
@@ -245,8 +245,14 @@ class Writer:
         pending = log.append(batches, urgent=step.act != "riding")
         self._ledger.given.extend((stream, entry) for stream, entries in step.group for entry in entries)
         pending.add_done_callback(self._acknowledge)
-        if step.act == "urgent":
-            await pending
+        if step.act in {"urgent", "sure"}:
+            position = await pending
+            if step.act == "sure":  # as an order that is only sent once its intent is vouched for
+                await self._cover(log, position)
+
+    async def _cover(self, log: SqliteLog, position: int) -> None:
+        await log.cover(position)
+        self._ledger.covered = max(self._ledger.covered, position)
 
     def _acknowledge(self, pending: "asyncio.Future[int]") -> None:
         if not pending.cancelled() and pending.exception() is None:

@@ -98,6 +98,8 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
             outcome, what = place.outcome(schedule)
         except ViolationError as error:
             outcome, what = "violation", str(error)
+        except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
+            outcome, what = "violation", f"the life ended with {error!r}"
         outcomes[f"{schedule.kind}: {outcome}"] += 1
         if outcome == "violation":
             violations.append(Violation(schedule.number, schedule.kind, what))
