@@ -29,6 +29,7 @@ VERBS: Final = {
     "flatten": "cli.control",
     "revive": "cli.control",
     "stop": "cli.control",
+    "prove": "cli.prove",
     "credentials": "cli.credentials",
 }
 

@@ -1,56 +1,202 @@
 """`prove`: run the engine through simulated worlds full of faults, and hold it against what it promises."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
 from cli.options import json_option
-from cli.render import attention, clean, counted, dim, echo_json, heading, rows, status, table
+from cli.render import clean, counted, dim, echo_json, heading, rows, status
 from engine.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.testing.simulation.report import Sum, WorldReport
+    from engine.testing.simulation.campaign import Campaign
+    from engine.testing.simulation.report import WorldReport
 
 VIOLATED: Final = 1
-SHOWN: Final = 10
-AGAIN: Final = "krypto-engine prove --seed {seed}"
+SHOWN: Final = 12
+MOST_SEED: Final = 2**53
 
 
 @click.command(
-    epilog="Examples:\n\n  krypto-engine prove --seeds 500\n\n  krypto-engine prove --seeds 20000 --record campaign.jsonl"
-    "\n\n  krypto-engine prove --seed 4711 --shrink"
+    epilog="Examples:\n\n  krypto-engine prove --seeds 500\n\n  krypto-engine prove --seeds 20000 --schedules 100000 "
+    "--record campaign.jsonl\n\n  krypto-engine prove --seed 4711 --shrink"
 )
-@click.option("--seeds", type=click.IntRange(1, 10_000_000), default=200, show_default=True, help="How many worlds.")
-@click.option("--first", type=click.IntRange(0), default=1, show_default=True, help="The first seed.")
+@click.option("--seeds", type=click.IntRange(0, 10_000_000), default=200, show_default=True, help="How many worlds.")
+@click.option("--first", type=click.IntRange(0, MOST_SEED), default=1, show_default=True, help="The first seed.")
+@click.option(
+    "--schedules", type=click.IntRange(0, 100_000_000), default=0, show_default=True, help="How many storage schedules."
+)
 @click.option("--jobs", type=click.IntRange(1, 256), help="How many processes. [default: one for each core]")
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write down what is done; resume there.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the result to this file as JSON.")
-@click.option("--seed", type=click.IntRange(0), help="Run this one seed, twice, and tell what happened in it.")
-@click.option("--shrink", "shrink_", is_flag=True, help="With --seed: look for the smallest set of faults that fails.")
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write down what is done; go on there.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the result to a file as JSON.")
+@click.option("--until-failure", is_flag=True, help="End at the first violation.")
+@click.option("--seed", type=click.IntRange(0, MOST_SEED), help="Run this one world twice, and tell what happened.")
+@click.option("--shrink", "shrink_", is_flag=True, help="With --seed: look for the fewest choices that still fail.")
+@click.option(
+    "--tape", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="With --seed: play these choices."
+)
 @json_option
 @click.pass_context
-def prove(
-    ctx: click.Context,
-    seeds: int,
-    first: int,
-    jobs: int | None,
-    record: Path | None,
-    report: Path | None,
-    seed: int | None,
-    shrink_: bool,
-    as_json: bool,
-) -> None:
+def prove(ctx: click.Context, seed: int | None, shrink_: bool, tape: Path | None, as_json: bool, **wanted: Any) -> None:
     """Run this engine through simulated worlds in which everything goes wrong, and check what it promises.
 
     Each seed is a world of its own: crashes and power cuts at any operation of the disk, lost and late messages,
-    partial fills, clocks that jump, operators who interfere. Nothing real is touched; no network is used. Exit code 1
-    if anything was violated.
+    partial fills, clocks that jump, operators who interfere. Nothing real is touched and no network is used. Exit
+    code 1 if anything was violated.
     """
     if seed is not None:
-        ctx.exit(_one(seed, shrink_=shrink_, as_json=as_json))
-    if shrink_:
-        raise UsageError("--shrink goes with one seed: name it with --seed")
-    ctx.exit(_many(first, seeds, jobs or os.cpu_count() or 1, record, report, as_json=as_json))
+        ctx.exit(_one(seed, tape, shrink_=shrink_, as_json=as_json))
+    if shrink_ or tape is not None:
+        raise UsageError("--shrink and --tape go with one world: name it with --seed")
+    ctx.exit(_many(wanted, as_json=as_json))
+
+
+def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
+    from engine.testing.digest import source_digest
+
+    from engine.runtime.clock import SystemTime
+    from engine.testing.simulation.campaign import Campaign, Work, run
+
+    engine = source_digest(Path(__file__).parents[1] / "engine")
+    campaign = Campaign(engine, wanted["record"])
+    work = [Work("schedules", 0, wanted["schedules"]), Work("worlds", wanted["first"], wanted["seeds"])]
+    before, clock = sum(each.seeds for each in campaign.worlds), SystemTime()
+    begun_s = clock.monotonic_s()
+    jobs = wanted["jobs"] or os.cpu_count() or 1
+    show = _progress(work, before, lambda: clock.monotonic_s() - begun_s) if not as_json else _silent
+    try:
+        run(campaign, work, jobs, show, until_failure=wanted["until_failure"])
+    finally:
+        if not as_json and sys.stderr.isatty():
+            click.echo("\r\033[K", nl=False, err=True)
+    result = _result(campaign, engine, clock.monotonic_s() - begun_s, before)
+    if wanted["report"] is not None:
+        wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    if as_json:
+        echo_json(result)
+    else:
+        _conclude(campaign, result)
+    return VIOLATED if campaign.violations else 0
+
+
+def _silent(_campaign: "Campaign") -> None:
+    """Show nothing."""
+
+
+def _progress(work: list[Any], before: int, spent_s: Callable[[], float]) -> Callable[["Campaign"], None]:
+    """Give what shows the progress: in one line that changes on a terminal, else in one now and then."""
+    wanted = {each.kind: each.count for each in work}
+    told = 0.0
+
+    def show(campaign: "Campaign") -> None:
+        nonlocal told
+        worlds, schedules = campaign.totals
+        rate = (worlds.seeds - before) / max(spent_s(), 0.001) * 3600
+        parts = [f"{schedules.schedules:,} of {wanted['schedules']:,} schedules"] if wanted["schedules"] else []
+        parts.append(f"{worlds.seeds:,} worlds, {rate:,.0f} an hour")
+        parts += [counted(worlds.restarts, "restart"), counted(worlds.orders, "order")]
+        parts.append(counted(campaign.violations, "violation"))
+        text = " · ".join(parts)
+        if sys.stderr.isatty():
+            click.echo(f"\r\033[K{dim(text)}", nl=False, err=True)
+        elif spent_s() - told >= 60:  # noqa: PLR2004 - a line a minute
+            told = spent_s()
+            click.echo(text, err=True)
+
+    return show
+
+
+def _result(campaign: "Campaign", engine: str, spent_s: float, before: int) -> dict[str, Any]:
+    worlds, schedules = campaign.totals
+    return {
+        "engine": engine,
+        "violations": campaign.violations,
+        "seconds": round(spent_s, 1),
+        "seeds_an_hour": round((worlds.seeds - before) / max(spent_s, 0.001) * 3600),
+        "worlds": worlds,
+        "schedules": schedules,
+    }
+
+
+def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
+    worlds, schedules = campaign.totals
+    verdict = "no violation" if not campaign.violations else counted(campaign.violations, "violation")
+    click.echo(f"{status(verdict, good=not campaign.violations)}  engine {result['engine'][:16]}")
+    if schedules.schedules:
+        click.echo(f"  {counted(schedules.schedules, 'storage schedule')}")
+        _list("how they ended", schedules.outcomes)
+    if worlds.seeds:
+        years = f"{worlds.virtual_s / 86_400:,.1f} days lived"
+        click.echo(f"  {counted(worlds.seeds, 'world')}, {result['seeds_an_hour']:,} an hour, {years}")
+        click.echo(
+            f"  {counted(worlds.restarts, 'restart')}, {counted(worlds.orders, 'order')}, {counted(worlds.trades, 'trade')}"
+        )
+        click.echo(dim(f"  trace {worlds.digest[:32]}"))
+        _list("how lives ended", worlds.endings)
+        _list("faults", worlds.faults)
+    for failure in worlds.failures[:SHOWN]:
+        click.echo(status(f"  seed {failure.seed}", good=False) + dim(f"  krypto-engine prove --seed {failure.seed}"))
+        for violation in failure.violations[:SHOWN]:
+            click.echo(f"    {clean(violation)}")
+    for violation in schedules.violations[:SHOWN]:
+        click.echo(f"    {clean(violation)}")
+
+
+def _list(title: str, counts: dict[str, int]) -> None:
+    click.echo(f"  {heading(title)}")
+    most = sorted(counts.items(), key=lambda pair: -pair[1])
+    rows(((name, f"{count:,}") for name, count in most[:SHOWN]), indent="    ")
+    if len(most) > SHOWN:
+        click.echo(dim(f"    and {len(most) - SHOWN} more kinds, in --json"))
+
+
+def _one(seed: int, tape: Path | None, *, shrink_: bool, as_json: bool) -> int:
+    """Run one world twice, see that both are the same, and tell of it."""
+    from engine.testing.simulation.campaign import scratch
+    from engine.testing.simulation.shrink import shrink
+    from engine.testing.simulation.world import run_world
+
+    def played(choices: dict[str, int] | None) -> "WorldReport":
+        with scratch() as folder:
+            return run_world(seed, Path(folder), choices)
+
+    choices = None if tape is None else msgspec.json.decode(tape.read_bytes(), type=dict[str, int])
+    report, again = played(choices), played(choices)
+    violations = list(report.violations)
+    if report.digest != again.digest:
+        violations.append("determinism: run twice, this seed gave two traces")
+    if shrink_ and report.violations:
+        rule = report.violations[0].partition(":")[0]
+        kept = shrink(report.tape, lambda each: any(v.startswith(rule) for v in played(dict(each)).violations))
+        report = played(dict(kept))
+    if as_json:
+        echo_json(msgspec.structs.replace(report, violations=tuple(violations)))
+    else:
+        _tell(report, violations, shrunk=shrink_)
+    return VIOLATED if violations else 0
+
+
+def _tell(report: "WorldReport", violations: list[str], *, shrunk: bool) -> None:
+    from engine.testing.simulation.shrink import by_site
+
+    verdict = "no violation" if not violations else counted(len(violations), "violation")
+    click.echo(f"{status(verdict, good=not violations)}  seed {report.seed}, trace {report.digest[:16]}, run twice")
+    told = (
+        counted(report.lives, "life").replace("lifes", "lives"),
+        counted(report.orders, "order"),
+        counted(report.trades, "trade"),
+    )
+    click.echo(f"  {', '.join(told)} in {report.virtual_s:,} s")
+    for violation in violations:
+        click.echo(f"    {clean(violation)}")
+    if shrunk and violations:
+        click.echo(f"  {heading('what is needed for it')}")
+        rows(((site, str(choice)) for site, choice in by_site(report.tape)), indent="    ")
+    else:
+        _list("how lives ended", report.endings)
+        _list("faults", report.faults)

@@ -63,6 +63,16 @@ class Sum(msgspec.Struct, kw_only=True):
         return sum(len(failure.violations) for failure in self.failures)
 
 
+class StorageSum(msgspec.Struct, kw_only=True):
+    """What came of the storage schedules from `first` on: how they ended, what happened in them, what was violated."""
+
+    first: int
+    schedules: int
+    outcomes: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    violations: tuple[str, ...] = ()
+
+
 def sum_of(reports: Iterable[WorldReport]) -> Sum:
     """Add up the worlds of some seeds that follow each other."""
     rows = list(reports)
@@ -97,6 +107,18 @@ def total(sums: Iterable[Sum]) -> Sum:
         faults=_added(row.faults for row in rows),
         visits=_added(row.visits for row in rows),
         failures=tuple(failure for row in rows for failure in row.failures),
+    )
+
+
+def total_storage(sums: Iterable[StorageSum]) -> StorageSum:
+    """Add up sums of storage schedules."""
+    rows = sorted(sums, key=lambda each: each.first)
+    return StorageSum(
+        first=rows[0].first if rows else 0,
+        schedules=sum(row.schedules for row in rows),
+        outcomes=_added(row.outcomes for row in rows),
+        counts=_added(row.counts for row in rows),
+        violations=tuple(violation for row in rows for violation in row.violations),
     )
 
 
