@@ -8,11 +8,11 @@ import msgspec
 
 from cli.amounts import dust_words, gain, open_lots
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import WIDTH, attention, clean, clock_text, counted, dim, echo_json, heading, rows, table, wrapped
+from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
 from engine.core.instants import iso_utc
-from engine.core.narration import money, plain, price
+from engine.core.narration import counted, money, plain, price
 from engine.core.projection import StateFile
 from engine.core.state import BotState, Lot, Trail
 from engine.runtime.examine import Moment, last_price, replica_at, state_file

@@ -61,11 +61,6 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number of things: `1 lot`, `2 lots`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def wrapped(text: str, width: int = WIDTH) -> list[str]:
     """Break text between words into lines of at most `width` columns; a longer word has a line of its own."""
     lines = [""]

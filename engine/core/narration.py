@@ -41,6 +41,11 @@ def plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: `1 lot`, `2 lots`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 @exactly
 def narrate(event: ev.BotEvent, config: BotConfig) -> str | None:
     """Tell one event, or nothing."""
@@ -71,8 +76,7 @@ def _checked(event: ev.ConnectivityChecked, _config: BotConfig) -> str:
 
 
 def _restored(event: ev.ConnectivityRestored, _config: BotConfig) -> str:
-    checks = "check" if event.failures == 1 else "checks"
-    return f"Connectivity restored after {event.length_ms // 1000}s and {event.failures} failed {checks}"
+    return f"Connectivity restored after {event.length_ms // 1000}s and {counted(event.failures, 'failed check')}"
 
 
 def _command(event: ev.CommandReceived, _config: BotConfig) -> str:
@@ -85,8 +89,7 @@ def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
 
 
 def _skipped(event: ev.PricesSkipped, _config: BotConfig) -> str:
-    number = event.last - event.first + 1
-    events = f"{number} event" if number == 1 else f"{number} events"
+    events = counted(event.last - event.first + 1, "event")
     return f"Prices passed unseen ({event.reason}): {events} of the feed, from {event.first} on"
 
 

@@ -13,6 +13,7 @@ from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
 from engine.core.market import TIMEFRAMES_MS
+from engine.core.narration import counted
 from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
@@ -199,8 +200,8 @@ class LiveDuties:
             settled = "" if each.is_settled else ", some orders still to be settled"
             self._world.say_of(
                 bot,
-                f"Reconciled with the exchange: {_counted(len(state.lots), 'lot')}, "
-                f"{_counted(len(state.orders), 'open order')}, {_counted(each.trades, 'trade')} while away, "
+                f"Reconciled with the exchange: {counted(len(state.lots), 'lot')}, "
+                f"{counted(len(state.orders), 'open order')}, {counted(each.trades, 'trade')} while away, "
                 f"{drift}{settled}",
             )
 
@@ -303,7 +304,3 @@ class LiveDuties:
             if next_probe_ms(bot.state) <= now_ms + early_ms:
                 found.append(bot)
         return found
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
