@@ -9,16 +9,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-import msgspec
 
 from engine.core.instants import iso_utc
+from engine.core.units import plain_json
 
 WIDTH: Final = 80
 
 
 def as_json(value: Any) -> str:
-    """Write a value as one line of JSON; decimals are numbers."""
-    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+    """Write a value as one line of JSON; decimals are plain numbers."""
+    return plain_json(value).decode()
 
 
 def echo_json(value: Any) -> None:
