@@ -122,9 +122,7 @@ def test_pause_holds_over_a_restart_until_resume(copied: Path) -> None:
     assert krypto("replay", "bot", *state, "--verify", "--redecide").code == 0
 
 
-@pytest.mark.spec(
-    "a command that changes nothing says so, and is recorded all the same", section="Stopping, pausing, resetting"
-)
+@pytest.mark.spec("a command that changes nothing says so, and is recorded all the same", section="issue: CLI")
 def test_command_given_twice_says_that_nothing_changed_and_is_recorded(copied: Path) -> None:
     state = ("--state-dir", copied / "state")
     given = {

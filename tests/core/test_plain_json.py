@@ -20,7 +20,7 @@ AMOUNTS = [
 ]
 
 
-@pytest.mark.spec("amounts in the state file and in JSON are plain numbers", section="The file")
+@pytest.mark.spec("amounts in the state file and in JSON are plain numbers", section="Files and interfaces")
 @pytest.mark.parametrize(("amount", "written"), AMOUNTS)
 def test_amount_is_written_without_an_exponent_and_with_every_digit(amount: str, written: str) -> None:
     assert plain_json({"amount": [Decimal(amount)]}).decode() == f'{{"amount":[{written}]}}'
