@@ -270,7 +270,7 @@ class LiveDuties:
             latency_ms = self._now_ms() - asked_ms
             self.exchange_ahead_ms = server_ms - asked_ms - latency_ms // 2
             skew_ms = self.exchange_ahead_ms - self._world.wall_ahead_ms
-        due = self._wanting_check(max(asked_ms, self._now_ms()))
+        due = self._concerned(max(asked_ms, self._now_ms()), reachable=reachable)
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
         diagnosis = None
         if not reachable and hosts:
@@ -293,14 +293,19 @@ class LiveDuties:
         elif was_cut_off:
             self._ready.want(self._now_ms())
 
-    def _wanting_check(self, now_ms: int) -> list[Bot]:
-        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one."""
+    def _concerned(self, now_ms: int, *, reachable: bool) -> list[Bot]:
+        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one.
+
+        A failed one is for every healthy bot: none of them goes on asking until its own check. One that waits already
+        waits to its end (decision 5).
+        """
         if self._checks_all:
             self._checks_all = False
             return list(self._world.bots)
         found = []
         for bot in self._world.bots:
-            early_ms = 0 if bot.state.connectivity.failure_count else TOGETHER_MS
-            if next_probe_ms(bot.state) <= now_ms + early_ms:
+            is_healthy = not bot.state.connectivity.failure_count
+            early_ms = TOGETHER_MS if is_healthy else 0
+            if next_probe_ms(bot.state) <= now_ms + early_ms or (is_healthy and not reachable):
                 found.append(bot)
         return found
