@@ -124,7 +124,7 @@ def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
-    word = "canceled" if type(event) is ev.OrderCanceled else "expired"
+    word = "cancelled" if type(event) is ev.OrderCanceled else "expired"
     return f"{order_words(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
 
 
@@ -204,7 +204,7 @@ _NARRATORS: Final[dict[type, Narrator]] = {
         f"{order_words(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
     ),
     ev.OrderFilled: _filled,
-    ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be canceled: {_words(e.reason)}",
+    ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be cancelled: {_words(e.reason)}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
     ev.OrdersSurveyed: _surveyed,
