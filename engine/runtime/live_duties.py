@@ -196,13 +196,13 @@ class LiveDuties:
             if each is None:
                 continue
             state = bot.state
-            drift = "drift 0" if not state.short else f"{state.config.base} is missing"
-            settled = "" if each.is_settled else ", some orders still to be settled"
+            settled = "drift 0" if each.is_settled else "drift unknown until all orders are settled"
+            drift = f"{state.config.base} is missing" if state.short else settled
             self._world.say_of(
                 bot,
                 f"Reconciled with the exchange: {counted(len(state.lots), 'lot')}, "
                 f"{counted(len(state.orders), 'open order')}, {counted(each.trades, 'trade')} while away, "
-                f"{drift}{settled}",
+                f"{drift}",
             )
 
     # --- looking at the account --------------------------------------------------------------------------------------
