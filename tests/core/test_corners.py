@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.core.config import config_digest
 from engine.core.decider.commands import is_already_so
 from engine.core.decider.entries import assess_entry
 from engine.core.effects import outstanding
@@ -14,6 +15,7 @@ from engine.core.events import (
     Balance,
     BalancesObserved,
     CommandReceived,
+    ConfigChanged,
     DiscrepancyFound,
     DustRecorded,
     OrderAccepted,
@@ -26,10 +28,14 @@ from engine.core.events import (
     PriceObserved,
     RateLimited,
     SaleRecorded,
+    TrailingActivated,
     TrailingReset,
+    TrailingStarted,
+    TrailingWatermarkMoved,
 )
 from engine.core.feed_view import FeedView
 from engine.core.identity import client_order_id
+from engine.core.state import ENTRY
 from engine.core.strategy import Buy, Hold
 from tests.kernel import LOG_ID, RULES, Kernel, bought, of, one, tags, trade
 
@@ -166,11 +172,40 @@ def test_market_sale_waits_while_the_account_has_nothing_free() -> None:
 
 def test_market_sale_leaves_a_lot_alone_whose_trail_goes_on() -> None:
     kernel = bought(sell_order_type="trailing_market")
-    trail = kernel.trail
+    (followed,) = kernel.state.lots
     config = replace(kernel.config, sell_order_type="market")
-    kernel.state = replace(kernel.state, config=config, watch=replace(kernel.state.watch, market_target=D(1)))
-    assert not of(kernel.price(50_650, settled=False), OrderRequested)
-    assert kernel.trail.lot == trail.lot
+    kernel.observe(ConfigChanged(config, config_digest(config), ("sell_order_type",)))
+    kernel.votes(yes=True)
+    kernel.price(49_000)
+    kernel.votes(yes=False)
+    assert len(kernel.state.lots) == 2
+    assert one(kernel.price(49_700), SaleRecorded).lot != followed
+    assert kernel.trail.lot == kernel.lot.number == followed
+
+
+def test_price_between_two_targets_activates_the_lower_trail_alone() -> None:
+    kernel = Kernel(sell_order_type="trailing_market", smart_indicator_checks=False)
+    kernel.prices(50_000, 49_000)
+    kernel.votes(yes=False)
+    upper, lower = kernel.state.lots
+    assert one(kernel.price(50_000), TrailingActivated).lot == lower
+    assert kernel.state.trails[upper].status == "waiting"
+
+
+def test_buy_trail_that_waits_activates_at_its_price_and_follows_it_down() -> None:
+    kernel = bought(sell_order_type="market")
+    kernel.observe(TrailingStarted(ENTRY, "down", D(49_000), D(1), amount=D(100), reason="test"))
+    assert kernel.price(49_100) == []
+    assert one(kernel.price(48_900), TrailingActivated).lot == ENTRY
+    assert one(kernel.price(48_000), TrailingWatermarkMoved).watermark == D(48_000)
+
+
+def test_watermark_that_takes_no_trail_further_changes_nothing() -> None:
+    kernel = bought(sell_order_type="trailing_market")
+    kernel.prices(50_700)
+    before = kernel.state
+    kernel.observe(TrailingWatermarkMoved("up", D(50_000)))
+    assert kernel.state == before
 
 
 def test_trail_that_fires_while_the_exchange_wants_silence_fires_afterwards() -> None:
@@ -240,6 +275,16 @@ def test_account_that_was_observed_is_the_one_of_the_log() -> None:
     kernel = Kernel(**LIVE)
     kernel.observe(AccountObserved("fingerprint", "account id"))
     assert kernel.state.account == "fingerprint"
+
+
+def test_sale_whose_order_an_older_log_does_not_name_is_folded() -> None:
+    kernel = bought(sell_order_type="market")
+    profit = D("1.5")
+    kernel.observe(
+        SaleRecorded(kernel.lot.number, D(50_900), D("0.001"), D("50.9"), D("49.4"), profit, D(3), closed=False)
+    )
+    assert kernel.state.stats.total_profit == profit
+    assert kernel.lot.realised == profit
 
 
 def test_late_trade_of_a_trail_that_goes_on_leaves_the_trail_alone() -> None:
