@@ -225,3 +225,11 @@ def test_verify_body_that_is_no_text_is_found(tmp_path: Path) -> None:
     with LogReader.open(tmp_path) as reader:
         told = [damage.what for damage in verify(reader).damages if damage.stream == "bot-b"]
     assert told == ["its body is no text"]
+
+
+def test_stream_that_has_begun_without_an_event_ends_at_none(tmp_path: Path) -> None:
+    write_log(tmp_path, 1)
+    edit(tmp_path, "INSERT INTO stream VALUES (9, 'bot-z')")
+    with LogReader.open(tmp_path) as reader:
+        (head,) = (head for _, name, head in reader.heads() if name == "bot-z")
+    assert (head.sequence, head.checksum) == (0, genesis("bot-z"))
