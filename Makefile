@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange outside test planted lint fmt check bench docs lock clean
+.PHONY: help setup run exchange outside test coverage planted lint fmt check bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ outside: $(STAMP) ## Prove the local exchange with clients that nobody here wrot
 
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: $(STAMP) ## Prove that tests take every branch of protocol, store and trailing
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
+		tests/core tests/store tests/exchanges/test_paper.py tests/runtime/test_reports.py tests/runtime/test_journal.py $(ARGS)
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import json_option, outside
-from cli.render import WIDTH, attention, clean, counted, dim, echo_json, heading, status, wrapped
+from cli.render import WIDTH, attention, clean, dim, echo_json, heading, status, wrapped
+from engine.core.narration import counted
 from engine.runtime.lockdown import lock_down
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ import msgspec
 
 from cli.amounts import dust_words, gain, open_lots
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import WIDTH, attention, clean, clock_text, counted, dim, echo_json, heading, rows, table, wrapped
+from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError
 from engine.core.instants import iso_utc
-from engine.core.narration import money, plain, price
+from engine.core.narration import counted, money, plain, price
 from engine.core.projection import StateFile
 from engine.core.state import BotState, Lot, Trail
+from engine.core.units import plain_json
 from engine.runtime.examine import Moment, last_price, replica_at, state_file
 from engine.runtime.replica import Replica, bot_ids, known_bot
 
@@ -181,7 +182,7 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
             }
         )
         return
-    shown = msgspec.json.Encoder(decimal_format="number").encode(setting.value)
+    shown = plain_json(setting.value)
     if isinstance(setting.value, dict | list):
         shown = msgspec.json.format(shown, indent=2)
     click.echo(f"{heading(clean(key))} is " + "\n".join(map(clean, shown.decode().splitlines())))

@@ -9,16 +9,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-import msgspec
 
 from engine.core.instants import iso_utc
+from engine.core.units import plain_json
 
 WIDTH: Final = 80
 
 
 def as_json(value: Any) -> str:
-    """Write a value as one line of JSON; decimals are numbers."""
-    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+    """Write a value as one line of JSON; decimals are plain numbers."""
+    return plain_json(value).decode()
 
 
 def echo_json(value: Any) -> None:
@@ -59,11 +59,6 @@ def clock_text(at_ms: int) -> str:
 def clean(text: str) -> str:
     """Take control characters out of text from outside, so that it cannot steer the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number of things: `1 lot`, `2 lots`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def wrapped(text: str, width: int = WIDTH) -> list[str]:

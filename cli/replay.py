@@ -7,10 +7,10 @@ import click
 import msgspec
 
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import clean, clock_text, counted, dim, echo_json, rows, status
+from cli.render import clean, clock_text, dim, echo_json, rows, status
 from cli.telling import coloured, is_routine
 from engine.core.errors import LogDamagedError, ReplayDivergedError, UsageError
-from engine.core.narration import line, narrate
+from engine.core.narration import counted, line, narrate
 from engine.core.projection import state_file_name
 from engine.runtime.examine import Moment, story
 from engine.runtime.replica import Replica, known_bot

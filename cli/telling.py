@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from cli.render import as_json, attention, clean, clock_text, counted, dim, signed, wrapped
+from cli.render import as_json, attention, clean, clock_text, dim, signed, wrapped
 from engine.core.config import BotConfig
 from engine.core.events import (
     BackoffStarted,
@@ -25,7 +25,7 @@ from engine.core.events import (
     TrailingWatermarkMoved,
 )
 from engine.core.identity import bot_stream
-from engine.core.narration import line, narrate
+from engine.core.narration import counted, line, narrate
 
 if TYPE_CHECKING:
     from engine.runtime.bot import Bot

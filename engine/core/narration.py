@@ -41,6 +41,11 @@ def plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: `1 lot`, `2 lots`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 @exactly
 def narrate(event: ev.BotEvent, config: BotConfig) -> str | None:
     """Tell one event, or nothing."""
@@ -71,8 +76,7 @@ def _checked(event: ev.ConnectivityChecked, _config: BotConfig) -> str:
 
 
 def _restored(event: ev.ConnectivityRestored, _config: BotConfig) -> str:
-    checks = "check" if event.failures == 1 else "checks"
-    return f"Connectivity restored after {event.length_ms // 1000}s and {event.failures} failed {checks}"
+    return f"Connectivity restored after {event.length_ms // 1000}s and {counted(event.failures, 'failed check')}"
 
 
 def _command(event: ev.CommandReceived, _config: BotConfig) -> str:
@@ -85,8 +89,7 @@ def _gate(event: ev.IndicatorsSkipped, _config: BotConfig) -> str:
 
 
 def _skipped(event: ev.PricesSkipped, _config: BotConfig) -> str:
-    number = event.last - event.first + 1
-    events = f"{number} event" if number == 1 else f"{number} events"
+    events = counted(event.last - event.first + 1, "event")
     return f"Prices passed unseen ({event.reason}): {events} of the feed, from {event.first} on"
 
 
@@ -121,7 +124,7 @@ def _filled(event: ev.OrderFilled, config: BotConfig) -> str:
 
 
 def _canceled(event: ev.OrderCanceled | ev.OrderExpired, config: BotConfig) -> str:
-    word = "canceled" if type(event) is ev.OrderCanceled else "expired"
+    word = "cancelled" if type(event) is ev.OrderCanceled else "expired"
     return f"{order_words(event.client_order_id)} {word} with {plain(event.filled)} {config.base} filled"
 
 
@@ -201,7 +204,7 @@ _NARRATORS: Final[dict[type, Narrator]] = {
         f"{order_words(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
     ),
     ev.OrderFilled: _filled,
-    ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be canceled: {_words(e.reason)}",
+    ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be cancelled: {_words(e.reason)}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,
     ev.OrdersSurveyed: _surveyed,

@@ -12,6 +12,7 @@ from engine.core.exact import exactly
 from engine.core.guard import DAY_MS
 from engine.core.instants import iso_utc
 from engine.core.state import BotState, Lot, Trail
+from engine.core.units import plain_json
 
 STATUS_OF_LOT: Final = {"open": "pending", "buying": "pending", "closed": "filled", "dust": "cancelled"}
 
@@ -126,12 +127,9 @@ class StateFile(msgspec.Struct, frozen=True):
     log: LogFile
 
 
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
-
-
 def encode_state_file(file: StateFile) -> bytes:
-    """Write the file as indented JSON; numbers are JSON numbers with every digit."""
-    return msgspec.json.format(_ENCODER.encode(file), indent=2) + b"\n"
+    """Write the file as indented JSON; numbers are plain JSON numbers with every digit."""
+    return msgspec.json.format(plain_json(file), indent=2) + b"\n"
 
 
 @exactly

@@ -1,10 +1,12 @@
-"""Exact money arithmetic: bounds, rounding to ticks and steps, percentages.
+"""Exact money arithmetic: bounds, rounding to ticks and steps, percentages, and amounts written out for others.
 
 Money, prices and quantities are `Decimal`. Every function that rounds says in whose favour.
 """
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 HUNDRED: Final = Decimal(100)
 ZERO: Final = Decimal(0)
@@ -42,3 +44,28 @@ def change_percent(value: Decimal, base: Decimal) -> Decimal:
     """
     assert base > 0, base
     return ((value - base) * HUNDRED / base).quantize(SHOWN, rounding=ROUND_DOWN)
+
+
+def plain_json(value: Any) -> bytes:
+    """Write a value as JSON whose amounts are plain numbers: `0.0000001`, never `1E-7`, and no trailing zeros.
+
+    Every digit that counts is kept, whatever the decimal context. The log has a format of its own (engine.store.codec).
+    """
+    return msgspec.json.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,), str_keys=True)))
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return msgspec.Raw(_digits(value).encode())
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _digits(value: Decimal) -> str:
+    text = f"{value:f}" if value else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,4 +1,4 @@
-"""What is hung into an instance of ccxt: the engine's time, the record of the wire, and a doubt about nonsense.
+"""What is hung into an instance of ccxt: the engine's time and pace, the record of the wire, a doubt about nonsense.
 
 Owns the places of ccxt that are replaced for requests; those for streams are in streams.py. Never imports ccxt.
 """
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.core.errors import UnreachableError
 from engine.exchanges import wire
+from engine.exchanges.pace import Pace
 
 _HTTP_OK: Final = range(200, 300)
 
@@ -19,7 +20,10 @@ def hook(
     signing_ms: Callable[[], int],
     answered: Callable[[wire.Answer], None],
 ) -> None:
-    """Have ccxt sign by `signing_ms`, record its wire by `clock_ms`, refuse nonsense, and tell every answer."""
+    """Have ccxt sign by `signing_ms`, pace itself by a clock that never goes back, and refuse nonsense.
+
+    Its wire is recorded by `clock_ms`, and every answer told.
+    """
     fetch, on_rest_response, parse_json = ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json
 
     async def recorded_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
@@ -44,5 +48,6 @@ def hook(
         return parsed
 
     ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json = recorded_fetch, noted_response, sensible_json
+    ccxt.throttler = Pace(ccxt.tokenBucket)
     ccxt.milliseconds = signing_ms
     ccxt.seconds = lambda: signing_ms() // 1_000

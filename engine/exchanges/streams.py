@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
+from engine.exchanges.pace import Pace
+
 T = TypeVar("T")
 Tap = Callable[[Any], None]
 HANG_UP_S: Final = 1.0
@@ -92,6 +94,7 @@ def mend_streams(ccxt: Any, taps: Sequence[Tap]) -> None:
     def client_of(address: str) -> Any:
         client = make_client(address)
         if "future" not in vars(client):
+            client.throttle = Pace(ccxt.tokenBucket)
             make_future = client.future
 
             def future(name: Any) -> Any:

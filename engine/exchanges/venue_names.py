@@ -1,6 +1,6 @@
-"""The names of exchanges: those that ccxt knows with streams, and those that users know them by.
+"""The names of exchanges: those that ccxt knows with streams, those without spot markets, and those users know them by.
 
-Owns both lists, as data, so that a name can be judged without loading ccxt. The tests hold them against the real ccxt.
+Owns the lists, as data, so that a name can be judged without loading ccxt. The tests hold them against the real ccxt.
 """
 
 from difflib import get_close_matches
@@ -43,6 +43,14 @@ STREAMING: Final = frozenset(
     """.split()  # noqa: SIM905 - a list that is read and compared, not edited
 )
 """What `ccxt.pro` of the tested version has: the exchanges whose market data can be followed."""
+
+WITHOUT_SPOT: Final = frozenset(
+    """
+    apex binancecoinm binanceusdm blofin bydfi dydx extended grvt krakenfutures kucoinfutures modetrade mudrex paradex
+    polymarket woofipro
+    """.split()  # noqa: SIM905 - a list that is read and compared, not edited
+)
+"""Those of them of which ccxt says that they have no spot market: nothing is traded there."""
 
 _SHOWN_LENGTH: Final = 40
 

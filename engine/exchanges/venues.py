@@ -14,7 +14,7 @@ import msgspec
 from engine.core.errors import ConfigError
 from engine.exchanges import refusals
 from engine.exchanges.venue import BY_EXCHANGE_ID, Call, Pages, Step, Venue
-from engine.exchanges.venue_names import ALIASES, STREAMING, canonical_name, near_names, shown_name
+from engine.exchanges.venue_names import ALIASES, STREAMING, WITHOUT_SPOT, canonical_name, near_names, shown_name
 
 __all__ = ["ALIASES", "VENUES", "Call", "Pages", "Venue", "live_venue_of", "venue_of"]
 
@@ -203,14 +203,18 @@ def venue_of(exchange: str) -> Venue:
     """Find an exchange by the name a user wrote; `orders` is off if it can be used on paper only.
 
     Raises:
-        ConfigError: there is no such exchange; names near ones.
+        ConfigError: there is no such exchange, or it has no spot market; names near ones.
     """
     name = canonical_name(exchange)
     if name in VENUES:
         return VENUES[name]
+    if name in WITHOUT_SPOT:
+        near = near_names(exchange, STREAMING - WITHOUT_SPOT)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose another, such as {', '.join(sorted(VENUES))}"
+        raise ConfigError(f"exchange is {shown_name(exchange)}: it has no spot market, and only spot is traded; {hint}")
     if name in STREAMING:
         return Venue(id=name, orders=False)
-    near = near_names(exchange, STREAMING)
+    near = near_names(exchange, STREAMING - WITHOUT_SPOT)
     hint = f"did you mean {' or '.join(near)}?" if near else f"among those known are {', '.join(sorted(VENUES))}"
     raise ConfigError(f"exchange is {shown_name(exchange)}: no such exchange is known; {hint}")
 

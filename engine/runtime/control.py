@@ -33,9 +33,10 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which bots the command reached, or why none."""
+    """Which bots the command reached and whether they were already what it asks for, or why none."""
 
     bots: tuple[str, ...] = ()
+    already: bool = False
     error: str | None = None
 
 

@@ -17,6 +17,7 @@ from engine.core.identity import bot_stream
 from engine.core.instants import parse_utc
 from engine.core.projection import StateFile
 from engine.core.state import BotState
+from engine.core.units import plain_json
 from engine.runtime.replica import (
     BOT_PREFIX,
     FEED_PREFIX,
@@ -274,9 +275,7 @@ def file_difference(source: Source, bot_id: str, written: bytes) -> str | None:
     head = source.head(f"{BOT_PREFIX}{bot_id}")
     if not 0 < sequence <= head.sequence:
         return f"it reflects event {sequence}, the log ends at {head.sequence}: it is written again at the next start"
-    shown: dict[str, Any] = msgspec.json.decode(
-        msgspec.json.Encoder(decimal_format="number").encode(state_at(source, bot_id, Moment(sequence=sequence)))
-    )
+    shown: dict[str, Any] = msgspec.json.decode(plain_json(state_at(source, bot_id, Moment(sequence=sequence))))
     shown["stats"].pop("last_price")
     if shown != content:
         keys = ", ".join(key for key in shown if shown[key] != content.get(key)) or "keys that do not exist"

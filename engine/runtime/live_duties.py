@@ -13,6 +13,7 @@ from engine.core.effects import next_probe_ms
 from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.core.events import ConnectivityChecked
 from engine.core.market import TIMEFRAMES_MS
+from engine.core.narration import counted
 from engine.runtime.bot import Bot
 from engine.runtime.clock import RealTime
 from engine.runtime.duties import RETRY_MS, Duty
@@ -195,13 +196,13 @@ class LiveDuties:
             if each is None:
                 continue
             state = bot.state
-            drift = "drift 0" if not state.short else f"{state.config.base} is missing"
-            settled = "" if each.is_settled else ", some orders still to be settled"
+            settled = "drift 0" if each.is_settled else "drift unknown until all orders are settled"
+            drift = f"{state.config.base} is missing" if state.short else settled
             self._world.say_of(
                 bot,
-                f"Reconciled with the exchange: {_counted(len(state.lots), 'lot')}, "
-                f"{_counted(len(state.orders), 'open order')}, {_counted(each.trades, 'trade')} while away, "
-                f"{drift}{settled}",
+                f"Reconciled with the exchange: {counted(len(state.lots), 'lot')}, "
+                f"{counted(len(state.orders), 'open order')}, {counted(each.trades, 'trade')} while away, "
+                f"{drift}",
             )
 
     # --- looking at the account --------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class LiveDuties:
             latency_ms = self._now_ms() - asked_ms
             self.exchange_ahead_ms = server_ms - asked_ms - latency_ms // 2
             skew_ms = self.exchange_ahead_ms - self._world.wall_ahead_ms
-        due = self._wanting_check(max(asked_ms, self._now_ms()))
+        due = self._concerned(max(asked_ms, self._now_ms()), reachable=reachable)
         hosts = tuple(dict.fromkeys(host for bot in due for host in bot.state.config.connectivity_hosts))
         diagnosis = None
         if not reachable and hosts:
@@ -292,18 +293,19 @@ class LiveDuties:
         elif was_cut_off:
             self._ready.want(self._now_ms())
 
-    def _wanting_check(self, now_ms: int) -> list[Bot]:
-        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one."""
+    def _concerned(self, now_ms: int, *, reachable: bool) -> list[Bot]:
+        """Give the bots that a check made now is for: those whose next is due, and healthy ones that soon want one.
+
+        A failed one is for every healthy bot: none of them goes on asking until its own check. One that waits already
+        waits to its end (decision 5).
+        """
         if self._checks_all:
             self._checks_all = False
             return list(self._world.bots)
         found = []
         for bot in self._world.bots:
-            early_ms = 0 if bot.state.connectivity.failure_count else TOGETHER_MS
-            if next_probe_ms(bot.state) <= now_ms + early_ms:
+            is_healthy = not bot.state.connectivity.failure_count
+            early_ms = TOGETHER_MS if is_healthy else 0
+            if next_probe_ms(bot.state) <= now_ms + early_ms or (is_healthy and not reachable):
                 found.append(bot)
         return found
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

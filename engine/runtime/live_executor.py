@@ -6,9 +6,11 @@ soon to ask again. Waiting proves something only on a clock that has run evenly:
 Source: design, "Order protocol".
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
+
+import msgspec
 
 from engine.core.decider.limits import entries_are_stopped
 from engine.core.effects import OrderEffect, is_stale, outstanding
@@ -26,6 +28,20 @@ Looked = OrderReport | Unknown | None
 ASK_AGAIN_MS: Final = 1_000
 MOST_ASK_AGAIN_MS: Final = 64_000
 APART_MS: Final = 60_000
+
+
+class _Asking(msgspec.Struct):
+    """How the asking about one order stands; forgotten when it is at rest and nobody wants a look.
+
+    `wants_look`: there is reason to ask. `not_before_ms`, `tries`: how soon again, after how many answers that settled
+    nothing. `absences`, `absent_ms`: how many looks in a row did not find it, and when the last that counts began.
+    """
+
+    wants_look: bool = False
+    not_before_ms: int = 0
+    tries: int = 0
+    absences: int = 0
+    absent_ms: int = 0
 
 
 class LiveExecutor:
@@ -58,11 +74,7 @@ class LiveExecutor:
         self._done: Final = done
         self.busy: Final[set[str]] = set()
         self.sending = 0
-        self._looks: Final[set[str]] = set()
-        self._not_before_ms: Final[dict[str, int]] = {}
-        self._asked: Final[Counter[str]] = Counter()
-        self._absences: Final[Counter[str]] = Counter()
-        self._absent_ms: Final[dict[str, int]] = {}
+        self._askings: Final[defaultdict[str, _Asking]] = defaultdict(_Asking)
 
     async def settle(self, bot: Bot, now_ms: int) -> None:
         """Begin every call that is owed now and not under way; book what a paper account traded meanwhile."""
@@ -81,22 +93,23 @@ class LiveExecutor:
 
     def look(self, client_order_id: str) -> None:
         """Ask about an order soon, whatever its status: there is reason to believe that something happened to it."""
-        self._looks.add(client_order_id)
+        self._askings[client_order_id].wants_look = True
 
     @property
     def is_quiet(self) -> bool:
         """Tell whether no call is under way and none is asked for."""
-        return not self.busy and not self._looks
+        return not self.busy and not any(asking.wants_look for asking in self._askings.values())
 
     def absences(self, client_order_id: str) -> int:
         """Count how many looks in a row, each a minute after the last that counts, did not find an order."""
-        return self._absences[client_order_id]
+        asking = self._askings.get(client_order_id)
+        return 0 if asking is None else asking.absences
 
-    def _count_absence(self, name: str, asked_ms: int) -> None:
+    def _count_absence(self, asking: _Asking, asked_ms: int) -> None:
         """Count a look that found nothing; ones in quick succession are one, for an exchange may show an order late."""
-        if not self._absences[name] or asked_ms - max(self._absent_ms[name], self._steady_since_ms()) >= APART_MS:
-            self._absences[name] += 1
-            self._absent_ms[name] = asked_ms
+        if not asking.absences or asked_ms - max(asking.absent_ms, self._steady_since_ms()) >= APART_MS:
+            asking.absences += 1
+            asking.absent_ms = asked_ms
 
     async def look_now(self, bot: Bot, client_order_id: str) -> None:
         """Ask about an order and book the answer, unless a call about it is under way."""
@@ -108,10 +121,10 @@ class LiveExecutor:
         """Give the effects of the durable state that are not under way, and the looks that were asked for."""
         state = bot.durable[0]
         effects = {effect.client_order_id: effect for effect in outstanding(state)}
-        for name in list(self._looks):
+        for name in [name for name, asking in self._askings.items() if asking.wants_look]:
             order = state.order(name)
             if order is None or (order.is_terminal and order.status != "rejected"):  # nothing more can happen to it
-                self._looks.discard(name)
+                del self._askings[name]
             elif name not in effects and not state.connectivity.failure_count:
                 effects[name] = OrderEffect("query", name, state.rate_limited_until_ms)
         return [
@@ -121,7 +134,8 @@ class LiveExecutor:
         ]
 
     def _ready_ms(self, effect: OrderEffect) -> int:
-        return max(effect.not_before_ms, self._not_before_ms.get(effect.client_order_id, 0))
+        asking = self._askings.get(effect.client_order_id)
+        return effect.not_before_ms if asking is None else max(effect.not_before_ms, asking.not_before_ms)
 
     async def _carry_out(self, bot: Bot, effect: OrderEffect) -> None:
         try:
@@ -134,7 +148,7 @@ class LiveExecutor:
                 case "query" if self._gateway.repeats_create and order.status in {"sent", "unknown"}:
                     await self._create(bot, order)
                 case "query":
-                    self._looks.discard(order.client_order_id)
+                    self._askings[order.client_order_id].wants_look = False
                     await self._answered(bot, order, self._gateway.query(bot.state, order))
                 case "cancel":
                     await self._answered(bot, order, self._gateway.cancel(bot.state, order))
@@ -176,10 +190,11 @@ class LiveExecutor:
         """Record an answer against the order as it is now; one that settles nothing is asked for again, but later."""
         asked_ms, name = self._now_ms(), order.client_order_id
         report = await answer
+        asking = self._askings[name]
         if report is None:
-            self._count_absence(name, asked_ms)
+            self._count_absence(asking, asked_ms)
         elif isinstance(report, OrderReport):
-            self._absences.pop(name, None)
+            asking.absences = 0
         order = bot.state.order(name) or order
         since_ms = self._steady_since_ms()
         events = answer_events(order, report, asked_ms=asked_ms, grace_ms=self._gateway.grace_ms, since_ms=since_ms)
@@ -193,12 +208,13 @@ class LiveExecutor:
             self.look(name)
         is_at_rest = now is None or now.is_terminal or (now.status == "open" and now.cancel_reason is None)
         if is_at_rest and not is_open_end:
-            self._not_before_ms.pop(name, None)
-            self._asked.pop(name, None)
+            asking.not_before_ms = asking.tries = 0
+            if not asking.wants_look:
+                self._askings.pop(name, None)
         else:
-            wait_ms = min(ASK_AGAIN_MS << self._asked[name], MOST_ASK_AGAIN_MS)
-            self._asked[name] = min(self._asked[name] + 1, 10)
-            self._not_before_ms[name] = self._now_ms() + wait_ms
+            wait_ms = min(ASK_AGAIN_MS << asking.tries, MOST_ASK_AGAIN_MS)
+            asking.tries = min(asking.tries + 1, 10)
+            asking.not_before_ms = self._now_ms() + wait_ms
 
 
 def _may_leave(bot: Bot, order: Order, now_ms: int) -> bool:

@@ -183,17 +183,17 @@ class LiveWorld(World):
             await self._finish(reason, by)
         return reason
 
-    def _answer(self, command: Command, seats: Sequence[Seat]) -> None:
+    def _answer(self, command: Command, seats: Sequence[Seat], *, already: bool) -> None:
         """Tell whoever asked, once no order is on its way that left before the command was in the log."""
         executors = [self._executors[seat.bot.state.bot_id] for seat in seats]
         if not any(executor.sending for executor in executors):
-            super()._answer(command, seats)
+            super()._answer(command, seats, already=already)
             return
 
         async def later() -> None:
             while any(executor.sending for executor in executors):
                 await self._real_time.sleep(ANSWER_EVERY_S)
-            super(LiveWorld, self)._answer(command, seats)
+            super(LiveWorld, self)._answer(command, seats, already=already)
 
         self.spawn(later())
 

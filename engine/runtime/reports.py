@@ -30,8 +30,8 @@ def outcome_events(order: Order, outcome: Outcome) -> list[BotEvent]:
             return [OrderRejected(order.client_order_id, outcome.proof, outcome.reason)]
         case Unknown():
             return [OrderOutcomeUnknown(order.client_order_id, outcome.error)]
-        case NotSent():
-            return [OrderRejected(order.client_order_id, NOT_SENT, outcome.reason)]
+    assert isinstance(outcome, NotSent), outcome
+    return [OrderRejected(order.client_order_id, NOT_SENT, outcome.reason)]
 
 
 def answer_events(

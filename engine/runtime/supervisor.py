@@ -83,10 +83,9 @@ class Engine:
             return Reply(tuple(self._bots()))
         bot_id = self._meant(request.bot)
         world = self._bots()[bot_id]
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         world.submit(Command(request.command, request.by, frozenset({bot_id}), done))
-        await done
-        return Reply((bot_id,))
+        return Reply((bot_id,), already=await done)
 
     def _bots(self) -> dict[str, World]:
         return {bot.state.bot_id: world for world in self.worlds for bot in world.bots}

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from engine.core.decider.commands import is_already_so
 from engine.core.errors import UsageError
 from engine.core.events import BotEvent, CommandReceived, FeedAttached, FeedDetached
 from engine.exchanges.port import Gateway
@@ -55,12 +56,15 @@ class Seat(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """An operator's wish for some bots, and the future that is done when it is durable and carried out."""
+    """An operator's wish for some bots, and the future that is done when it is durable and carried out.
+
+    It tells whether they all were so already.
+    """
 
     name: str
     by: str
     bot_ids: frozenset[str]
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[bool]"
 
 
 class World(ABC):
@@ -141,15 +145,16 @@ class World(ABC):
         while self._commands:
             command = self._commands.pop(0)
             meant = [seat for seat in self.seats if seat.bot.state.bot_id in command.bot_ids]
+            already = all(is_already_so(seat.bot.state, command.name) for seat in meant)
             await self._command(meant, command.name, command.by)
             await self._writer.save_due(self.bots, self.feed.durable[0], self.clock.now_ms)
-            self._answer(command, meant)
+            self._answer(command, meant, already=already)
 
-    def _answer(self, command: Command, seats: Sequence[Seat]) -> None:
+    def _answer(self, command: Command, seats: Sequence[Seat], *, already: bool) -> None:
         """Tell whoever asked that the command is durable and carried out."""
         del seats
         if not command.done.done():
-            command.done.set_result(None)
+            command.done.set_result(already)
 
     async def _command(self, seats: Sequence[Seat], name: str, by: str) -> None:
         """Record a command for some bots, durable for all at once, and carry out what follows."""

@@ -149,6 +149,15 @@ def test_config_of_an_exchange_for_paper_only_is_refused_live_in_one_sentence(
     refused(standing, bot_file(tmp_path, **changes), "exchange", exchange, "paper trading only", "binanceus")
 
 
+@pytest.mark.spec("an exchange without spot markets is refused, on paper too", section="issue: Bad input")
+@pytest.mark.parametrize("exchange", ["krakenfutures", "binanceusdm"])
+def test_config_of_an_exchange_without_spot_markets_is_refused_on_paper_in_one_sentence(
+    standing: Path, tmp_path: Path, exchange: str
+) -> None:
+    path = bot_file(tmp_path, exchange=exchange, market=None, state_dir=str(standing / "state"))
+    refused(standing, path, "exchange", exchange, "only spot is traded")
+
+
 BOT_IDS = ["../evil", "a/b", "a\\b", ".hidden", "Upper", "with space", "", "-x", "_x", "a" * 65, "con", "nul", "a\nb"]
 
 

@@ -52,7 +52,11 @@ def test_commands_to_one_of_two_bots_reach_that_bot(tmp_path: Path) -> None:
     with Running("-c", paths[0], "-c", paths[1], "--speed", "1") as engine:
         engine.wait_for("[Bot-two] Session started")
         assert krypto("pause", "one", *state).out == "paused: one\n"
-        assert krypto("resume", "one", *state, "--json").json == {"command": "resume", "bots": ["one"]}
+        assert krypto("resume", "one", *state, "--json").json == {
+            "command": "resume",
+            "bots": ["one"],
+            "already": False,
+        }
         assert krypto("reset-trailing", "two", *state).out == "trailing reset: two\n"
         for arguments in (["pause"], ["pause", "three"]):
             result = krypto(*arguments, *state)
@@ -116,6 +120,31 @@ def test_pause_holds_over_a_restart_until_resume(copied: Path) -> None:
         [each for each in before if each["type"] == "purchase_recorded"]
     )
     assert krypto("replay", "bot", *state, "--verify", "--redecide").code == 0
+
+
+@pytest.mark.spec("a command that changes nothing says so, and is recorded all the same", section="issue: CLI")
+def test_command_given_twice_says_that_nothing_changed_and_is_recorded(copied: Path) -> None:
+    state = ("--state-dir", copied / "state")
+    given = {
+        "resume": "not paused anyway",
+        "pause": "paused",
+        "pause ": "already paused",
+        "resume ": "resumed",
+        "revive": "kill switch not engaged anyway",
+        "kill": "kill switch engaged",
+        "kill ": "kill switch already engaged",
+        "revive ": "kill switch released",
+    }
+    before = len(events(copied))
+    with Running("-c", copied / "bot.yml", "--speed", "1") as engine:
+        engine.wait_for("Session started")
+        for verb, answer in given.items():
+            assert krypto(verb.strip(), *state).out == f"{answer}: bot\n"
+        assert krypto("resume", *state, "--json").json["already"] is True
+        krypto("stop", *state)
+        assert engine.end().code == 0
+    told = [each["command"] for each in events(copied)[before:] if each["type"] == "command_received"]
+    assert told == [*(verb.strip() for verb in given), "resume", "stop"]
 
 
 def test_commands_given_twice_are_harmless(copied: Path) -> None:

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from cli.main import main
-from cli.render import counted, table, wrapped
+from cli.render import table, wrapped
+from engine.core.narration import counted
 from tests.cli.terminal import LIVELY, bot_file, krypto
 
 ROOT = Path(__file__).parents[2]

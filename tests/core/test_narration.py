@@ -114,8 +114,8 @@ EXAMPLES: list[tuple[Any, str]] = [
         ev.OrderFilled(NAME, "t", D(50_000), D("0.002"), D(3), "POINT", D(0), "taker"),
         "Order 1 filled: 0.002 BTC at $50,000.00, fee 3 POINT, whose value nothing tells",
     ),
-    (ev.OrderCancelRequested(NAME, "timeout"), "Order 1 is to be canceled: timeout"),
-    (ev.OrderCanceled(NAME, D("0.001")), "Order 1 canceled with 0.001 BTC filled"),
+    (ev.OrderCancelRequested(NAME, "timeout"), "Order 1 is to be cancelled: timeout"),
+    (ev.OrderCanceled(NAME, D("0.001")), "Order 1 cancelled with 0.001 BTC filled"),
     (ev.OrderExpired(NAME, D(0)), "Order 1 expired with 0 BTC filled"),
     (ev.OrdersSurveyed((), ("77", "78")), "Open orders of others in this market, left alone: 2"),
     (

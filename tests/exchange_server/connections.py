@@ -45,10 +45,13 @@ class Connection:
             if self._transport is not None:
                 self._transport.abort()
 
-    async def run(self, request: web.Request, on_message: Callable[[Any], None]) -> web.WebSocketResponse:
+    async def run(self, request: web.Request, on_message: Callable[[Any], None]) -> web.StreamResponse:
         """Serve the connection until it ends, giving each message of the client to `on_message`."""
         self._transport = request.transport
-        await self._ws.prepare(request)
+        try:
+            await self._ws.prepare(request)
+        except ConnectionError:  # the socket went before the stream began: nobody is left to be told
+            return web.Response()
         writer = asyncio.create_task(self._write())
         try:
             async for message in self._ws:

@@ -1,6 +1,8 @@
 """The server in a process of its own: it opens, obeys its control endpoint, and leaves its ledger behind."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 import urllib.error
@@ -130,3 +132,21 @@ def test_server_on_a_port_that_is_taken_says_which_to_choose(server: ServerProce
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert ended.returncode == 1
     assert "choose others with --port" in ended.stderr
+
+
+HANDSHAKE = (
+    b"GET /stream/ws/btcusd@trade HTTP/1.1\r\nHost: local\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def test_server_that_loses_streams_while_they_begin_ends_without_a_word(tmp_path: Path) -> None:
+    with server_process(Script(), tmp_path) as running:
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", running.port), 5) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(HANDSHAKE)
+        assert running.control("state")["now_ms"]
+    told = (tmp_path / "output.txt").read_text()
+    assert "The local exchange is open" in told
+    assert "Traceback" not in told

@@ -61,6 +61,22 @@ def test_venue_of_an_unknown_name_tells_near_ones(name: str, said: str) -> None:
     assert len(str(told.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "krakenfutures",
+            "exchange is 'krakenfutures': it has no spot market, and only spot is traded; did you mean kraken",
+        ),
+        ("dydx", "and only spot is traded; choose another, such as binance, binanceus"),
+    ],
+)
+def test_venue_of_an_exchange_without_spot_markets_is_refused(name: str, said: str) -> None:
+    for find in (venue_of, live_venue_of):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            find(name)
+
+
 def test_live_venue_of_an_exchange_for_paper_only_tells_those_for_live_trading() -> None:
     said = "exchange is 'okxus': it can be used with paper trading only; did you mean okx? Live trading knows binance, "
     with pytest.raises(ConfigError, match=re.escape(said)):

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from engine.exchanges.venue_names import WITHOUT_SPOT
 from engine.exchanges.venues import ALIASES, VENUES, Call, Venue, venue_of
 from tests.exchanges.recorded import OUR_ID, PRICE, QUANTITY, RECORDINGS, SENT_MS, THEIR_ID, Fields, Recording
 from tests.exchanges.wire import SYMBOL, Request, Wire, ccxt_pro, leaves, on_wire
@@ -206,13 +207,17 @@ def test_addresses_of_binanceus_never_lead_to_binance_com() -> None:
 
 def test_exchanges_that_can_be_named_are_those_of_ccxt_pro() -> None:
     names = frozenset(ccxt_pro.exchanges)
-    assert {name for name in names if venue_of(name).id == name} == names
+    assert {name for name in names - WITHOUT_SPOT if venue_of(name).id == name} == names - WITHOUT_SPOT
     assert set(VENUES) <= names
     assert set(ALIASES.values()) <= names
     assert not set(ALIASES) & names
 
 
-@pytest.mark.parametrize("name", [name for name in ccxt_pro.exchanges if name not in VENUES])
+def test_exchanges_without_spot_markets_are_those_that_ccxt_says_have_none() -> None:
+    assert {name for name in ccxt_pro.exchanges if not getattr(ccxt_pro, name)().has["spot"]} == WITHOUT_SPOT
+
+
+@pytest.mark.parametrize("name", [name for name in ccxt_pro.exchanges if name not in {*VENUES, *WITHOUT_SPOT}])
 def test_exchange_for_paper_only_can_be_constructed_with_its_config(name: str) -> None:
     exchange = getattr(ccxt_pro, name)(venue_of(name).config())
     assert exchange.options["OHLCVLimit"] == 1_000

@@ -24,7 +24,7 @@ from engine.core.errors import (
 )
 from engine.store.directory import StateDirectory, _same_file
 from engine.store.reader import LogReader
-from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WITNESS_NAME
+from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from tests.store.helpers import contents, events, reopen, with_log, write_log
 
@@ -135,6 +135,14 @@ def test_reader_works_in_a_read_only_directory(as_nobody: Path) -> None:
         leftover.unlink()
     as_nobody.chmod(0o500)
     assert events(as_nobody) == written
+
+
+def test_reader_without_permission_does_not_pass_over_what_stands_in_the_wal_alone(as_nobody: Path) -> None:
+    write_log(as_nobody)
+    (as_nobody / LOG_NAME).chmod(0o000)
+    (as_nobody / WAL_NAME).write_bytes(b"something")
+    with pytest.raises(StorageError, match="could not be read"):
+        LogReader.open(as_nobody)
 
 
 def test_reader_without_permission_says_so(as_nobody: Path) -> None:

@@ -76,7 +76,7 @@ def on_reconciled(draft: Draft) -> None:
                 f"order {event.client_order_id}",
                 expected="at the exchange",
                 actual="not to be found there any more",
-                action="it counts as canceled with what it had traded",
+                action="it counts as cancelled with what it had traded",
             )
         )
         settle(draft, event.client_order_id)

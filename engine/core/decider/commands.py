@@ -5,6 +5,22 @@ from engine.core.decider.emergency import on_flatten, on_kill, on_revive
 from engine.core.decider.settlement import settle
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.events import OrderCancelRequested
+from engine.core.state import BotState
+
+
+def is_already_so(state: BotState, command: str) -> bool:
+    """Tell whether a bot is what a command asks for, so that nothing but the record of the command follows."""
+    match command:
+        case "pause":
+            return state.paused
+        case "resume":
+            return not state.paused
+        case "kill":
+            return state.guard.kill is not None
+        case "revive":
+            return state.guard.kill is None
+        case _:
+            return False
 
 
 def on_command(draft: Draft) -> None:

@@ -31,14 +31,11 @@ def arm_exit(draft: Draft, lot: Lot) -> None:
     if draft.state.is_leaving(lot):
         _sell_out(draft, lot)
         return
-    match config.sell_order_type:
-        case "limit":
-            request_sell(draft, lot, price=lot.target, limit_price=lot.target, purpose="target")
-        case "trailing_market" | "trailing_limit":
-            floor = lot.target if config.trailing_sell_floor == "target" else None
-            draft.emit(TrailingStarted(lot.number, "up", lot.target, config.trailing_sell_percent, floor))
-        case "market":
-            pass
+    if config.sell_order_type == "limit":
+        request_sell(draft, lot, price=lot.target, limit_price=lot.target, purpose="target")
+    elif config.sell_order_type != "market":
+        floor = lot.target if config.trailing_sell_floor == "target" else None
+        draft.emit(TrailingStarted(lot.number, "up", lot.target, config.trailing_sell_percent, floor))
 
 
 def _sell_out(draft: Draft, lot: Lot) -> None:

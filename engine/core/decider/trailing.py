@@ -76,9 +76,9 @@ def _fire_up(draft: Draft, price: PriceObserved) -> None:
 
 def _fire_down(draft: Draft, price: PriceObserved) -> None:
     """Fire the entry's trail, if the gate still lets it pass (decisions.md, "Orders")."""
-    trail = draft.state.trails.get(ENTRY)
-    if trail is None or trail.status != "active" or price.last * HUNDRED < trigger_down(trail):
-        return
+    trail = draft.state.trails[ENTRY]
+    assert trail.status == "active", trail
+    assert price.last * HUNDRED >= trigger_down(trail), (price, trail)
     if draft.state.halted or draft.at_ms < draft.state.rate_limited_until_ms:
         return
     draft.emit(_triggered(trail, price))
