@@ -8,6 +8,7 @@ own, so that it can be killed without fear for others.
 Started by `tests.kill.forks` as `python -m tests.kill.server`.
 """
 
+import gc
 import os
 import sys
 import traceback
@@ -30,6 +31,8 @@ def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
     `read` gives the state directory and the running of the session that a line describes.
     """
     child = 0
+    gc.collect()
+    gc.freeze()  # what is loaded is never collected in a child, which would copy every page of it
     for line in sys.stdin.buffer:
         if line.strip():
             directory, session = read(line)

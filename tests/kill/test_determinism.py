@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.store.reader import LogReader
-from tests.kill.conftest import Reference
+from tests.kill.reference import Reference
 from tests.kill.forks import ROOT, Forks
 from tests.kill.session import Request
 

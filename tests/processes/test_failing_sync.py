@@ -1,0 +1,62 @@
+"""A disk whose fsync fails from one instant on: the program stops at once, sends nothing more, and later goes on."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.kill.forks import Forks
+from tests.processes.seccomp import SYNCS, Call
+from tests.processes.story import Story, newest, story, until
+
+LIVED = 3
+"""So many orders have been requested before anything breaks."""
+
+
+class Breaking:
+    """A disk that fails every sync from the instant at which the newest order has a status in the log."""
+
+    def __init__(self, told: Story, status: str) -> None:
+        self._told = told
+        self._status = status
+        self.name = ""
+        self.creates = 0
+
+    def __call__(self, call: Call) -> int:
+        if not self.name:
+            log = self._told.log()
+            name, status = newest(log)
+            creates = self._told.ledger().creates()
+            if len(log.intents) > LIVED and status == self._status and not creates[name]:
+                self.name, self.creates = name, creates.total()
+        return errno.EIO if self.name else 0
+
+
+@pytest.mark.spec("Fail-stop on any storage error: nothing leaves after it", section="Durability")
+@pytest.mark.parametrize("status", ["requested", "sent"])
+def test_program_whose_syncs_fail_stops_sends_nothing_and_goes_on_later(live_forks: Forks, tmp_path: Path, status: str) -> None:
+    with story(tmp_path) as told:
+        broken = Breaking(told, status)
+        with told.watch(SYNCS, broken) as program:
+            until(lambda: broken.name)
+            end = program.end()
+        print(end)
+        assert end.code == 1
+        assert "could not be written" in end.err
+        assert end.err.count("\n") == 1, end.err
+        creates = told.ledger().creates()
+        assert not creates[broken.name], "an order left whose intent was not safe"
+        assert creates.total() == broken.creates
+        rows = told.log().rows
+
+        with told.watch(SYNCS, broken) as program:
+            still = program.end()
+        print(still)
+        assert still.code == 1
+        assert "could not be written" in still.err
+        assert told.log().rows[: len(rows)] == rows
+        assert told.ledger().creates().total() == broken.creates
+
+        told.die_at_syncs(2, 5, 9)
+        told.goes_on()
+        told.finish(live_forks)
