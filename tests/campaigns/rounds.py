@@ -54,7 +54,9 @@ class Rounds:
         folder, begun_s = self._folder / f"{kind}-{seed}", time.monotonic()
         folder.mkdir(parents=True)
         try:
-            counts = _live_round(forks, folder, seed) if reference is None else _paper_round(forks, reference, folder, seed)
+            counts = (
+                _live_round(forks, folder, seed) if reference is None else _paper_round(forks, reference, folder, seed)
+            )
         finally:
             shutil.rmtree(folder)
         if counts["violations"]:
@@ -123,7 +125,9 @@ def _paper_round(forks: Forks, reference: Reference, folder: Path, seed: int) ->
     }
 
 
-def _live_a_life(forks: Forks, reference: Reference, directory: Path, chance: random.Random, tally: chain.Tally) -> None:
+def _live_a_life(
+    forks: Forks, reference: Reference, directory: Path, chance: random.Random, tally: chain.Tally
+) -> None:
     if chance.random() < RANDOMLY:
         chain.die_at_random(forks, reference.request(directory, speed=chance.choice(SPEEDS)), chance, tally)
         return

@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 from collections.abc import Collection
+from functools import cache
 from typing import Final, NamedTuple
 
 NUMBERS: Final[dict[str, dict[str, int]]] = {
@@ -119,6 +120,7 @@ def answer(listener: int, call: Call, fault: int) -> None:
             raise
 
 
+@cache
 def is_possible() -> bool:
     """Find out, in a child, whether this kernel lets a process be watched so."""
     child = os.fork()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -26,14 +26,16 @@ from tests.live_kill.campaign import clock_of
 from tests.live_kill.checker import Terms, check
 from tests.live_kill.scenario import SPEED
 from tests.live_kill.session import Request
-from tests.processes.seccomp import SYNCS, Call
-from tests.processes.watched import Judge, Watched
+from tests.processes.seccomp import SYNCS, Call, is_possible
+from tests.processes.watched import Judge, Polled, Watched
 
 BOT: Final = "bot"
-BUDGET: Final = Decimal(350)
-LOTS: Final = 3
-PATIENCE_S: Final = 45.0
+BUDGET: Final = Decimal(1200)
+LOTS: Final = 10
+PATIENCE_S: Final = 100.0
 CREATE: Final = "POST /api/v3/order"
+
+T = TypeVar("T")
 
 
 class Story:
@@ -42,7 +44,7 @@ class Story:
     def __init__(self, server: ServerProcess, folder: Path, balances: dict[str, Decimal], **changes: Any) -> None:
         """Take the exchange, a folder, what the account begins with, and changes to the bot's file."""
         self.server: Final = server
-        self.directory: Final = folder / "state"
+        self.directory = folder / "state"
         self._file: Final = folder / "bot.yml"
         self._balances: Final = balances
         self._changes: Final = changes
@@ -50,15 +52,20 @@ class Story:
         self.environment: Final = {**os.environ, **keys}
         self._file.write_text(self._text())
 
+    def move_to(self, directory: Path) -> None:
+        """Have the program keep its state in another directory from its next start on."""
+        self.directory = directory
+        self._file.write_text(self._text())
+
     def run(self) -> Running:
         """Start the program, to be used as a context."""
-        return Running(*self._command()[2:], environment=self.environment)
+        return Running(*self.command()[2:], environment=self.environment)
 
-    def watch(self, names: Sequence[str], judge: Judge) -> Watched:
+    def watch(self, names: Sequence[str], judge: Judge) -> Watched | Polled:
         """Start the program with a judge over some of its system calls."""
-        return Watched(self._command(), names, judge, self.environment)
+        return (Watched if is_possible() else Polled)(self.command(), names, judge, self.environment)
 
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
         return [PROGRAM, "run", "-c", str(self._file)]
 
     def log(self) -> LogBook:
@@ -69,9 +76,11 @@ class Story:
         """Read the exchange's ledger as it stands."""
         return Ledger(self.server.ledger())
 
-    def add_fault(self, fault: Fault) -> None:
-        """Have a fault strike from now on."""
+    def strike(self, fault: Fault) -> str:
+        """Have a fault strike the next order that comes to the exchange; give the order's id once it has come."""
         self.server.control("faults", (fault,))
+        (request,) = until(lambda: [each for each in self.ledger().requests if each["fault"]])
+        return str(request["parameters"]["newClientOrderId"])
 
     def die_at_syncs(self, *numbers: int) -> None:
         """Start the program again and again, and kill each when it asks the disk to be sure for the n-th time."""
@@ -88,17 +97,22 @@ class Story:
             with self.watch(SYNCS, judge) as program:
                 assert program.process.wait(PATIENCE_S) == -signal.SIGKILL
 
+    def next_accepted(self) -> Callable[[], bool]:
+        """Tell, when asked, whether the exchange has taken an order that is not wanted yet."""
+        before = self.log().intents.keys()
+        return lambda: any(each.exchange_ids for name, each in self.log().intents.items() if name not in before)
+
     def goes_on(self) -> None:
         """Start the program and let it live until the exchange has taken a new order from it; end it in order."""
-        before = self.log().intents.keys()
+        goes_on = self.next_accepted()
         with self.run() as program:
             program.wait_for("Reconciled with the exchange")
-            until(lambda: any(each.exchange_ids for name, each in self.log().intents.items() if name not in before))
+            until(goes_on)
             end = stopped(program)
         assert end == (143, ""), end
 
     def finish(self, forks: Forks) -> None:
-        """Run one more session, in quick time, until all is at rest; raise unless log and ledger tell the same story."""
+        """Run one more session, in quick time, until all is at rest; raise unless log and ledger agree."""
         self.server.control("faults", method="DELETE")
         price = self.server.control("state")["prices"]["BTCUSD"]
         self.server.control("price", {"symbol": "BTCUSD", "price": price})
@@ -138,12 +152,13 @@ def story(folder: Path, **changes: Any) -> Iterator[Story]:
         yield Story(server, folder, dict(script.accounts[0].balances), **changes)
 
 
-def until(holds: Callable[[], object], within_s: float = PATIENCE_S) -> None:
-    """Wait until something holds; fail if it does not within so many seconds."""
+def until(holds: Callable[[], T], within_s: float = PATIENCE_S) -> T:
+    """Wait until something holds, and give it; fail if it does not within so many seconds."""
     end_s = time.monotonic() + within_s
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < end_s, f"it did not come to that within {within_s:.0f} s"
         time.sleep(0.02)
+    return found
 
 
 def stopped(program: Running) -> tuple[int, str]:
@@ -153,10 +168,15 @@ def stopped(program: Running) -> tuple[int, str]:
     return end.code, end.err
 
 
-def newest(log: LogBook) -> tuple[str, str]:
-    """Give the id and the status of the order that was requested last; nothing if there is none."""
+def newest_sale(log: LogBook, status: str) -> str:
+    """Give the id of the order that was requested last, if it is a sale and stands so in the log.
+
+    The faults wait for a sale: a purchase in doubt would hold the next one back until it is proven absent, which takes
+    most of a minute by the engine's own clock.
+    """
     name = next(reversed(log.intents), "")
-    return name, log.intents[name].status if name else ""
+    is_it = name and log.intents[name].status == status and log.intents[name].wanted["side"] == "sell"
+    return name if is_it else ""
 
 
 def kept(before: Sequence[Row], log: LogBook) -> bool:

@@ -1,15 +1,18 @@
 """The real program as a process whose system calls a test may hold, let go or have fail.
 
-Owns the process and the thread that answers the kernel. What is answered is the test's: a judge, which gives an error
-number for a call, or 0 to let it go on, and which may take its time.
+Owns the process and the thread that answers the kernel, and the second best where the kernel does not ask: looking
+often. What is answered is the test's: a judge, which gives an error number for a call, or 0 to let it go on, and which
+may take its time.
 """
 
 import os
+import resource
 import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -18,6 +21,7 @@ from tests.cli.terminal import Running
 from tests.processes.seccomp import Call, answer, receive
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+POLL_S: Final = 0.003
 Judge = Callable[[Call], int]
 
 
@@ -78,3 +82,39 @@ class Watched(Running):
         except BaseException as failure:  # noqa: BLE001 - it belongs to the test, which is told at the end
             self.failure = failure
             return 0
+
+
+class Polled(Running):
+    """A command whose judge is asked every few milliseconds, where the kernel cannot be made to ask.
+
+    The judge then hits its moments less exactly. An error number from it means that no file of the process may grow any
+    more, which the kernel enforces as it does a full disk.
+    """
+
+    def __init__(
+        self, command: Sequence[str], names: Collection[str], judge: Judge, environment: Mapping[str, str]
+    ) -> None:
+        """Start it, and ask the judge about each of the names in turn from a thread of its own."""
+        super().__init__(command=command, environment=environment)
+        self._names: Final = tuple(names)
+        self._judge: Final = judge
+        self._asking: Final = threading.Thread(target=self._ask, daemon=True)
+        self._asking.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        super().__exit__(None, None, None)
+        self._asking.join(30)
+
+    def _ask(self) -> None:
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        process_id, room = self.process.pid, most[0]
+        while self.process.poll() is None:
+            for name in self._names:
+                wanted = 0 if self._judge(Call(0, process_id, name, (1 << 30,) * 6)) else most[0]
+                if wanted != room and self.process.poll() is None:
+                    resource.prlimit(process_id, resource.RLIMIT_FSIZE, (wanted, most[1]))
+                    room = wanted
+            time.sleep(POLL_S)
