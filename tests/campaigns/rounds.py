@@ -21,7 +21,7 @@ from tests.live_kill.campaign import SERVER, Round, Tally
 
 CANDLES: Final = 200
 TARGETS: Final = 200
-"""So many boundaries is a paper life offered to die at; it dies at each that it still has before it when it is there."""
+"""So many boundaries is a paper life offered to die at; it dies at each that is still ahead of it in its turn."""
 
 ENDINGS: Final = 3
 RANDOMLY: Final = 0.25

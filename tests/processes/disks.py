@@ -1,8 +1,8 @@
 """Small disks that fill up: a real tmpfs where one may be mounted, else a kernel that refuses to write.
 
-Owns the three ways and the choice between them: mounted by root; mounted in a user and mount namespace of our own, which
-an ordinary user may make on most machines; or, in a container that allows neither, writes that seccomp answers with
-ENOSPC. Whoever uses one sees the same: a folder, `fill`, `free` and `rescue`.
+Owns the three ways and the choice between them: mounted by root; mounted in a user and mount namespace of our own,
+which an ordinary user may make on most machines; or, in a container that allows neither, writes that seccomp answers
+with ENOSPC. Whoever uses one sees the same: a folder, `fill`, `free` and `rescue`.
 """
 
 import errno

@@ -32,7 +32,10 @@ class Breaking:
         return errno.EIO if self.name else 0
 
 
-@pytest.mark.spec("Fail-stop on any storage error: nothing leaves after it", section="Durability")
+@pytest.mark.spec(
+    "A program whose syncs begin to fail stops, sends nothing more, and goes on once the disk is well",
+    section="Storage",
+)
 @pytest.mark.parametrize("status", ["requested", "sent"])
 def test_program_whose_syncs_fail_stops_sends_nothing_and_goes_on_later(
     live_forks: Forks, tmp_path: Path, status: str

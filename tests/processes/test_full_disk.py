@@ -24,7 +24,9 @@ def check_sentence(end: Result) -> None:
     assert "start again" in end.err
 
 
-@pytest.mark.spec("The engine stops with one sentence and exit code 1", section="The disk is full")
+@pytest.mark.spec(
+    "A program on a full disk stops with one sentence, has all it said in its log, and goes on later", section="Storage"
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_program_on_a_full_disk_stops_keeps_what_it_said_and_goes_on_later(
     live_forks: Forks, tmp_path: Path, way: str

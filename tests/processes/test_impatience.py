@@ -14,7 +14,7 @@ LIVED = 2
 ANSWER_MS = 2_500
 
 
-@pytest.mark.spec("signals end in order also with an order under way", section="Exit codes")
+@pytest.mark.spec("signals that come twice with an order under way still end in order", section="issue: Stopping")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
 def test_program_told_twice_to_end_with_an_order_under_way_ends_in_order(
     live_forks: Forks, tmp_path: Path, number: signal.Signals, code: int

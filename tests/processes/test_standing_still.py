@@ -14,7 +14,7 @@ import pytest
 
 from tests.exchange_server.faults import Fault
 from tests.kill.forks import Forks
-from tests.processes.seccomp import SENDS, SYNCS, Call
+from tests.processes.seccomp import SENDS, SYNCS, Call, is_possible
 from tests.processes.story import CREATE, Story, newest_sale, story, until
 
 WINDOW_S: Final = 5.0
@@ -58,7 +58,9 @@ def freeze(process_id: int, seconds: float) -> None:
     os.kill(process_id, signal.SIGCONT)
 
 
-@pytest.mark.spec("The request is signed with the durable time of the intent", section="Order protocol")
+@pytest.mark.spec(
+    "A program that stood still for longer than an order may take does not place it late", section="Order protocol"
+)
 @pytest.mark.parametrize("call", ["sync", "sendto"])
 def test_program_that_stood_still_before_an_order_left_does_not_place_it(
     live_forks: Forks, tmp_path: Path, call: str
@@ -73,9 +75,10 @@ def test_program_that_stood_still_before_an_order_left_does_not_place_it(
             until(told.next_accepted())
             program.process.kill()
         asked = [each["code"] for each in told.ledger().requests if freezing.order in str(each["parameters"])]
-        assert asked == ([TOO_LATE] if call == "sendto" else []), asked
         (rejection,) = told.log().intents[freezing.order].rejections
-        assert rejection.startswith(f"{TOO_LATE}:" if call == "sendto" else "stale:")
+        assert (asked, rejection.partition(":")[0]) in (([], "stale"), ([TOO_LATE], str(TOO_LATE)))
+        if is_possible():  # else the instant is only nearly the one that was meant
+            assert bool(asked) == (call == "sendto")
         assert freezing.order not in told.ledger().orders_by_client_id()
         told.goes_on()
         told.finish(live_forks)
