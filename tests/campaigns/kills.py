@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn, get_args
 import msgspec
 
 from tests.campaigns.results import Kind, Results, RoundResult, engine_digest
-from tests.campaigns.rounds import Rounds
+from tests.campaigns.rounds import TARGETS, Rounds
 
 FIRST_SEED: Final = 1000
 _worker: list[Rounds] = []
@@ -36,7 +36,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if not arguments.summary:
-            for result in _run(results, wanted, arguments.seed, arguments.jobs):
+            for result in _run(results, wanted, arguments.seed, arguments.jobs, arguments.targets):
                 _tell(results, result, wanted[result.kind])
     except KeyboardInterrupt:
         print(f"interrupted; {arguments.results} holds what was finished: the same command goes on", file=sys.stderr)
@@ -55,16 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=Path("kills.jsonl"), help="the file of finished rounds")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first round of each kind")
     parser.add_argument("--jobs", type=int, default=1, help="rounds at a time")
+    parser.add_argument(
+        "--targets", type=int, default=TARGETS, help="boundaries offered to a paper life; few are quick"
+    )
     parser.add_argument("--summary", action="store_true", help="sum up what is there, and run nothing")
     return parser
 
 
-def _run(results: Results, wanted: dict[Kind, int], first_seed: int, jobs: int) -> Iterator[RoundResult]:
+def _run(results: Results, wanted: dict[Kind, int], first_seed: int, jobs: int, targets: int) -> Iterator[RoundResult]:
     """Run rounds until so many kills of each kind are in the results; give each round as it ends."""
     done: queue.SimpleQueue[RoundResult | BaseException] = queue.SimpleQueue()
     begun: dict[Kind, set[int]] = {kind: {each.seed for each in results.of(kind)} for kind in wanted}
     under_way = 0
-    with TemporaryDirectory(prefix="kills-") as name, _workers(jobs, Path(name)) as pool:
+    with TemporaryDirectory(prefix="kills-") as name, _workers(jobs, Path(name), targets) as pool:
         while True:
             while under_way < jobs and (kind := _next_kind(results, wanted)) is not None:
                 seed = next(seed for seed in count(first_seed) if seed not in begun[kind])
@@ -93,9 +96,9 @@ def _kills(results: Results, kind: Kind) -> int:
 
 
 @contextmanager
-def _workers(jobs: int, folder: Path) -> Iterator[Any]:
+def _workers(jobs: int, folder: Path, targets: int) -> Iterator[Any]:
     """Have processes that run rounds, each with its fork servers; they and all they started end with the block."""
-    pool = multiprocessing.get_context("spawn").Pool(jobs, _begin_worker, (str(folder),))
+    pool = multiprocessing.get_context("spawn").Pool(jobs, _begin_worker, (str(folder), targets))
     try:
         yield pool
     finally:
@@ -103,9 +106,9 @@ def _workers(jobs: int, folder: Path) -> Iterator[Any]:
         pool.join()
 
 
-def _begin_worker(folder: str) -> None:
+def _begin_worker(folder: str, targets: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent then ends us by SIGTERM
-    _worker.append(Rounds(Path(folder) / str(os.getpid())))
+    _worker.append(Rounds(Path(folder) / str(os.getpid()), targets))
 
 
 def _round(kind: Kind, seed: int) -> RoundResult:

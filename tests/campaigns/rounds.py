@@ -35,9 +35,10 @@ SERVERS: Final[dict[Kind, str]] = {"paper": "tests.kill.server", "ccxt": SERVER}
 class Rounds:
     """Runs rounds one after the other, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the folder. Nothing is started yet."""
+    def __init__(self, folder: Path, targets: int = TARGETS) -> None:
+        """Take the folder, and how many boundaries a paper life is offered. Nothing is started yet."""
         self._folder: Final = folder
+        self._targets: Final = targets
         self._forks: Final[dict[Kind, Forks]] = {}
         self._reference: Reference | None = None
         self._engine: Final = engine_digest()
@@ -55,7 +56,9 @@ class Rounds:
         folder.mkdir(parents=True)
         try:
             counts = (
-                _live_round(forks, folder, seed) if reference is None else _paper_round(forks, reference, folder, seed)
+                _live_round(forks, folder, seed)
+                if reference is None
+                else _paper_round(forks, reference, folder, seed, self._targets)
             )
         finally:
             shutil.rmtree(folder)
@@ -99,12 +102,12 @@ def _live_round(forks: Forks, folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def _paper_round(forks: Forks, reference: Reference, folder: Path, seed: int) -> dict[str, Any]:
+def _paper_round(forks: Forks, reference: Reference, folder: Path, seed: int, targets: int) -> dict[str, Any]:
     """Run one life of the paper bots, killed over and over, and hold its ending against the run never killed."""
     tally, violations = chain.Tally(), []
     orders = trades = 0
     try:
-        _live_a_life(forks, reference, folder / "data", random.Random(f"paper {seed}"), tally)
+        _live_a_life(forks, reference, folder / "data", random.Random(f"paper {seed}"), tally, targets)
         ending = read_ending(folder / "data")
         events = [event for life in ending.lives.values() for _, event in life]
         orders = sum(isinstance(event, OrderRequested) for event in events)
@@ -126,14 +129,14 @@ def _paper_round(forks: Forks, reference: Reference, folder: Path, seed: int) ->
 
 
 def _live_a_life(
-    forks: Forks, reference: Reference, directory: Path, chance: random.Random, tally: chain.Tally
+    forks: Forks, reference: Reference, directory: Path, chance: random.Random, tally: chain.Tally, targets: int
 ) -> None:
     if chance.random() < RANDOMLY:
         chain.die_at_random(forks, reference.request(directory, speed=chance.choice(SPEEDS)), chance, tally)
         return
     request = reference.request(directory)
     passed = [point for point in reference.trace if point.feed and not chain.is_ending(point)]
-    chain.die_at_points(forks, request, chance.sample(passed, TARGETS), tally)
+    chain.die_at_points(forks, request, chance.sample(passed, targets), tally)
     endings = sorted({point.kind for point in reference.trace if chain.is_ending(point)})
     chain.die_at_endings(forks, request, chance.sample(endings, ENDINGS), tally)
     assert not forks.run(request)

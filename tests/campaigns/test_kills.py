@@ -22,7 +22,7 @@ def result(**changes: Any) -> RoundResult:
 
 
 def campaign(path: Path, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.campaigns.kills", "--results", str(path), *arguments]
+    command = [sys.executable, "-m", "tests.campaigns.kills", "--results", str(path), "--targets", "9", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -31,7 +31,7 @@ def test_campaign_interrupted_goes_on_with_the_rounds_that_are_left(tmp_path: Pa
     Results(path, "old").add(result(seed=1000, kills=500))
 
     with campaign(path, "--paper", "100000") as endless:
-        while len(Results(path, engine_digest()).of("paper")) < 2:
+        while len(Results(path, engine_digest()).of("paper")) < 1:
             assert endless.poll() is None, endless.communicate()
             time.sleep(0.05)
         endless.send_signal(signal.SIGTERM)

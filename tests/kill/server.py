@@ -10,6 +10,7 @@ Started by `tests.kill.forks` as `python -m tests.kill.server`.
 
 import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -42,6 +43,9 @@ def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
             print(child, flush=True)
         else:
             print(os.waitpid(child, 0)[1], flush=True)
+            child = 0
+    if child:  # who asked for it is gone, and nobody else would ever end it
+        os.kill(child, signal.SIGKILL)
 
 
 def _run(directory: Path, session: Callable[[], None]) -> NoReturn:

@@ -30,7 +30,10 @@ def main() -> None:
     """Keep or enter."""
     verb, what, *command = sys.argv[1:]
     if verb == "keep":
-        _keep(Path(what))
+        try:
+            _keep(Path(what))
+        except OSError as error:
+            sys.exit(f"no namespace of our own: {error}")
     else:
         spaces = [os.open(f"/proc/{what}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "mnt")]
         here = Path.cwd()
@@ -47,7 +50,7 @@ def _keep(folder: Path) -> None:
         Path(f"/proc/self/{name}").write_text(text)
     mount(folder)
     print("mounted", flush=True)
-    sys.stdin.read()
+    sys.stdin.buffer.read()
 
 
 def _call(name: str, *arguments: object) -> None:

@@ -80,6 +80,7 @@ def test_program_that_stood_still_before_an_order_left_does_not_place_it(
         if is_possible():  # else the instant is only nearly the one that was meant
             assert bool(asked) == (call == "sendto")
         assert freezing.order not in told.ledger().orders_by_client_id()
+        told.die_at_syncs(4)
         told.goes_on()
         told.finish(live_forks)
 
@@ -104,5 +105,6 @@ def test_program_that_stood_still_while_an_order_was_under_way_finds_out_what_be
         assert told.ledger().creates()[order] == 1
         assert (order in told.ledger().orders_by_client_id()) == is_placed
         assert bool(told.log().intents[order].exchange_ids) == is_placed
+        told.die_at_syncs(4)
         told.goes_on()
         told.finish(live_forks)
