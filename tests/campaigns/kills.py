@@ -80,6 +80,8 @@ def _run(results: Results, wanted: dict[Kind, int], first_seed: int, jobs: int, 
             under_way -= 1
             if isinstance(result, BaseException):
                 raise result
+            if engine_digest() != result.engine:
+                raise SystemExit("engine/ has changed since the campaign began: what now runs is neither; start again")
             results.add(result)
             yield result
 

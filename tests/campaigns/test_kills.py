@@ -27,11 +27,11 @@ def campaign(path: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def test_campaign_interrupted_goes_on_with_the_rounds_that_are_left(tmp_path: Path) -> None:
-    path = tmp_path / "kills.jsonl"
+    path, engine = tmp_path / "kills.jsonl", engine_digest()
     Results(path, "old").add(result(seed=1000, kills=500))
 
     with campaign(path, "--paper", "100000") as endless:
-        while len(Results(path, engine_digest()).of("paper")) < 1:
+        while len(Results(path, engine).of("paper")) < 1:
             assert endless.poll() is None, endless.communicate()
             time.sleep(0.05)
         endless.send_signal(signal.SIGTERM)
@@ -39,13 +39,13 @@ def test_campaign_interrupted_goes_on_with_the_rounds_that_are_left(tmp_path: Pa
     assert endless.returncode == 130
     assert "the same command goes on" in complaint
     assert "Traceback" not in complaint
-    finished = Results(path, engine_digest()).of("paper")
+    finished = Results(path, engine).of("paper")
 
     wanted = sum(each.kills for each in finished) + 1
     with campaign(path, "--paper", str(wanted)) as rest:
         told, complaint = rest.communicate(timeout=120)
     assert rest.returncode == 0, complaint
-    assert [each.seed for each in Results(path, engine_digest()).of("paper")] == list(range(1000, 1001 + len(finished)))
+    assert [each.seed for each in Results(path, engine).of("paper")] == list(range(1000, 1001 + len(finished)))
     summary = msgspec.json.decode(told, type=list[Summary])[0]
     assert summary.kills >= wanted
     assert summary.rounds == len(finished) + 1
