@@ -32,7 +32,6 @@ def test_program_on_a_full_disk_stops_keeps_what_it_said_and_goes_on_later(
     live_forks: Forks, tmp_path: Path, way: str
 ) -> None:
     with small_disk(tmp_path / "disk", *WAYS[way]) as disk, story(tmp_path) as told:
-        print(type(disk).__name__)
         told.move_to(disk.folder / "state")
         with disk.run(told) as program:
             program.wait_for(LIVED)
