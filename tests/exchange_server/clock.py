@@ -38,9 +38,9 @@ class Clock:
 
     def set_speed(self, speed: float) -> None:
         """Go on from here at another speed."""
-        here_ms = self.market_ms()
+        self._moved_ms = self.market_ms() - self.start_ms
         self._speed, self._origin_s = speed, time.monotonic()
-        self.advance(here_ms - self.market_ms())
+        self.advance(0)  # whoever waits has to wait for another time now
 
     async def sleep(self, for_ms: int) -> None:
         """Wait until so much of the exchange's time has passed, by itself or by a jump."""
