@@ -23,7 +23,7 @@ import yaml
 from cli.main import main
 
 PROGRAM = str(Path(sys.executable).with_name("krypto-engine"))
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 EAGER: dict[str, Any] = {
     "amount_usd": 100,

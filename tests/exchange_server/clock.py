@@ -36,6 +36,12 @@ class Clock:
         self._moved.set()
         self._moved = asyncio.Event()
 
+    def set_speed(self, speed: float) -> None:
+        """Go on from here at another speed."""
+        self._moved_ms = self.market_ms() - self.start_ms
+        self._speed, self._origin_s = speed, time.monotonic()
+        self.advance(0)  # whoever waits has to wait for another time now
+
     async def sleep(self, for_ms: int) -> None:
         """Wait until so much of the exchange's time has passed, by itself or by a jump."""
         until_ms = self.market_ms() + for_ms

@@ -34,10 +34,11 @@ class MarketStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Move the clock on, or change by how much it is wrong."""
+    """Move the clock on, change by how much it is wrong, or let it run at another speed."""
 
     advance_ms: int = 0
     skew_ms: int | None = None
+    speed: float | None = None
 
 
 class Deposit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +145,8 @@ class Control:
         change = await _read(request, ClockChange)
         if change.skew_ms is not None:
             self._exchange.clock.skew_ms = change.skew_ms
+        if change.speed is not None:
+            self._exchange.clock.set_speed(change.speed)
         self._exchange.clock.advance(change.advance_ms)
         self._exchange.advance()
         self._publish()

@@ -8,7 +8,9 @@ own, so that it can be killed without fear for others.
 Started by `tests.kill.forks` as `python -m tests.kill.server`.
 """
 
+import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,6 +32,8 @@ def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
     `read` gives the state directory and the running of the session that a line describes.
     """
     child = 0
+    gc.collect()
+    gc.freeze()  # what is loaded is never collected in a child, which would copy every page of it
     for line in sys.stdin.buffer:
         if line.strip():
             directory, session = read(line)
@@ -39,6 +43,9 @@ def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
             print(child, flush=True)
         else:
             print(os.waitpid(child, 0)[1], flush=True)
+            child = 0
+    if child:  # who asked for it is gone, and nobody else would ever end it
+        os.kill(child, signal.SIGKILL)
 
 
 def _run(directory: Path, session: Callable[[], None]) -> NoReturn:

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from engine.store.reader import LogReader
-from tests.kill.conftest import Reference
 from tests.kill.forks import ROOT, Forks
+from tests.kill.reference import Reference
 from tests.kill.session import Request
 
 

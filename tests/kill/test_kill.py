@@ -12,9 +12,9 @@ import pytest
 
 from engine.runtime.control import SOCKET_NAME
 from tests.kill.chain import Tally, die_at_endings, die_at_points, die_at_random, is_ending, sample
-from tests.kill.conftest import Reference
 from tests.kill.evidence import assert_same, log_end, read_death, read_ending
 from tests.kill.forks import Forks
+from tests.kill.reference import Reference
 
 BOUNDARY_SHARDS = 10
 RANDOM_SHARDS = 2

@@ -12,8 +12,8 @@ from engine.core.projection import state_file_name
 from engine.runtime.replica import restore_bot
 from engine.store.reader import LogReader
 from tests.kill.chain import Tally, await_socket, socket_of
-from tests.kill.conftest import Reference
 from tests.kill.evidence import log_end, read_death
+from tests.kill.reference import Reference
 from tests.kill.scenario import LOG_IDS
 
 COMMAND = str(Path(sys.executable).with_name("krypto-engine"))

@@ -16,9 +16,9 @@ from engine.runtime.replica import restore_bot
 from engine.store.reader import LogReader
 from engine.store.verification import verify
 from tests.kill.chain import await_socket, socket_of
-from tests.kill.conftest import Reference
 from tests.kill.evidence import log_end
 from tests.kill.forks import Forks
+from tests.kill.reference import Reference
 
 SPEED = 2_500
 """A recorded hour in a second and a half: time enough to ask for something in the middle."""

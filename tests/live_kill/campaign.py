@@ -195,7 +195,7 @@ class Round:
             server.control("order", change)
 
     def _request(self, server: ServerProcess, target: Target | None, *, last: bool = False) -> Request:
-        start_ms, origin_s = _clock_of(server)
+        start_ms, origin_s = clock_of(server)
         if self._has_odd_clock and not last:
             start_ms += self._chance.choice((*(6 * (0,)), -600, 600, -45_000, 45_000))
         texts = bot_texts(server.port, may_buy=not last)
@@ -225,7 +225,7 @@ def _ended(child: int, within_s: float) -> bool:
         os.close(descriptor)
 
 
-def _clock_of(server: ServerProcess) -> tuple[int, float]:
+def clock_of(server: ServerProcess) -> tuple[int, float]:
     """Read the exchange's clock, with the reading of our monotonic clock that belongs to it: the quickest of three."""
     readings = []
     for _ in range(3):

@@ -22,6 +22,7 @@ ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
     ("engine/runtime/credentials_file.py", frozenset({"files"}), "reads and replaces the private file of credentials"),
     ("engine/runtime/credentials_environment.py", frozenset({"files"}), "reads secrets that a container is handed"),
     ("engine/runtime/projection_writer.py", frozenset({"files"}), "replaces the state file"),
+    ("engine/testing/digest.py", frozenset({"files"}), "reads the source files that it gives the digest of"),
     ("engine/testing/simulation/", frozenset({"files", "time"}), "plays the disk and the time of a simulated world"),
     ("cli/replay.py", frozenset({"files"}), "reads the state file to hold it against the log"),
     ("engine/feeds/recorded.py", frozenset({"files"}), "reads recorded markets"),
