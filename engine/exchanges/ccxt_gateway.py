@@ -22,7 +22,7 @@ from engine.exchanges.ccxt_hooks import hook
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
 from engine.exchanges.port import Silence
-from engine.exchanges.readings import candle_of, rules_of, tick_of
+from engine.exchanges.readings import candle_of, is_time, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
 from engine.exchanges.venues import Venue
@@ -134,7 +134,7 @@ class CcxtConnection:
             return told if self.tells_time else record.middle_ms, record.middle_ms
 
         told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
-        if not isinstance(told, int) or told <= 0:
+        if not is_time(told):
             raise UnreachableError(f"{self.venue.id} gave no time.")
         if self.tells_time:
             told += self.venue.time_step_ms // 2  # what is told in whole seconds is half of one behind on average
@@ -301,7 +301,7 @@ class CcxtConnection:
 
     async def _candle_page(self, symbol: str, timeframe: str, from_ms: int, limit: int) -> list[Any]:
         rows = await self.ask("fetch_ohlcv", lambda: self.ccxt.fetch_ohlcv(symbol, timeframe, from_ms, limit))
-        if not isinstance(rows, list) or not all(isinstance(row, list) and isinstance(row[0], int) for row in rows):
+        if not isinstance(rows, list) or not all(isinstance(row, list) and row and is_time(row[0]) for row in rows):
             raise UnreachableError(f"{self.venue.id} gave no candles.")
         return rows
 
