@@ -167,7 +167,8 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
     elif told in _OVER:
         status = _OVER[told]
     else:
-        raise UnreachableError(f"The exchange names an unknown status of an order: {told or 'none'}.")
+        shown = told if is_plain(told) else "none"
+        raise UnreachableError(f"The exchange names an unknown status of an order: {shown}.")
     return RawOrder(order_id, text_of(row, "clientOrderId"), status, filled)
 
 
@@ -213,16 +214,19 @@ def balances_of(row: Row, assets: Collection[str] | None = None) -> dict[str, Ba
 @exactly
 def rules_of(market: Row) -> MarketRules:
     """Read what a market accepts. Raises ConfigError if it does not tell tick or step."""
-    symbol, precision, limits = market["symbol"], _section(market, "precision"), _section(market, "limits")
+    symbol, base, quote = (text_of(market, name) for name in ("symbol", "base", "quote"))
+    precision, limits = _section(market, "precision"), _section(market, "limits")
     tick, step = exact_number(precision.get("price")), exact_number(precision.get("amount"))
+    if symbol is None or base is None or quote is None:
+        raise ConfigError("The exchange does not name the assets of a market.")
     if tick is None or step is None or tick <= 0 or step <= 0:
         raise ConfigError(f"{symbol} cannot be traded: the exchange tells no price tick or quantity step for it.")
     amount, cost, info = _section(limits, "amount"), _section(limits, "cost"), _section(market, "info")
     down, up = _price_factors(info)
     return MarketRules(
         symbol=symbol,
-        base=market["base"],
-        quote=market["quote"],
+        base=base,
+        quote=quote,
         price_tick=tick,
         quantity_step=step,
         min_quantity=exact_number(amount.get("min")) or step,
@@ -281,7 +285,9 @@ def total(trades: Sequence[RawTrade]) -> Decimal:
 def _fees_of(row: Row) -> dict[str, Decimal]:
     """Add up by asset. A fee of nothing may be named in no asset, but a fee must be named."""
     single = row.get("fee")
-    told = [single] if isinstance(single, dict) and single.get("currency") else row.get("fees") or [single]
+    several = row.get("fees")
+    is_single = isinstance(single, dict) and single.get("currency")
+    told = [single] if is_single or not several or not isinstance(several, list) else several
     rows = [fee for fee in told if isinstance(fee, dict)]
     if not rows:
         raise UnreachableError("The exchange does not say what fee a trade cost.")

@@ -40,6 +40,10 @@ def _events() -> Iterator[bytes]:
 def _configs() -> Iterator[bytes]:
     for path in sorted((ROOT / "docs/examples").glob("*.yml")):
         yield path.read_bytes()
+    first = b"exchange: simulated\nsymbol: BTC/USD\n"
+    yield first + b"name: " + b"x" * 60_000
+    yield first + b"connectivity_hosts: [" + b"a, " * 20_000 + b"]"
+    yield first + b"".join(b"%x: 1\n" % number for number in range(7_000))
 
 
 def _rows() -> Iterator[bytes]:
@@ -75,6 +79,7 @@ def _rows() -> Iterator[bytes]:
         {"success": False, "error_response": {"error": "INSUFFICIENT_FUND", "message": "no funds"}},
         {"retCode": 170131, "retMsg": "Insufficient balance.", "result": {}},
         {"label": "BALANCE_NOT_ENOUGH", "message": "Not enough balance"},
+        {**at, "id": "x" * 70_000, "clientOrderId": "x" * 70_000, "status": "x" * 70_000, "filled": "1"},
         {"code": -1003, "msg": f"Way too many requests; IP banned until {SENT_MS + 9_000}."},
     ):
         yield json.dumps(row).encode()
