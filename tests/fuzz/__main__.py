@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.fuzz.target import MEGABYTES, MOST_BYTES, SECONDS_EACH
+from tests.fuzz.target import MEGABYTES, SECONDS_EACH, SMALL
 
 NAMES = ("events", "config", "payloads", "answers")
 KEPT = Path(".fuzz")
@@ -54,7 +54,7 @@ def fuzz(name: str, seconds: int, seed: int) -> None:
     begun, found = KEPT / name / "seeds", KEPT / name / "inputs"
     for folder in (begun, found):
         folder.mkdir(parents=True, exist_ok=True)
-    known = seeds(name)
+    known = [data for data in seeds(name) if len(data) <= SMALL]
     for number, data in enumerate(known):
         (begun / f"{number:04}").write_bytes(data)
 
@@ -69,7 +69,7 @@ def fuzz(name: str, seconds: int, seed: int) -> None:
         f"-seed={seed}",
         f"-timeout={SECONDS_EACH:.0f}",
         f"-rss_limit_mb={MEGABYTES}",
-        f"-max_len={MOST_BYTES}",
+        f"-max_len={2 * SMALL}",
         f"-artifact_prefix={KEPT / name}/",
         "-print_final_stats=1",
         "-verbosity=1",

@@ -14,7 +14,10 @@ Opened = Callable[[], AbstractContextManager[Target]]
 """Make a target ready, and let go of it."""
 
 MOST_BYTES: Final = 96 * 1024
-"""Inputs are no longer: a body has at most 64 KiB, a configuration too, and both are put a longer one."""
+"""Inputs of the tests are no longer: a body has at most 64 KiB, a configuration too, and both are put a longer one."""
+
+SMALL: Final = 8 * 1024
+"""Inputs that are kept and changed further are no longer, so that many can be put; the tests put the long ones."""
 
 SECONDS_EACH: Final = 5.0
 """What one input may take at most, on a slow machine that does other things too."""

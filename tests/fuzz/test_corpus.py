@@ -13,10 +13,9 @@ import pytest
 
 from tests.fuzz.corpus import FOLDER, TARGETS, seeds, stored
 from tests.fuzz.mutations import mutations
-from tests.fuzz.target import MEGABYTES, MOST_BYTES, SECONDS_EACH
+from tests.fuzz.target import MEGABYTES, MOST_BYTES, SECONDS_EACH, SMALL
 
 COUNTS = {"events": 4_000, "config": 300, "payloads": 1_000, "answers": 3_000}
-SMALL = 8_192
 
 
 def rest(name: str) -> Iterator[bytes]:
