@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange outside test planted lint fmt check bench docs lock clean
+.PHONY: help setup run exchange outside test planted lint fmt check bench docs lock sbom audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ docs: $(STAMP) ## Write again the pages of docs/ that are made from code and tes
 lock: $(STAMP) ## Resolve the dependencies afresh into requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 		--custom-compile-command 'make lock' --quiet --output-file requirements.lock
+
+sbom: $(STAMP) ## List the locked packages in build/sbom.json (CycloneDX)
+	@$(BIN)/python -m tests.supply sbom
+
+audit: $(STAMP) ## Ask whether locked packages have known vulnerabilities
+	@$(BIN)/python -m tests.supply audit
 
 clean: ## Remove .venv and caches; data/ stays
 	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
