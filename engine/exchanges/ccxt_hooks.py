@@ -20,7 +20,7 @@ _MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart f
 
 
 def settle(ccxt: Any, precise: Any) -> None:
-    """Have ccxt give exact numbers, say nothing, ask nothing twice and refuse endless numbers; `precise` is its class."""
+    """Have ccxt give exact numbers, say nothing, ask nothing twice and refuse endless numbers; `precise` is theirs."""
     ccxt.number = str
     ccxt.logger = _MUTE
     ccxt.timeout_on_exit = 0

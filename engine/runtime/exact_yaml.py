@@ -46,9 +46,11 @@ class _ExactLoader(yaml.SafeLoader):
         """Refuse aliases, tags, deep nesting and endless lists, then build the node."""
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("YAML anchors and aliases (& and *) are not used here: write the value out")
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "tag", None) is not None:
-            raise ConfigError(f"line {event.start_mark.line + 1}: YAML tags (!) are not used here: write the value alone")
+            raise ConfigError(
+                f"line {event.start_mark.line + 1}: YAML tags (!) are not used here: write the value alone"
+            )
         self.depth += 1
         self.nodes += 1
         if self.depth > MAX_DEPTH:

@@ -183,6 +183,13 @@ def _fills(fills: tuple[Fill, ...]) -> None:
     for fill in fills:
         logged(
             OrderFilled(
-                OUR_ID, fill.trade_id, fill.price, fill.quantity, fill.fee, fill.fee_asset, fill.fee_quote, fill.liquidity
+                OUR_ID,
+                fill.trade_id,
+                fill.price,
+                fill.quantity,
+                fill.fee,
+                fill.fee_asset,
+                fill.fee_quote,
+                fill.liquidity,
             )
         )

@@ -31,8 +31,7 @@ def config() -> Iterator[Target]:
 def _put(data: bytes) -> None:
     try:
         loaded = parse_config(data.decode("utf-8", "surrogateescape"), "fuzz.yml")
-    except ConfigError as error:
-        assert str(error)
+    except ConfigError:
         return
     found = loaded.config
     assert not list(problems(found))

@@ -1,7 +1,7 @@
 """The inputs that every target begins with: what the repository has of its kind anyway, and the files of `corpus/`.
 
-Owns what a seed is. A file of `corpus/` is an input that once found a fault, or that reaches what no other does; none is
-ever taken away. Never changes an input.
+Owns what a seed is. A file of `corpus/` is an input that once found a fault, or that reaches what no other does; none
+is ever taken away. Never changes an input.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Small seeded changes to an input: what the plain tests put to every target, and what the fuzzer mixes in with its own.
+"""Small seeded changes to an input: what the plain tests put to every target, and the fuzzer mixes in with its own.
 
 Owns the ways to change bytes and JSON. The same seed gives the same inputs on every machine. Never runs a target.
 """
@@ -52,7 +52,7 @@ VALUES: tuple[Any, ...] = (
 
 def mutations(seeds: Sequence[bytes], count: int, seed: str) -> Iterator[bytes]:
     """Give changed inputs, `count` of them, the same for the same seed."""
-    random = Random(seed)  # noqa: TID251 - seeded
+    random = Random(seed)
     for _ in range(count):
         data = random.choice(seeds)
         for _ in range(random.choice((1, 1, 1, 2, 4))):

@@ -1,4 +1,4 @@
-"""Where the packages come from: `python -m tests.supply sbom` lists them, `audit` asks whether they are known to be bad.
+"""Where packages come from: `python -m tests.supply sbom` lists them, `audit` asks whether they are known to be bad.
 
 Owns the two commands behind `make sbom` and `make audit`. Never changes the lock.
 """

@@ -39,7 +39,7 @@ def judged(report: Mapping[str, Any]) -> Verdict:
     """Judge a report: each package has its vulnerabilities, or why it was skipped."""
     packages = report["dependencies"]
     found = [
-        f"{each['name']} {each['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
+        f"{each['name']} {each['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'none yet'}"
         for each in packages
         for flaw in each.get("vulns", ())
     ]

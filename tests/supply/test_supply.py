@@ -67,14 +67,18 @@ def test_audit_of_a_report_fails_for_vulnerabilities_alone(packages: list[Any], 
     verdict = judged({"dependencies": packages})
     assert verdict.code == code
     assert verdict.lines[-1].startswith(last)
-    assert (UNKNOWN in packages and GOOD in packages and code == 0) == any("not known" in each for each in verdict.lines)
+    assert (UNKNOWN in packages and GOOD in packages and code == 0) == any(
+        "not known" in each for each in verdict.lines
+    )
 
 
 @pytest.mark.parametrize(
     ("program", "code", "said"),
     [
         pytest.param("import time; time.sleep(60)", 0, "could not ask the advisory service (no answer", id="hangs"),
-        pytest.param("import sys; sys.exit('no route')", 0, "could not ask the advisory service (no route)", id="fails"),
+        pytest.param(
+            "import sys; sys.exit('no route')", 0, "could not ask the advisory service (no route)", id="fails"
+        ),
         pytest.param(f"print({json.dumps({'dependencies': [BAD]})!r}); exit(1)", 1, "bad 1.0: CVE-2026-1", id="flaw"),
     ],
 )

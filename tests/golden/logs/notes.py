@@ -25,7 +25,7 @@ NOTES = "noted.json"
 
 
 class BotNote(msgspec.Struct, frozen=True):
-    """One bot at the end of its log. `digest` names the state in the shape of `schema`; the state file tells the rest."""
+    """One bot at the end of its log. `digest` names the state in the shape of `schema`; its state file tells more."""
 
     sequence: int
     schema: str
@@ -87,7 +87,9 @@ def noted(state: Path) -> Notes:
             tag = str(recorded.event.__struct_config__.tag)
             tags[tag] = tags.get(tag, 0) + 1
         bots = [name.removeprefix(BOT_PREFIX) for name in reader.streams() if name.startswith(BOT_PREFIX)]
-        return Notes(__version__, sum(tags.values()), dict(sorted(tags.items())), {bot: _bot(reader, bot) for bot in bots})
+        return Notes(
+            __version__, sum(tags.values()), dict(sorted(tags.items())), {bot: _bot(reader, bot) for bot in bots}
+        )
 
 
 def _bot(reader: LogReader, bot: str) -> BotNote:

@@ -70,10 +70,14 @@ def commanded(folder: Path) -> None:
 
 def live(folder: Path) -> None:
     """Trade at the local exchange: an answer is lost, an order is cancelled in part filled, one fills while away."""
-    asyncio.run(_live(folder / "state"))
+    state = folder / "state"
+    (folder / "bot.yml").write_text(asyncio.run(_live(state)))
+    for left in state.iterdir():  # the exchange's own files
+        if left.name not in {"events.db", "events.head"} and not left.name.startswith("bot_state_"):
+            left.unlink()
 
 
-async def _live(state: Path) -> None:
+async def _live(state: Path) -> str:
     async with scene(state, account=BALANCES) as stage:
         text = _quick(stage)
         async with stage.engine(stage.config(strategy_params={"amount_usd": 150})) as run:
@@ -99,10 +103,7 @@ async def _live(state: Path) -> None:
             await stage.until(run, lambda: run.events(SaleRecorded))
             await stage.pass_time(60, 2)
             assert not differences(stage, run.state())
-    (state.parent / "bot.yml").write_text(text)
-    for left in state.iterdir():
-        if left.name not in {"events.db", "events.head"} and not left.name.startswith("bot_state_"):
-            left.unlink()
+    return text
 
 
 def _open(run: Run, side: str) -> bool:
