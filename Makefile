@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange outside test coverage planted lint fmt check bench docs lock clean
+.PHONY: help setup run exchange outside test coverage planted lint fmt check bench docs lock sbom audit mutants clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,19 @@ lock: $(STAMP) ## Resolve the dependencies afresh into requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 		--custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
+sbom: $(STAMP) ## List the locked packages in build/sbom.json (CycloneDX)
+	@$(BIN)/python -m tests.supply sbom
+
+audit: $(STAMP) ## Ask whether locked packages have known vulnerabilities
+	@$(BIN)/python -m tests.supply audit
+
+mutants: $(STAMP) ## Change the code that must not be wrong, bit by bit, and see its tests fail: hours (ARGS to choose)
+	@test -d .venv/mutation || $(PIP) install --quiet --target .venv/mutation 'mutmut>=3.8,<4'
+	@PYTHONPATH=$(CURDIR)/.venv/mutation $(BIN)/python -m mutmut run $(ARGS)
+	@PYTHONPATH=$(CURDIR)/.venv/mutation $(BIN)/python -m mutmut results
+
 clean: ## Remove .venv and caches; data/ stays
-	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@rm -rf .venv .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist mutants
 	@find engine cli tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMP): requirements.lock pyproject.toml

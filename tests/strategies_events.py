@@ -12,6 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from engine.core.events import Cause, Event
+from engine.core.units import LATEST_MS
 from engine.store.codec import EVENT_TYPES
 from engine.store.port import Entry
 
@@ -22,7 +23,7 @@ _JSON = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS
 _SIMPLE: Mapping[object, st.SearchStrategy[Any]] = {
     Decimal: AMOUNTS,
     str: TEXTS,
-    int: st.integers(-(2**53), 2**53),
+    int: st.integers(-LATEST_MS, LATEST_MS),
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
     type(None): st.none(),

@@ -12,6 +12,8 @@ HUNDRED: Final = Decimal(100)
 ZERO: Final = Decimal(0)
 MAX_AMOUNT: Final = Decimal("1e15")
 MAX_DECIMALS: Final = 18
+LATEST_MS: Final = 62_135_596_800_000
+"""The latest time there is, in the year 3938: as far after 1970 as the first that can be written is before it."""
 SHOWN: Final = Decimal("0.000001")
 
 

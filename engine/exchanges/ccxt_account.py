@@ -49,6 +49,8 @@ from engine.exchanges.trade_pages import all_trades
 from engine.exchanges.venues import Call, Pages
 
 LOOK_BACK_MS: Final = 300_000
+MOST_LISTED: Final = 32_768
+"""What the ids of all open orders of a market may have in characters: the log keeps them in one event."""
 LINGER_S: Final = 1.0
 
 
@@ -126,7 +128,10 @@ class CcxtAccount:
         """List all open orders of the account in a market."""
         rows = await self._rows("fetch_open_orders", symbol)
         orders = [open_order_of(row, self._venue.own_id(text_of(row, "clientOrderId"))) for row in rows]
-        return tuple({order.exchange_order_id: order for order in orders}.values())
+        listed = {order.exchange_order_id: order for order in orders}
+        if sum(map(len, listed)) > MOST_LISTED:
+            raise UnreachableError(f"{self._venue.id} lists {len(listed)} open orders, more than can be kept.")
+        return tuple(listed.values())
 
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
         """List the account's trades in a market since a time, oldest first. Those of no order are left out."""

@@ -7,7 +7,6 @@ Source: design, "Order protocol".
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from engine.core.errors import ConfigError, EngineError, RateLimitedError, Unrea
 from engine.core.market import TIMEFRAMES_MS, Candle, MarketRules, Tick
 from engine.exchanges import wire
 from engine.exchanges.addresses import led_to, local_origin
-from engine.exchanges.ccxt_hooks import hook
+from engine.exchanges.ccxt_hooks import hook, settle
 from engine.exchanges.credentials import Credentials
 from engine.exchanges.faults import Scrubber, fault_of, is_clock_fault, refuses_key, wants_silence
 from engine.exchanges.port import Silence
-from engine.exchanges.readings import candle_of, rules_of, tick_of
+from engine.exchanges.readings import candle_of, is_time, rules_of, tick_of
 from engine.exchanges.streams import Pump, Tap, hang_up, mend_streams
 from engine.exchanges.symbols import some_symbol, spot_market
 from engine.exchanges.venues import Venue
@@ -30,12 +29,10 @@ from engine.exchanges.venues import Venue
 if TYPE_CHECKING:
     import aiohttp
 
-KEEP_ALIVE_MS: Final = 20_000
 CANDLES_A_PAGE: Final = 1_000
 SETTLING_MS: Final = 1_000
 """A candle is closed this much after its end by the exchange's clock: by then its last trades are in it."""
 
-_MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
 _SIGNED_MS: Final[ContextVar[int | None]] = ContextVar("krypto_engine_signed_ms", default=None)
 Closer = Callable[[], Awaitable[None]]
 
@@ -134,7 +131,7 @@ class CcxtConnection:
             return told if self.tells_time else record.middle_ms, record.middle_ms
 
         told, middle_ms = await self.ask("fetch_time" if self.tells_time else "fetch_ticker", timed)
-        if not isinstance(told, int) or told <= 0:
+        if not is_time(told):
             raise UnreachableError(f"{self.venue.id} gave no time.")
         if self.tells_time:
             told += self.venue.time_step_ms // 2  # what is told in whole seconds is half of one behind on average
@@ -301,7 +298,7 @@ class CcxtConnection:
 
     async def _candle_page(self, symbol: str, timeframe: str, from_ms: int, limit: int) -> list[Any]:
         rows = await self.ask("fetch_ohlcv", lambda: self.ccxt.fetch_ohlcv(symbol, timeframe, from_ms, limit))
-        if not isinstance(rows, list) or not all(isinstance(row, list) and isinstance(row[0], int) for row in rows):
+        if not isinstance(rows, list) or not all(isinstance(row, list) and row and is_time(row[0]) for row in rows):
             raise UnreachableError(f"{self.venue.id} gave no candles.")
         return rows
 
@@ -328,15 +325,12 @@ def _instance(
     venue: Venue, settings: dict[str, Any], credentials: Credentials | None, session: "aiohttp.ClientSession | None"
 ) -> Any:
     import ccxt.pro  # type: ignore[import-untyped]  # here, because it takes a second and a half
+    from ccxt.base.precise import Precise  # type: ignore[import-untyped]
 
     keys = {} if credentials is None else _revealed(credentials)
     with_session = {} if session is None else {"session": session}
     exchange = getattr(ccxt.pro, venue.id)({**venue.config(), **settings, **keys, **with_session})
-    exchange.number = str
-    exchange.logger = _MUTE
-    exchange.timeout_on_exit = 0
-    exchange.streaming = {**exchange.streaming, "keepAlive": KEEP_ALIVE_MS}
-    exchange.options["maxRetriesOnFailure"] = 0
+    settle(exchange, Precise)
     return exchange
 
 

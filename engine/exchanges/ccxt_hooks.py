@@ -1,16 +1,52 @@
-"""What is hung into an instance of ccxt: the engine's time and pace, the record of the wire, a doubt about nonsense.
+"""What is hung into an instance of ccxt: the engine's time and pace, the wire's record, bounds, a doubt about nonsense.
 
 Owns the places of ccxt that are replaced for requests; those for streams are in streams.py. Never imports ccxt.
 """
 
+import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final
 
 from engine.core.errors import UnreachableError
 from engine.exchanges import wire
 from engine.exchanges.pace import Pace
 
+KEEP_ALIVE_MS: Final = 20_000
+MOST_DIGITS: Final = 256
+"""A number has no more digits before or after its point: the library would work on one of a million for minutes."""
+
 _HTTP_OK: Final = range(200, 300)
+_MUTE: Final = logging.Logger("ccxt", logging.WARNING)  # noqa: LOG001 - apart from the tree: it would log signatures
+
+
+def settle(ccxt: Any, precise: Any) -> None:
+    """Have ccxt give exact numbers, say nothing, ask nothing twice and refuse endless numbers; `precise` is theirs."""
+    ccxt.number = str
+    ccxt.logger = _MUTE
+    ccxt.timeout_on_exit = 0
+    ccxt.streaming = {**ccxt.streaming, "keepAlive": KEEP_ALIVE_MS}
+    ccxt.options["maxRetriesOnFailure"] = 0
+    parse_precision = ccxt.parse_precision
+
+    def bounded_precision(told: Any) -> Any:
+        if told is not None and abs(int(told)) > MOST_DIGITS:
+            raise ValueError(f"{str(told)[:20]} digits are more than any number has")
+        return parse_precision(told)
+
+    ccxt.parse_precision = bounded_precision
+    if not hasattr(precise.__init__, "__wrapped__"):
+        precise.__init__ = _bounded(precise.__init__)
+
+
+def _bounded(init: Callable[..., None]) -> Callable[..., None]:
+    @wraps(init)
+    def bounded(self: Any, number: Any, decimals: int | None = None) -> None:
+        init(self, number, decimals)
+        if abs(self.decimals) > MOST_DIGITS:
+            raise ValueError("a number has more digits than any amount")
+
+    return bounded
 
 
 def hook(

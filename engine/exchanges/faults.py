@@ -41,7 +41,7 @@ class Scrubber:
         for secret in self._secrets:
             text = text.replace(secret, "<hidden>")
         text = _NAMED.sub(r"\1\2<hidden>", _ADDRESS.sub("<address>", text))
-        text = " ".join(text.split())
+        text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from engine.exchanges.credentials import Secret
 from engine.exchanges.port import AccountIdentity
+from engine.exchanges.readings import is_plain, is_whole
 
 
 def identity_of(exchange: str, balance: Any, rights: Any, api_key: Secret) -> AccountIdentity:
     """Read the identity from an answer about balances, and from one about the key's rights if there is one."""
     info = _mapping(_mapping(balance).get("info"))
     told = _mapping(rights)
-    uid, may_trade, may_withdraw = info.get("uid"), info.get("canTrade"), told.get("enableWithdrawals")
+    uid, may_trade, may_withdraw = _account_id(info.get("uid")), info.get("canTrade"), told.get("enableWithdrawals")
     if told.get("enableSpotAndMarginTrading") is False:
         may_trade = False
     who = f"account/{uid}" if uid else f"key/{api_key.reveal()}"
@@ -25,6 +26,11 @@ def identity_of(exchange: str, balance: Any, rights: Any, api_key: Secret) -> Ac
         may_trade=may_trade if isinstance(may_trade, bool) else None,
         may_withdraw=may_withdraw if isinstance(may_withdraw, bool) else None,
     )
+
+
+def _account_id(told: Any) -> str:
+    text = str(told) if isinstance(told, str) or is_whole(told) else ""
+    return text if is_plain(text) and text != "0" else ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ bounds raises UnreachableError, never a guess. Never asks an exchange anything.
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from math import prod
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
@@ -16,7 +16,7 @@ from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.market import Candle, MarketRules, Tick
-from engine.core.units import HUNDRED, MAX_DECIMALS, ZERO, is_sound
+from engine.core.units import HUNDRED, LATEST_MS, MAX_DECIMALS, ZERO, is_sound
 from engine.exchanges.port import OpenOrder
 
 Row = Mapping[str, Any]
@@ -24,6 +24,8 @@ Standing = Literal["open", "filled", "canceled", "expired"]
 
 CADENCE_MS: Final = 5_000
 _LONGEST: Final = 64
+_LONGEST_TEXT: Final = 128
+_MOST_KINDS: Final = 32
 _CANDLE_FIELDS: Final = 6
 _SMALLEST: Final = Decimal(1).scaleb(-MAX_DECIMALS)
 _OVER: Final[dict[str, Standing]] = {
@@ -32,6 +34,7 @@ _OVER: Final[dict[str, Standing]] = {
     "rejected": "canceled",
     "expired": "expired",
 }
+_WHOLE: Final = 2**64
 _RESTING: Final = frozenset({"open", "canceling", "new", "pending_new", "partially_filled"})
 
 
@@ -89,21 +92,37 @@ def positive(row: Row, name: str, what: str) -> Decimal:
 def id_of(row: Row, what: str) -> str:
     """Give the id that a row must have. Raises UnreachableError."""
     found = row.get("id")
-    if isinstance(found, str | int) and not isinstance(found, bool) and str(found):
-        return str(found)
+    text = found if isinstance(found, str) else str(found) if is_whole(found) else ""
+    if is_plain(text):
+        return text
     raise UnreachableError(f"The exchange named no id for {what}.")
 
 
 def text_of(row: Row, name: str) -> str | None:
-    """Give a text if there is one."""
+    """Give a text if there is one that can be kept."""
     found = row.get(name)
-    return found if isinstance(found, str) and found else None
+    return found if isinstance(found, str) and is_plain(found) else None
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text names something: a few characters that can all be printed and written to a log."""
+    return 0 < len(text) <= _LONGEST_TEXT and text.isprintable()
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Tell whether a value is a whole number of sensible size, and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _WHOLE
+
+
+def is_time(value: Any) -> TypeGuard[int]:
+    """Tell whether a value is a time in milliseconds that a log can hold."""
+    return is_whole(value) and 0 < value <= LATEST_MS
 
 
 def time_of(row: Row) -> int | None:
     """Give the time of a row, if it is told."""
     found = row.get("timestamp")
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+    return found if is_time(found) else None
 
 
 def tick_of(row: Row, now_ms: int) -> Tick:
@@ -123,7 +142,7 @@ def candle_of(row: Sequence[Any]) -> Candle:
     """Read a candle. Raises UnreachableError."""
     numbers = [exact_number(part) for part in row[1:_CANDLE_FIELDS]]
     whole = [number for number in numbers if number is not None]
-    if len(row) < _CANDLE_FIELDS or not isinstance(row[0], int) or len(whole) != len(numbers):
+    if len(row) < _CANDLE_FIELDS or not is_time(row[0]) or len(whole) != len(numbers):
         raise UnreachableError("The exchange gave a candle without time or numbers.")
     opened, high, low, close, volume = whole
     if not 0 < low <= min(opened, close) <= max(opened, close) <= high or volume < 0:
@@ -148,7 +167,8 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
     elif told in _OVER:
         status = _OVER[told]
     else:
-        raise UnreachableError(f"The exchange names an unknown status of an order: {told or 'none'}.")
+        shown = told if is_plain(told) else "none"
+        raise UnreachableError(f"The exchange names an unknown status of an order: {shown}.")
     return RawOrder(order_id, text_of(row, "clientOrderId"), status, filled)
 
 
@@ -186,7 +206,7 @@ def balances_of(row: Row, assets: Collection[str] | None = None) -> dict[str, Ba
         if free is None or locked is None:
             if assets is None or asset in assets:
                 raise UnreachableError(f"The exchange named no sensible balance of {asset}.")
-        elif free or locked:
+        elif (free or locked) and is_plain(str(asset)):
             held[str(asset)] = Balance(free, locked)
     return held
 
@@ -194,18 +214,19 @@ def balances_of(row: Row, assets: Collection[str] | None = None) -> dict[str, Ba
 @exactly
 def rules_of(market: Row) -> MarketRules:
     """Read what a market accepts. Raises ConfigError if it does not tell tick or step."""
-    symbol, precision, limits = market["symbol"], market.get("precision") or {}, market.get("limits") or {}
+    symbol, base, quote = (text_of(market, name) for name in ("symbol", "base", "quote"))
+    precision, limits = _section(market, "precision"), _section(market, "limits")
     tick, step = exact_number(precision.get("price")), exact_number(precision.get("amount"))
+    if symbol is None or base is None or quote is None:
+        raise ConfigError("The exchange does not name the assets of a market.")
     if tick is None or step is None or tick <= 0 or step <= 0:
         raise ConfigError(f"{symbol} cannot be traded: the exchange tells no price tick or quantity step for it.")
-    amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
-    info = market.get("info")
-    info = info if isinstance(info, dict) else {}
+    amount, cost, info = _section(limits, "amount"), _section(limits, "cost"), _section(market, "info")
     down, up = _price_factors(info)
     return MarketRules(
         symbol=symbol,
-        base=market["base"],
-        quote=market["quote"],
+        base=base,
+        quote=quote,
         price_tick=tick,
         quantity_step=step,
         min_quantity=exact_number(amount.get("min")) or step,
@@ -215,7 +236,7 @@ def rules_of(market: Row) -> MarketRules:
         cadence_ms=CADENCE_MS,
         max_quantity=exact_number(amount.get("max")) or None,
         max_notional=exact_number(cost.get("max")) or None,
-        order_types=tuple(str(kind).lower() for kind in info.get("orderTypes") or ()),
+        order_types=_kinds(info.get("orderTypes")),
         price_factor_up=up,
         price_factor_down=down,
         active=market.get("active") is not False,
@@ -264,14 +285,16 @@ def total(trades: Sequence[RawTrade]) -> Decimal:
 def _fees_of(row: Row) -> dict[str, Decimal]:
     """Add up by asset. A fee of nothing may be named in no asset, but a fee must be named."""
     single = row.get("fee")
-    told = [single] if isinstance(single, dict) and single.get("currency") else row.get("fees") or [single]
+    several = row.get("fees")
+    is_single = isinstance(single, dict) and single.get("currency")
+    told = [single] if is_single or not several or not isinstance(several, list) else several
     rows = [fee for fee in told if isinstance(fee, dict)]
     if not rows:
         raise UnreachableError("The exchange does not say what fee a trade cost.")
     fees: dict[str, Decimal] = {}
     for fee in rows:
         cost, asset = needed(fee, "cost", "a fee"), str(fee.get("currency") or "")
-        if cost and not asset:
+        if cost and not is_plain(asset):
             raise UnreachableError("The exchange does not say in which asset a trade's fee was taken.")
         if cost:
             fees[asset] = added([fees.get(asset, ZERO), cost])
@@ -290,6 +313,17 @@ def _plain(number: Decimal) -> Decimal:
     return Decimal((sign, digits[:kept], exponent))
 
 
+def _section(row: Row, name: str) -> Row:
+    found = row.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _kinds(told: Any) -> tuple[str, ...]:
+    """Give the kinds of order that a market names, in lower case; none if it names them in no way that we know."""
+    kinds = told if isinstance(told, list) else []
+    return tuple(kind.lower() for kind in kinds[:_MOST_KINDS] if isinstance(kind, str) and is_plain(kind))
+
+
 def _percent(rate: Any) -> Decimal:
     number = exact_number(rate if isinstance(rate, str | int) else str(rate))
     return ZERO if number is None else _plain(number * HUNDRED)
@@ -297,7 +331,8 @@ def _percent(rate: Any) -> Decimal:
 
 def _price_factors(info: Row) -> tuple[Decimal | None, Decimal | None]:
     """Give the narrower of the factors that a price may be under and over the average, by both sides' filters."""
-    filters = [one for one in info.get("filters") or () if isinstance(one, dict)]
+    told = info.get("filters")
+    filters = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
     downs, ups = [], []
     for one in filters:
         if not str(one.get("filterType", "")).startswith("PERCENT_PRICE"):

@@ -11,6 +11,7 @@ from engine.exchanges.readings import Row, id_of, time_of
 from engine.exchanges.venue import Pages
 
 MOST_PAGES: Final = 100
+_DIGITS: Final = 64
 Ask = Callable[[str | None, int | None, int | None, Mapping[str, Any]], Awaitable[Sequence[Row]]]
 """Ask for a page: symbol, since when, how many at most, and further parameters."""
 
@@ -61,7 +62,7 @@ def _told(row: Row, key: str) -> Any:
 
 def _numbers(told: Sequence[Any]) -> list[int]:
     texts = [str(one) for one in told]
-    if not all(text.isascii() and text.isdigit() for text in texts):
+    if not all(text.isascii() and text.isdigit() and len(text) <= _DIGITS for text in texts):
         raise UnreachableError("The exchange named no numbers for trades, by which their list would go on.")
     return [int(text) for text in texts]
 

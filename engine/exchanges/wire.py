@@ -20,6 +20,7 @@ MAX_SILENCE_MS: Final = 3 * 86_400_000
 MAX_PAUSE_MS: Final = 300_000
 """An exchange that is away is asked again after this much at the latest, whatever the page in its place says."""
 
+_DIGITS: Final = 18
 _BAN: Final = re.compile(r"banned until (\d{13})\b")
 
 
@@ -35,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
         """Give the object that the body is, or nothing."""
         try:
             decoded = msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return {}
         return decoded if isinstance(decoded, dict) else {}
 
@@ -60,7 +61,7 @@ class Answer(msgspec.Struct, frozen=True):
         is_limit = self.status in SILENT_STATUSES
         if not is_limit and not (told and self.status >= 400):  # noqa: PLR2004 - HTTP errors
             return None
-        seconds = int(told) if told.isascii() and told.isdigit() else None
+        seconds = int(told[:_DIGITS]) if told.isascii() and told.isdigit() else None
         if seconds is not None:
             return min(seconds * 1_000, MAX_SILENCE_MS if is_limit else MAX_PAUSE_MS)
         ban = _BAN.search(self.body) if is_limit else None

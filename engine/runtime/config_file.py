@@ -6,13 +6,13 @@ are refused with the nearest known one, and a value is never printed where it mi
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
-import yaml
 
 from engine.core.config import BotConfig, Fees, Risk
 from engine.core.config_rules import RANGES, STRATEGY_RANGES, Range, problems
@@ -22,13 +22,17 @@ from engine.core.units import MAX_AMOUNT, MAX_DECIMALS, is_sound
 from engine.exchanges.addresses import local_origin
 from engine.exchanges.venues import live_venue_of, venue_of
 from engine.runtime.conversion import explain
+from engine.runtime.exact_yaml import parse_yaml
 from engine.runtime.markets import SETTINGS, LiveSettings, is_real, market_keys, market_settings, paper_settings
 from engine.strategies.catalogue import PARAMS, STRATEGIES, strategy_for
 
 MAX_BYTES: Final = 64 * 1024
-MAX_DEPTH: Final = 16
+MAX_RECORDED: Final = 32 * 1024
+"""What a configuration may take in the log, in bytes."""
+
 STATE_DIR: Final = "data"
 SECRET_WORDS: Final = ("secret", "apikey", "api_key", "password", "passphrase", "private_key", "token")
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 OWN_KEYS: Final = (*BotConfig.__struct_fields__, "state_dir")
 
 
@@ -38,58 +42,6 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     config: BotConfig
     state_dir: Path
     source: str
-
-
-class _ExactLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, whose decimals stay exact."""
-
-    depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse aliases and deep nesting, then build the node."""
-        if self.check_event(yaml.AliasEvent):
-            raise ConfigError("YAML anchors and aliases (& and *) are not used here: write the value out")
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ConfigError(f"the file nests deeper than {MAX_DEPTH} levels")
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-def _exact_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
-    text = str(loader.construct_scalar(node)).replace("_", "").lower()
-    try:
-        return Decimal(text.replace(".inf", "Infinity").replace(".nan", "NaN"))
-    except InvalidOperation:
-        raise _odd_number(node) from None
-
-
-def _plain_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    """Read a decimal number; to YAML 0100 is 64 and 1:30 is 90, which nobody means who writes an amount."""
-    text = str(loader.construct_scalar(node)).replace("_", "")
-    digits = text.lstrip("+-")
-    if not digits.isdigit() or (digits[0] == "0" and digits != "0"):
-        raise _odd_number(node)
-    return int(text)
-
-
-def _odd_number(node: yaml.ScalarNode) -> ConfigError:
-    line = node.start_mark.line + 1
-    return ConfigError(f"line {line}: {node.value} is no plain decimal number: write digits and at most one point")
-
-
-def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [str(key.value) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"{key} is given twice: keep one of them")
-    return dict(loader.construct_mapping(node, deep=True))
-
-
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", _exact_float)
-_ExactLoader.add_constructor("tag:yaml.org,2002:int", _plain_int)
-_ExactLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 
 
 def load_config(path: Path) -> LoadedConfig:
@@ -137,14 +89,7 @@ def parse_config(text: str, source: str) -> LoadedConfig:
     Raises:
         ConfigError: names key, value and remedy.
     """
-    try:
-        raw = yaml.load(text, _ExactLoader)  # noqa: S506 - a SafeLoader, made stricter
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark is not None else ""
-        raise ConfigError(f"{where}this is not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    except ValueError as error:
-        raise ConfigError(f"a value cannot be read: {error}") from error
+    raw = parse_yaml(text)
     if not isinstance(raw, dict):
         raise ConfigError("the file must hold keys and values, such as 'symbol: BTC/USD'")
     _refuse_unknown(raw, OWN_KEYS, "")
@@ -197,6 +142,8 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
     _refuse_unsound(market_settings(config), "market")
     _refuse_unsound(paper_settings(config), "market")
     strategy_for(config)
+    if len(msgspec.json.encode(config)) > MAX_RECORDED:
+        raise ConfigError(f"the configuration is longer than {MAX_RECORDED // 1024} KiB: shorten its longest texts")
     return config
 
 
@@ -281,7 +228,7 @@ def _risk(section: Any) -> Risk:
 
 
 def _refuse_unsound(value: Any, path: str) -> None:
-    """Refuse numbers that are not finite, too large, or finer than 18 decimals, wherever they stand."""
+    """Refuse numbers that are not finite, too large, or finer than 18 decimals, and broken texts, wherever they are."""
     if isinstance(value, msgspec.Struct):
         _refuse_unsound(msgspec.structs.asdict(value), path)
     elif isinstance(value, dict):
@@ -290,6 +237,8 @@ def _refuse_unsound(value: Any, path: str) -> None:
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             _refuse_unsound(inner, f"{path}[{index}]")
+    elif isinstance(value, str) and _HALF_CHARACTER.search(value):
+        raise ConfigError(f"{path} is {value!r}: it holds half a character, which cannot be written anywhere")
     elif isinstance(value, int | Decimal) and not is_sound(Decimal(value)):
         limits = f"at most {MAX_AMOUNT:f}, with at most {MAX_DECIMALS} decimals"
         raise ConfigError(f"{path} is {value}: a number here is finite, {limits}")

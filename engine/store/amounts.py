@@ -1,6 +1,6 @@
-"""Whether the amounts inside an event may enter or leave the log: finite and bounded, at any depth.
+"""Whether the numbers inside an event may enter or leave the log: finite and bounded, at any depth.
 
-Owns a picker of amounts for each kind of value, made once from its annotations. Never changes a value.
+Owns a picker of numbers for each kind of value, made once from its annotations. Never changes a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,40 +11,51 @@ from typing import Any, Final, get_args
 import msgspec
 
 from engine.core.events import Event
-from engine.core.units import MAX_AMOUNT
+from engine.core.units import LATEST_MS, MAX_AMOUNT
 
-_Picker = Callable[[Any], tuple[Decimal | None, ...]]
+Number = Decimal | int | None
+_Picker = Callable[[Any], tuple[Number, ...]]
+
+FINEST: Final = 128
+"""How many digits after the point an amount may begin: beyond them its text alone would fill the memory."""
 
 _LEAST: Final = -MAX_AMOUNT
+_NUMBERS: Final = (Decimal, Decimal | None, int, int | None)
 _PICKERS: Final[dict[type[msgspec.Struct], _Picker]] = {}
 
 
 def sound(event: Event) -> bool:
-    """Tell whether every amount of an event is finite and within ±1e15.
+    """Tell whether every amount of an event is finite, within ±1e15 and short to write, and every whole number a time.
 
+    Times are the largest whole numbers there are; what is beyond them, nothing could show.
     Source: decisions.md, "Words" (money is finite and bounded on entry).
     """
     try:
-        for amount in _amounts(event):
-            if amount is not None and not _LEAST <= amount <= MAX_AMOUNT:
+        for number in _numbers(event):
+            if number is None:
+                continue
+            if number.__class__ is int:
+                if not -LATEST_MS <= number <= LATEST_MS:
+                    return False
+            elif not _LEAST <= number <= MAX_AMOUNT or not -FINEST < number.adjusted() < FINEST:  # type: ignore[union-attr]
                 return False
     except ArithmeticError:  # a NaN cannot be compared
         return False
     return True
 
 
-def _amounts(value: msgspec.Struct) -> tuple[Decimal | None, ...]:
+def _numbers(value: msgspec.Struct) -> tuple[Number, ...]:
     kind = type(value)
     pick = _PICKERS.get(kind) or _PICKERS.setdefault(kind, _picker(kind))
     return pick(value)
 
 
 def _picker(kind: type[msgspec.Struct]) -> _Picker:
-    """Make the function that picks the amounts out of one kind of value: by name, or by a walk where they nest."""
+    """Make the function that picks the numbers out of one kind of value: by name, or by a walk where they nest."""
     hints: dict[str, object] = {}
     for each in reversed(kind.__mro__):
         hints |= getattr(each, "__annotations__", {})  # typing.get_type_hints takes longer than a look at a log
-    names = [name for name in kind.__struct_fields__ if hints[name] in (Decimal, Decimal | None)]
+    names = [name for name in kind.__struct_fields__ if hints[name] in _NUMBERS]
     if any(_may_nest(hints[name]) for name in kind.__struct_fields__ if name not in names):
         return lambda value: tuple(_walk(msgspec.structs.astuple(value)))
     match names:
@@ -62,16 +73,19 @@ def _may_nest(hint: object) -> bool:
     return any(_may_nest(part) for part in get_args(hint))
 
 
-def _walk(value: object) -> Iterator[Decimal | None]:
+def _walk(value: object, *, in_dict: bool = False) -> Iterator[Number]:
+    """Give the numbers at any depth; whole numbers in dictionaries may be settings, whose bounds are their readers'."""
     match value:
         case Decimal():
             yield value
+        case int() if not in_dict and not isinstance(value, bool):
+            yield value
         case msgspec.Struct():
-            yield from _amounts(value)
+            yield from _numbers(value)
         case dict():
-            yield from _walk(tuple(value.values()))
+            yield from _walk(tuple(value.values()), in_dict=True)
         case list() | tuple():
             for part in value:
-                yield from _walk(part)
+                yield from _walk(part, in_dict=in_dict)
         case _:
             return

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.core.errors import LogDamagedError, LogTooNewError
 from engine.core.events import AnyEvent, Cause, Event
-from engine.core.units import MAX_AMOUNT
+from engine.core.units import LATEST_MS
 from engine.store.amounts import sound
 from engine.store.port import Entry
 from engine.store.upcasts import UPCASTERS, Upcasters
@@ -90,7 +90,7 @@ def decode(body: bytes, stream: str, sequence: int, upcasters: Upcasters = UPCAS
     try:
         row = _decode(body)
         event = row.e
-        if row.v == event.version and len(body) <= MAX_BODY_BYTES and sound(event):
+        if row.v == event.version and 0 <= row.at <= LATEST_MS and len(body) <= MAX_BODY_BYTES and sound(event):
             return row
     except _UNREADABLE:
         pass
@@ -100,9 +100,12 @@ def decode(body: bytes, stream: str, sequence: int, upcasters: Upcasters = UPCAS
 def recorded_at(body: bytes, stream: str, sequence: int) -> int:
     """Give the recorded time of a body, whether or not its event is known. Raises LogDamagedError."""
     try:
-        return _decode_time(body).at
+        at_ms = _decode_time(body).at
     except _UNREADABLE as error:
         raise _damaged(stream, sequence, str(error)) from error
+    if not 0 <= at_ms <= LATEST_MS:
+        raise _damaged(stream, sequence, f"its time is {at_ms}")
+    return at_ms
 
 
 def _decode_slowly(body: bytes, stream: str, sequence: int, upcasters: Upcasters) -> Body:
@@ -127,8 +130,10 @@ def _decode_slowly(body: bytes, stream: str, sequence: int, upcasters: Upcasters
         raise _damaged(stream, sequence, str(error) or type(error).__name__) from error
     if version < kind.version:
         raise _damaged(stream, sequence, f"nothing lifts {tag!r} from version {version} to {kind.version}")
+    if not 0 <= row.at <= LATEST_MS:
+        raise _damaged(stream, sequence, f"its time is {row.at}")
     if not sound(row.e):
-        raise _damaged(stream, sequence, f"{tag!r} holds an amount that is not finite or beyond {MAX_AMOUNT}")
+        raise _damaged(stream, sequence, f"{tag!r} holds a number that is not finite or out of bounds")
     return row
 
 

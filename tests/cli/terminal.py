@@ -89,6 +89,7 @@ class Running:
         *arguments: object,
         command: Sequence[str] = (PROGRAM, "run"),
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)],
@@ -96,6 +97,7 @@ class Running:
             stderr=subprocess.PIPE,
             bufsize=0,
             env=environment,
+            cwd=folder,
         )
         self.out = ""
 

@@ -55,7 +55,12 @@ TEXTS: list[Any] = [
     pytest.param(
         HEAD + "strategy_params: {amount_usd: '-5'}", ["strategy_params.amount_usd", "-5"], id="negative amount as text"
     ),
-    pytest.param(HEAD + "name: !!binary aGk=", ["name"], id="bytes for a text"),
+    pytest.param(HEAD + "name: !!binary aGk=", ["line 3", "tags"], id="bytes for a text"),
+    pytest.param(HEAD + "live: !!bool maybe", ["line 3", "tags"], id="tag of a truth"),
+    pytest.param(HEAD + "name: !!timestamp never", ["line 3", "tags"], id="tag of a time"),
+    pytest.param(HEAD + 'name: "\\ud800"', ["name", "half a character"], id="half a character"),
+    pytest.param(HEAD + "name: " + "y" * 40_000, ["32 KiB"], id="too long to record"),
+    pytest.param(HEAD + "connectivity_hosts: [" + "a, " * 5_000 + "]", ["4096"], id="endless list"),
     pytest.param(HEAD + "bot_id: 12", ["bot_id", "12"], id="number for a bot_id"),
     pytest.param(HEAD + "state_dir: ''", ["state_dir"], id="no state_dir"),
     pytest.param(HEAD + 'state_dir: "a\\0b"', ["state_dir"], id="state_dir with a zero"),
