@@ -10,8 +10,9 @@ import click
 import msgspec
 
 from cli.options import json_option
-from cli.render import clean, counted, dim, echo_json, heading, rows, status
+from cli.render import clean, dim, echo_json, heading, rows, status
 from engine.core.errors import UsageError
+from engine.core.narration import counted
 
 if TYPE_CHECKING:
     from engine.testing.simulation.campaign import Campaign
@@ -42,7 +43,9 @@ MOST_SEED: Final = 2**53
 )
 @json_option
 @click.pass_context
-def prove(ctx: click.Context, seed: int | None, shrink_: bool, tape: Path | None, as_json: bool, **wanted: Any) -> None:
+def prove(
+    ctx: click.Context, /, seed: int | None, shrink_: bool, tape: Path | None, as_json: bool, **wanted: Any
+) -> None:
     """Run this engine through simulated worlds in which everything goes wrong, and check what it promises.
 
     Each seed is a world of its own: crashes and power cuts at any operation of the disk, lost and late messages,
@@ -57,9 +60,8 @@ def prove(ctx: click.Context, seed: int | None, shrink_: bool, tape: Path | None
 
 
 def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
-    from engine.testing.digest import source_digest
-
     from engine.runtime.clock import SystemTime
+    from engine.testing.digest import source_digest
     from engine.testing.simulation.campaign import Campaign, Work, run
 
     engine = source_digest(Path(__file__).parents[1] / "engine")
@@ -133,9 +135,8 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
     if worlds.seeds:
         years = f"{worlds.virtual_s / 86_400:,.1f} days lived"
         click.echo(f"  {counted(worlds.seeds, 'world')}, {result['seeds_an_hour']:,} an hour, {years}")
-        click.echo(
-            f"  {counted(worlds.restarts, 'restart')}, {counted(worlds.orders, 'order')}, {counted(worlds.trades, 'trade')}"
-        )
+        told = (counted(number, noun) for number, noun in ((worlds.restarts, "restart"), (worlds.orders, "order")))
+        click.echo(f"  {', '.join(told)}, {counted(worlds.trades, 'trade')}")
         click.echo(dim(f"  trace {worlds.digest[:32]}"))
         _list("how lives ended", worlds.endings)
         _list("faults", worlds.faults)

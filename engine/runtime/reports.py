@@ -30,8 +30,9 @@ def outcome_events(order: Order, outcome: Outcome) -> list[BotEvent]:
             return [OrderRejected(order.client_order_id, outcome.proof, outcome.reason)]
         case Unknown():
             return [OrderOutcomeUnknown(order.client_order_id, outcome.error)]
-    assert isinstance(outcome, NotSent), outcome
-    return [OrderRejected(order.client_order_id, NOT_SENT, outcome.reason)]
+        case _:
+            assert isinstance(outcome, NotSent), outcome
+            return [OrderRejected(order.client_order_id, NOT_SENT, outcome.reason)]
 
 
 def answer_events(

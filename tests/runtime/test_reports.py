@@ -35,7 +35,7 @@ SENT = Order(
     valid_ms=5_000,
 )
 OPEN = replace(SENT, status="open", exchange_order_id="7")
-FILL = Fill("t1", D(50_000), D("0.001"), D("0.05"), "USD", D("0.05"), "taker", 2_000)
+FILL = Fill("t1", D(50_000), D("0.001"), D("0.05"), "USD", D("0.05"), "taker")
 BOOKED = OrderFilled(NAME, "t1", D(50_000), D("0.001"), D("0.05"), "USD", D("0.05"), "taker")
 
 

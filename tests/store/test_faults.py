@@ -15,13 +15,13 @@ from engine.store import sqlite
 from engine.store.chains import Chains
 from engine.store.codec import genesis, link, recorded_at
 from engine.store.commits import Commit, CommitQueue
-from engine.store.directory import LOCK_NAME, StateDirectory
+from engine.store.directory import StateDirectory
 from engine.store.faults import write_fault
 from engine.store.follower import Follower
 from engine.store.medium import SystemMedium
 from engine.store.port import Batch
 from engine.store.reader import LogReader
-from engine.store.schema import LOG_NAME, WITNESS_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, WITNESS_NAME
 from engine.store.verification import verify
 from engine.store.witness import read_witness
 from tests.store.helpers import edit, reopen, write_log
