@@ -31,6 +31,7 @@ from engine.core.events import (
     TrailingActivated,
     TrailingReset,
     TrailingStarted,
+    TrailingTriggered,
     TrailingWatermarkMoved,
 )
 from engine.core.feed_view import FeedView
@@ -189,6 +190,17 @@ def test_price_between_two_targets_activates_the_lower_trail_alone() -> None:
     kernel.votes(yes=False)
     upper, lower = kernel.state.lots
     assert one(kernel.price(50_000), TrailingActivated).lot == lower
+    assert kernel.state.trails[upper].status == "waiting"
+
+
+def test_trail_left_triggered_goes_on_and_leaves_the_others_as_they_are() -> None:
+    kernel = Kernel(sell_order_type="trailing_market", smart_indicator_checks=False)
+    kernel.prices(50_000, 49_000)
+    kernel.votes(yes=False)
+    upper, lower = kernel.state.lots
+    kernel.price(50_000)
+    kernel.observe(TrailingTriggered(lower, "up", D(49_900), D(50_000), D("0.2")))
+    assert one(kernel.price(49_990, settled=False), TrailingActivated).lot == lower
     assert kernel.state.trails[upper].status == "waiting"
 
 

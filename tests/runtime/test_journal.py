@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import StorageError
-from engine.core.events import CommandReceived, ConfigChanged, PriceObserved
+from engine.core.events import Cause, CommandReceived, ConfigChanged, PriceObserved
 from engine.core.feed_view import FeedView
 from engine.runtime.bot import Bot
 from engine.runtime.feed_stream import FeedStream
@@ -105,3 +105,11 @@ def test_bot_whose_config_changes_decides_with_the_new_one_and_is_laid_down_as_i
     assert bot.strategy.amount(bot.state) == 250
     price = PriceObserved(Decimal(50_000))
     assert bot.see(price, 3_000, FeedView(FEED, price=price, price_ms=3_000)) is None
+
+
+def test_what_a_bot_decides_stands_behind_what_it_saw_and_names_it_as_its_cause() -> None:
+    bot, _ = Bot.create(config_of(), "0a1b2c3d4e", "digest", 1_000)
+    batch = bot.observe([CommandReceived("kill", "test")], 2_000, FeedView(FEED))
+    assert [type(each.event).__name__ for each in batch.entries] == ["CommandReceived", "KillSwitchEngaged"]
+    assert batch.entries[1].cause == Cause(bot.stream, batch.expected_sequence + 1)
+    assert bot.state.guard.kill is not None

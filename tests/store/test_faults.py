@@ -28,10 +28,16 @@ from tests.store.helpers import edit, reopen, write_log
 
 
 class FullDisk(SystemMedium):
-    """A disk without space for the witness."""
+    """A disk with space for so many writes of the witness and no more."""
+
+    def __init__(self, writes: int = 0) -> None:
+        self._writes = writes
 
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
-        del descriptor, content, offset
+        if self._writes:
+            self._writes -= 1
+            await super().write(descriptor, content, offset)
+            return
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -117,7 +123,7 @@ def test_witness_in_a_folder_that_is_gone_is_a_storage_fault(tmp_path: Path) -> 
 
 def test_witness_that_fails_later_lets_nothing_more_through(tmp_path: Path) -> None:
     async def story() -> None:
-        follower = await Follower.open(tmp_path / WITNESS_NAME, 0, b"", asyncio.sleep, FullDisk())
+        follower = await Follower.open(tmp_path / WITNESS_NAME, 0, b"", asyncio.sleep, FullDisk(1))
         follower.follow(1, b"c" * 16)
         with pytest.raises(DiskFullError):
             await follower.cover(1)
