@@ -73,13 +73,14 @@ class SqliteLog(Appender):
         async with AsyncExitStack() as stack:
             stack.callback(StateDirectory.take(directory).release)
             found = _look_at(path)
+            connection = await _connected(path, medium, is_new=found.is_new)
+            stack.push_async_callback(connection.close)
+            # Only now: until the connection has written, a power cut may take what a killed engine had not synced.
             follower = None
             if witness:
                 position, checksum = found.chains.position, found.checksum
                 follower = await Follower.open(directory / WITNESS_NAME, position, checksum, linger, medium)
                 stack.push_async_callback(follower.close)
-            connection = await _connected(path, medium, is_new=found.is_new)
-            stack.push_async_callback(connection.close)
             reader = stack.enter_context(LogReader(path))
             log = cls(reader, connection, follower, found.chains, linger, notes=found.notes)
             log._resources = stack.pop_all()
