@@ -71,10 +71,10 @@ class Watch:
             self.struck(record["kind"], record.get("client_order_id"))
         elif record["what"] == "request" and record["fault"] is not None:
             self.struck(f"{record['verb']} {record['fault']}", record.get("client_order_id"))
-        elif record["what"] == "command" and record["name"] in {"pause", "resume"}:
-            if record["name"] == "resume":
+        elif record["what"] == "command":
+            if record["name"] in {"resume", "flatten"}:  # to sell all that there is ends a pause, too
                 self.paused.discard(record["bot"])
-            elif record["acknowledged"]:
+            elif record["name"] == "pause" and record["acknowledged"]:
                 self.paused.add(record["bot"])
 
 
