@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import sys
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import click
@@ -117,7 +118,22 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    sys.excepthook = _show_traceback
     sys.exit(_exit_code(verbose=bool({"-v", "--verbose"} & set(sys.argv[1:2]))))
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show what Python would, without the control characters that an error may quote from outside."""
+    import traceback
+
+    _complain("".join(traceback.format_exception(kind, error, trace)).rstrip())
+
+
+def _complain(text: str) -> None:
+    """Print on stderr what may quote somebody else: a configuration, a file, an exchange."""
+    from cli.render import clean_lines
+
+    click.echo(clean_lines(text), err=True)
 
 
 def _exit_code(*, verbose: bool) -> int:
@@ -127,17 +143,17 @@ def _exit_code(*, verbose: bool) -> int:
     except click.exceptions.Abort:
         return 130
     except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}{_help_hint(error)}", err=True)
+        _complain(f"Error: {error.format_message()}{_help_hint(error)}")
         return error.exit_code
     except EngineError as error:
         if verbose:
             raise
-        click.echo(f"Error: {error}", err=True)
+        _complain(f"Error: {error}")
         return error.exit_code
     except Exception as error:
         if verbose:
             raise
         remedy = "krypto-engine -v VERB shows the traceback"
-        click.echo(f"Error: unexpected {type(error).__name__}: {error} ({remedy})", err=True)
+        _complain(f"Error: unexpected {type(error).__name__}: {error} ({remedy})")
         return 1
     return result if isinstance(result, int) else 0

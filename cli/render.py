@@ -17,8 +17,17 @@ WIDTH: Final = 80
 
 
 def as_json(value: Any) -> str:
-    """Write a value as one line of JSON; decimals are plain numbers."""
-    return plain_json(value).decode()
+    """Write a value as one line of JSON; decimals are plain numbers, and what does not show is escaped, for terminals."""
+    text = plain_json(value).decode()
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    """Write a character of JSON so that a terminal shows it and does nothing else; outside of texts all do."""
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def echo_json(value: Any) -> None:
@@ -59,6 +68,11 @@ def clock_text(at_ms: int) -> str:
 def clean(text: str) -> str:
     """Take control characters out of text from outside, so that it cannot steer the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def clean_lines(text: str) -> str:
+    """Do the same to each line of a longer text."""
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def wrapped(text: str, width: int = WIDTH) -> list[str]:

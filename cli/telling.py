@@ -126,7 +126,7 @@ class Teller:
     def say(self, at_ms: int, bot_id: str, text: str, routine: bool) -> None:
         """Tell a line about the program."""
         if not self._quiet and not self._json_lines and (self._routine or not routine):
-            self._print(at_ms, dim(line(bot_id, text)))
+            self._print(at_ms, dim(line(bot_id, clean(text))))
 
     def announce(self, directory: Path, engine: "Engine") -> None:
         """Say what runs, with whose money, and what was recovered from the log."""
@@ -136,14 +136,14 @@ class Teller:
         self._stop_unheard()
         if self._json_lines or self._quiet:
             for note in engine.notes:
-                click.echo(attention(note), err=True)
+                click.echo(attention(clean(note)), err=True)
             return
         bots = [bot for world in engine.worlds for bot in world.bots]
         self._echo(dim(f"krypto-engine runs {counted(len(bots), 'bot')} in {directory}; stop with Ctrl-C"))
         if not self._routine:
             self._echo(dim("left out (see --routine): passed checks, cache use, periodic saves"))
         for text in (*engine.notes, *map(_holes, engine.worlds)):
-            for part in wrapped(text) if text else []:
+            for part in wrapped(clean(text)) if text else []:
                 self._echo(attention(part))
         for bot in bots:
             if not bot.state.config.paper_trading:

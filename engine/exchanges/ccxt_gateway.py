@@ -311,7 +311,7 @@ class CcxtConnection:
         return self.exchange_ms() if fixed is None else fixed
 
     def _hook(self) -> None:
-        hook(self.ccxt, self.venue.id, self.clock_ms, self._signing_ms, self._answered)
+        hook(self.ccxt, self.venue.id, self.clock_ms, self._signing_ms, self._answered, self.scrub)
         mend_streams(self.ccxt, self.taps)
 
     def _answered(self, answer: wire.Answer) -> None:

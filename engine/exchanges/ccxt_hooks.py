@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.core.errors import UnreachableError
 from engine.exchanges import wire
+from engine.exchanges.library_logs import redact
 from engine.exchanges.pace import Pace
 
 KEEP_ALIVE_MS: Final = 20_000
@@ -55,11 +56,15 @@ def hook(
     clock_ms: Callable[[], int],
     signing_ms: Callable[[], int],
     answered: Callable[[wire.Answer], None],
+    scrub: Callable[[str], str],
 ) -> None:
     """Have ccxt sign by `signing_ms`, pace itself by a clock that never goes back, and refuse nonsense.
 
-    Its wire is recorded by `clock_ms`, and every answer told.
+    Its wire is recorded by `clock_ms`, and every answer told. It is kept quiet, whatever its options say: it would print
+    headers and bodies, keys among them. What it and others log from now on goes through `scrub`.
     """
+    ccxt.verbose = False
+    redact(scrub)
     fetch, on_rest_response, parse_json = ccxt.fetch, ccxt.on_rest_response, ccxt.parse_json
 
     async def recorded_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:

@@ -15,7 +15,8 @@ from engine.exchanges.wire import Answer, Record
 MAX_TEXT: Final = 200
 _ADDRESS: Final = re.compile(r"\b(?:https?|wss?)://\S+", re.IGNORECASE)
 _NAMED: Final = re.compile(
-    r"(?i)\b(signature|apikey|api[-_]key|x-mbx-apikey|secret|passphrase)([\"']?\s?[=:]\s?[\"']?)[^\s&\"',}]+"
+    r"(?i)\b(signature|sign|apikey|api[-_](?:key|sign)|x-mbx-apikey|(?:kc-api|ok-access|cb-access)-[a-z-]+"
+    r"|authorization|secret|passphrase)([\"']?\s?[=:]\s?[\"']?(?:bearer\s)?)[^\s&\"',}]+"
 )
 _KEY_CODES: Final = frozenset({"-2014", "-2015"})
 _CLOCK_CODES: Final = frozenset({"-1021", "REQUEST_EXPIRED"})

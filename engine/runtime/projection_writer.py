@@ -20,6 +20,7 @@ from engine.core.state import BotState
 from engine.runtime.bot import Bot
 from engine.runtime.journal import Published
 from engine.runtime.replica import state_file_of
+from engine.store.directory import read_regular
 from engine.store.port import Head
 
 Say = Callable[[str, str, bool], None]
@@ -104,7 +105,7 @@ class ProjectionWriter:
 def read_file(path: Path) -> bytes | None:
     """Give the content of a file, or None if there is none to be read."""
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError:
         return None
 
@@ -123,11 +124,14 @@ def _could_be(found: bytes, expected: bytes) -> bool:
 def replace_file(path: Path, content: bytes, *, synced: bool) -> None:
     """Put new content in the place of a file in one step, readable by the owner only.
 
+    Whatever stands under the temporary name is removed, never opened: it could be a link, a pipe, or open to others.
     `synced` makes the content reach the disk before the name does; a periodic save does without, since the log is the
     truth and the file is rewritten at every start.
     """
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

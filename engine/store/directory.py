@@ -66,6 +66,15 @@ def sync_names(path: Path, sync: Callable[[int], None]) -> None:
         os.close(folder)
 
 
+def read_regular(path: Path) -> bytes:
+    """Give the content of a regular file; a pipe in its place would keep its reader for ever. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return file.read()
+
+
 def _make_private(path: Path, found: os.stat_result, mode: int) -> None:
     """Take from others what they may do with a file or directory of ours; refuse one that is not ours."""
     if found.st_uid != os.geteuid():

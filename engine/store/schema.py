@@ -74,6 +74,7 @@ SETTINGS: Final[dict[str, str | int]] = {
     "wal_autocheckpoint": 500,  # pages; a WAL that is soon written over again halves the price of a commit
     "busy_timeout": 0,
     "foreign_keys": 1,
+    "recursive_triggers": 1,  # or INSERT OR REPLACE would delete a row without asking its trigger
     "trusted_schema": 0,
     "cell_size_check": 1,
     "mmap_size": 0,

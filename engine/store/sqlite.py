@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Self
 import aiosqlite
 
 from engine.core.errors import StorageError
+from engine.store.append_only import only_appending
 from engine.store.appender import Appender, Linger
 from engine.store.chains import Chains
 from engine.store.commits import Commit
@@ -204,6 +205,7 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
                 await _set(connection, name, value, path)
             await connection.executescript(MARK)
             await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await connection.set_authorizer(only_appending)
         except BaseException:
             await connection.close()
             raise

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from engine.core.errors import LogDamagedError, StorageError
+from engine.store.directory import read_regular
 
 _SLOT: Final = Struct("<8sQQ16s16s8x")  # magic, generation, position, checksum of that row, digest of what precedes
 _MAGIC: Final = b"krlg-hd1"
@@ -41,7 +42,7 @@ class Sighting(NamedTuple):
 def read_witness(path: Path) -> Sighting:
     """Read a witness file; one that is missing or was never written says nothing."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return Sighting(None, 0)
     except OSError as error:

@@ -173,7 +173,7 @@ def test_checkpoint_outlives_the_process_and_may_be_lost(tmp_path: Path) -> None
         found = log.checkpoint("bot-a", "s1")
         assert found is not None
         assert (found.sequence, found.body) == (3, b"state")
-        await log._connection.execute("DELETE FROM checkpoint")
+        query(tmp_path, "DELETE FROM checkpoint")
         assert log.checkpoint("bot-a", "s1") is None
 
     with_log(tmp_path, save)
