@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Final
 
 from engine.core.errors import ConfigError, CredentialsError, EngineError, RateLimitedError, UnreachableError
+from engine.exchanges.spellings import spellings
 from engine.exchanges.wire import Answer, Record
 
 MAX_TEXT: Final = 200
@@ -34,8 +35,9 @@ class Scrubber:
     """Take secrets, addresses and signatures out of texts."""
 
     def __init__(self, *secrets: str) -> None:
-        """Take what must never be seen."""
-        self._secrets = tuple(sorted((s for s in secrets if s), key=len, reverse=True))
+        """Take what must never be seen, however it is written."""
+        ways = {way for secret in secrets if secret for way in spellings(secret)}
+        self._secrets = tuple(sorted(ways, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """Give a text that can be shown and kept."""

@@ -15,7 +15,9 @@ import msgspec
 from engine.exchanges.port import Rejected
 
 BODY_LENGTH: Final = 65_536
-REASON_LENGTH: Final = 200
+REASON_LENGTH: Final = 2_000
+"""Cut to what is kept only when keys are out of it: a cut through a key would leave a part that nobody recognises."""
+
 _SERVER_ERROR: Final = 500
 # Words of a refusal that would have to mean: an order with this id is there.
 _DUPLICATE_WORDS: Final = ("duplicate", "already exist", "repeat")
