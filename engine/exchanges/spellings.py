@@ -1,4 +1,4 @@
-"""The ways in which a secret may turn up in what somebody else wrote: as it is, quoted for an address, in hex, in base64.
+"""The ways in which a secret may turn up in what others wrote: as it is, quoted for an address, in hex, in base64.
 
 Owns the list. Never keeps a secret, and never looks for one itself.
 """

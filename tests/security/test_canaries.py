@@ -118,10 +118,11 @@ def _lie_of_the_account(server: ServerProcess) -> None:
 @SPEC("planted keys stand in no byte of output, log, state file or reply, in any spelling", section="Secrets in output")
 def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: ServerProcess, tmp_path: Path) -> None:
     world, told = World(server, tmp_path, **ENVIRONMENT), dict[str, bytes]()
-    live, state = {"paper_trading": False, "live": True, "budget": 1000}, ("--state-dir", tmp_path / "state")
+    state = ("--state-dir", tmp_path / "state")
+    live: dict[str, Any] = {"paper_trading": False, "live": True, "budget": 1000}
 
     def keep(name: str, result: Result) -> Result:
-        assert (name, "out") not in told
+        assert f"{name} out" not in told
         told[f"{name} out"], told[f"{name} err"] = result.out.encode(), result.err.encode()
         return result
 

@@ -1,4 +1,4 @@
-"""The probe of the internet: switched off it opens no socket; switched on it goes where the file says, and only then."""
+"""The probe of the internet: switched off it opens no socket, switched on it goes where the file says."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ DOWN = Fault("status", "GET /api/v3/time", status=502, when="before", times=None
 def host() -> Iterator[socket.socket]:
     """Have a host that would answer the probe."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)  # noqa: FBT003 - the name says it
+        server.setblocking(False)
         yield server
 
 

@@ -150,7 +150,7 @@ def test_reader_of_a_log_with_a_hostile_schema_runs_none_of_it(tmp_path: Path) -
         connection.execute("CREATE VIEW trap AS SELECT load_extension('x'), row_id FROM event")
     with LogReader.open(tmp_path) as reader:
         assert [row for page in reader.pages() for row in page]
-        with pytest.raises(sqlite3.OperationalError, match="unsafe use|no such function|not authorized"):
+        with pytest.raises(sqlite3.OperationalError, match=r"unsafe use|no such function|not authorized"):
             reader._connection.execute("SELECT * FROM trap").fetchall()
         with pytest.raises(sqlite3.OperationalError):
             reader._connection.execute("INSERT INTO stream VALUES (99, 'x')")

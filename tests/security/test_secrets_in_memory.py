@@ -45,10 +45,12 @@ def _logged(held: Any) -> str:
 
 
 def _raised(held: Any) -> str:
-    try:
+    def fail() -> None:
         raise KeyError(held, {"held": held})
-    except KeyError as error:
-        return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
 
 
 SHOWN: dict[str, Callable[[Any], object]] = {
@@ -57,7 +59,7 @@ SHOWN: dict[str, Callable[[Any], object]] = {
     "ascii": ascii,
     "format": lambda held: f"{held} {held!s} {held!r} {held!s:>80}",
     "percent": lambda held: "%s %r" % (held, held),  # noqa: UP031 - this way too
-    "str.format": lambda held: "{0} {0!r}".format(held),  # noqa: UP030, UP032 - this way too
+    "str.format": "{0} {0!r}".format,
     "template": lambda held: string.Template("$x").substitute(x=held),
     "pprint": lambda held: pprint.pformat({"a": [held]}),
     "log line": _logged,

@@ -232,14 +232,14 @@ def test_hostile_refusals_are_shown_calmly_by_every_verb(server: ServerProcess, 
         told.append(running.end())
     fault = Fault("error", on="GET /api/v3/time", code=-1, message=EVERYTHING, status=400, times=None)
     server.control("faults", [fault])
-    for verb in (("doctor", *bots), ("doctor", *bots, "--json"), ("credentials", "check", "binanceus")):
-        told.append(world.krypto(*verb))
-    for verbose in ([], ["-v"]):
-        told.append(world.krypto(*verbose, "credentials", "check", "binanceus"))
-    for number in range(len(_told())):
-        for flags in ((), ("--events",), ("--json",)):
-            told.append(world.krypto("replay", f"bot{number}", *flags, *state))
-    told.append(world.krypto("inspect-state", "--json", *state))
+    check = ("credentials", "check", "binanceus")
+    verbs: list[tuple[Any, ...]] = [("doctor", *bots), ("doctor", *bots, "--json"), check, ("-v", *check)]
+    verbs += [
+        ("replay", f"bot{number}", *flags, *state)
+        for number in range(len(_told()))
+        for flags in ((), ("--events",), ("--json",))
+    ]
+    told += [world.krypto(*verb) for verb in (*verbs, ("inspect-state", "--json", *state))]
     for result in told:
         assert _is_calm(result.out), result
         assert _is_calm(result.err), result
