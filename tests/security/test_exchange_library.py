@@ -38,7 +38,7 @@ def test_library_told_to_be_verbose_prints_no_header_and_no_key(
     async def scenario() -> None:
         async with running(_script()) as server:
             venue = venue_of("binanceus")
-            loud = replace(venue, options={**venue.options, "verbose": True, "debug": True})
+            loud = replace(venue, options={**venue.options, "verbose": True, "maxRetriesOnFailure": 3})
             connection = CcxtConnection(
                 loud,
                 clock_ms=server.exchange.clock.market_ms,
@@ -47,6 +47,7 @@ def test_library_told_to_be_verbose_prints_no_header_and_no_key(
                 is_paced=False,
             )
             assert connection.ccxt.verbose is False
+            assert connection.ccxt.options["maxRetriesOnFailure"] == 0
             await connection.load_markets()
             await connection.ask("fetch_balance", connection.ccxt.fetch_balance, signed=True)
             await connection.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import LogDamagedError, LogTooNewError
-from engine.core.events import CandlesClosed, OrderAccepted
+from engine.core.events import CandlesClosed, OrderAccepted, PriceObserved
 from engine.core.market import Candle
 from engine.core.units import MAX_AMOUNT, MAX_DECIMALS, is_sound
 from engine.runtime.feed_stream import CANDLES_IN_AN_EVENT
@@ -60,8 +60,9 @@ def test_tag_of_a_megabyte_is_refused_before_it_is_quoted() -> None:
 
 
 def test_key_given_twice_is_read_the_same_by_every_reading() -> None:
-    body = HEAD + b'"1","last":"2"}}'
-    assert decode(body, "s", 1).e == decode(body, "s", 1, {}).e
+    today, older = (HEAD.replace(b"{", b'{"v":%d,' % version, 1) + b'"1","last":"2"}}' for version in (1, 0))
+    lifted = decode(older, "s", 1, {("price_observed", 0): lambda event: event})
+    assert decode(today, "s", 1).e == lifted.e == PriceObserved(last=Decimal(2))
 
 
 @SPEC("the largest event that the engine writes fits the bound that it reads by", section="Events from a log")
