@@ -152,7 +152,7 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
     for verbose in (False, True):
         flags = ["-v"] if verbose else []
         fresh = _bot(tmp_path, "fresh", state_dir=str(tmp_path / "fresh"), **live)
-        wrong = keep(f"refused {flags}", world.krypto(*flags, "run", "-c", fresh, "--for", "10s"))
+        wrong = keep(f"refused {flags}", world.krypto(*flags, "run", "-c", fresh, "--for", "60s"))
         assert wrong.code == (1 if verbose else 4), wrong
         assert wrong.err.startswith("Traceback" if verbose else "Error: ")
         keep(f"doctor {flags}", world.krypto(*flags, "doctor", "-c", _bot(tmp_path, **live)))

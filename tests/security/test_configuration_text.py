@@ -54,9 +54,9 @@ BOMBS: dict[str, tuple[str, str]] = {
 def test_configuration_bomb_is_refused_quickly_in_one_sentence(tmp_path: Path, text: str, word: str) -> None:
     path = tmp_path / "bomb.yml"
     path.write_text(text)
-    begun = time.perf_counter()
+    begun = time.process_time()
     result = krypto("validate-config", "-c", path)
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
     assert (result.code, result.out, len(result.err.splitlines())) == (4, "", 1), result
     assert word in result.err
     assert "Traceback" not in result.err

@@ -139,7 +139,7 @@ def test_key_that_may_withdraw_is_refused_by_run_doctor_and_check(server: Server
         timeframe="1m",
         strategy_params={"amount_usd": 100, "indicators": ALWAYS},
     )
-    run = _asked(server, tmp_path, "run", "-c", path, "--for", "20s")
+    run = _asked(server, tmp_path, "run", "-c", path, "--for", "60s")
     assert (run.code, len(run.err.splitlines())) == (4, 1), run
     assert "may withdraw money" in run.err
     doctor = _asked(server, tmp_path, "doctor", "-c", path)

@@ -44,10 +44,10 @@ BODIES = {
 @SPEC("an event that cannot be is damage, found at once and without filling the memory", section="Events from a log")
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_body_that_cannot_be_is_damage(body: bytes) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(LogDamagedError, match="event 7 of s cannot be read") as caught:
         decode(body, "s", 7)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
     assert len(str(caught.value)) < 1_000
 
 
