@@ -18,7 +18,7 @@ import pytest
 
 from engine.exchanges.faults import Scrubber
 from tests.cli.outside_world import World
-from tests.cli.terminal import Result, bot_file
+from tests.cli.terminal import Result, bot_file, krypto
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.live.harness import ALWAYS, live_script
@@ -170,7 +170,7 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         "verify json": ("verify", "--json"),
         "redecide": ("replay", "bot0", "--verify", "--redecide", "--json"),
     }.items():
-        ask(name, *arguments, *state)
+        assert keep(name, krypto(*arguments, *state)).code == 0
     paper = _bot(tmp_path, "paper", paper_trading=True)
     ask("paper", "run", "-c", paper, "--for", "2s")
     _judge(told, tmp_path)

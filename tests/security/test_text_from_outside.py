@@ -23,7 +23,7 @@ from engine.exchanges.trade_pages import all_trades
 from engine.exchanges.venues import venue_of
 from engine.exchanges.wire import Answer, Record
 from tests.cli.outside_world import World
-from tests.cli.terminal import Result, bot_file
+from tests.cli.terminal import Result, bot_file, krypto
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.exchange_server.script import AccountScript
@@ -233,13 +233,13 @@ def test_hostile_refusals_are_shown_calmly_by_every_verb(server: ServerProcess, 
     fault = Fault("error", on="GET /api/v3/time", code=-1, message=EVERYTHING, status=400, times=None)
     server.control("faults", [fault])
     check = ("credentials", "check", "binanceus")
-    verbs: list[tuple[Any, ...]] = [("doctor", *bots), ("doctor", *bots, "--json"), check, ("-v", *check)]
-    verbs += [
-        ("replay", f"bot{number}", *flags, *state)
+    told += [world.krypto(*verb) for verb in (("doctor", *bots), ("doctor", *bots, "--json"), check, ("-v", *check))]
+    told += [
+        krypto("replay", f"bot{number}", *flags, *state)
         for number in range(len(_told()))
         for flags in ((), ("--events",), ("--json",))
     ]
-    told += [world.krypto(*verb) for verb in (*verbs, ("inspect-state", "--json", *state))]
+    told.append(krypto("inspect-state", "--json", *state))
     for result in told:
         assert _is_calm(result.out), result
         assert _is_calm(result.err), result
