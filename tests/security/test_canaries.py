@@ -126,10 +126,8 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         told[f"{name} out"], told[f"{name} err"] = result.out.encode(), result.err.encode()
         return result
 
-    def ask(name: str, *arguments: object, code: int = 0) -> Result:
-        result = keep(name, world.krypto(*arguments))
-        assert result.code == code, result
-        return result
+    def look(name: str, *arguments: object, code: int = 0) -> None:
+        assert keep(name, krypto(*arguments, *state)).code == code
 
     _refuse_orders(server)
     bots = [part for number in range(len(ECHOES) + 1) for part in ("-c", _bot(tmp_path, f"bot{number}", **live))]
@@ -137,9 +135,9 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         running.wait_for("Bought lot 1")
         _lie_of_the_account(server)
         running.wait_for("Connectivity check failed")
-        ask("pause", "pause", "bot0", *state)
-        ask("resume", "resume", "bot0", "--json", *state)
-        ask("control refused", "pause", "nobody", *state, code=2)
+        look("pause", "pause", "bot0")
+        look("resume", "resume", "bot0", "--json")
+        look("control refused", "pause", "nobody", code=2)
         running.process.kill()
         keep("killed run", running.end())
     told |= {f"after the kill: {name}": data for name, data in below(tmp_path / "state").items()}
@@ -155,12 +153,12 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         wrong = keep(f"refused {flags}", world.krypto(*flags, "run", "-c", fresh, "--for", "60s"))
         assert wrong.code == (1 if verbose else 4), wrong
         assert wrong.err.startswith("Traceback" if verbose else "Error: ")
-        keep(f"doctor {flags}", world.krypto(*flags, "doctor", "-c", _bot(tmp_path, **live)))
-        keep(f"check {flags}", world.krypto(*flags, "credentials", "check", "binanceus", "--json"))
+    keep("doctor", world.krypto("-v", "doctor", "-c", _bot(tmp_path, **live)))
+    keep("check", world.krypto("-v", "credentials", "check", "binanceus"))
     server.control("key", {})
-    ask("doctor json", "doctor", "-c", _bot(tmp_path, **live), "--json")
-    ask("check", "credentials", "check", "binanceus")
-    ask("list", "credentials", "list", "--json")
+    assert keep("doctor json", world.krypto("doctor", "-c", _bot(tmp_path, **live), "--json")).code == 0
+    assert keep("check json", world.krypto("credentials", "check", "binanceus", "--json")).code == 0
+    assert keep("list", world.krypto("credentials", "list", "--json")).code == 0
     for name, arguments in {
         "inspect": ("inspect-state",),
         "inspect json": ("inspect-state", "--json"),
@@ -170,9 +168,9 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         "verify json": ("verify", "--json"),
         "redecide": ("replay", "bot0", "--verify", "--redecide", "--json"),
     }.items():
-        assert keep(name, krypto(*arguments, *state)).code == 0
+        look(name, *arguments)
     paper = _bot(tmp_path, "paper", paper_trading=True)
-    ask("paper", "run", "-c", paper, "--for", "2s")
+    assert keep("paper", world.krypto("run", "-c", paper, "--for", "2s")).code == 0
     _judge(told, tmp_path)
 
 
