@@ -15,7 +15,7 @@ from engine.core.projection import state_file_name
 from engine.runtime.config_file import parse_config
 from engine.runtime.control import SOCKET_NAME
 from engine.runtime.projection_writer import read_file, replace_file
-from engine.store.schema import WITNESS_NAME
+from engine.store.schema import DRAFT_NAME, FILE_NAMES, WITNESS_DRAFT_NAME, WITNESS_NAME
 from engine.store.witness import read_witness
 from tests.cli.terminal import LIVELY, bot_file, krypto
 
@@ -177,13 +177,16 @@ def test_run_in_a_directory_with_planted_state_files_ends_well(
     state, target = tmp_path / "state", tmp_path / "target"
     state.mkdir()
     target.write_text("precious")
-    for name in ("bot_state_bot.json", ".bot_state_bot.json.new"):
+    for name in ("bot_state_bot.json", ".bot_state_bot.json.new", DRAFT_NAME, WITNESS_DRAFT_NAME):
         plant(state / name, target)
     path = bot_file(tmp_path, **LIVELY)
     assert krypto("run", "-c", path, "--speed", "max", "--for", "1h").code == 0
     assert krypto("replay", "bot", "--verify", "--state-dir", state).code == 0
     found = (state / "bot_state_bot.json").lstat()
     assert (stat.S_ISREG(found.st_mode), stat.S_IMODE(found.st_mode)) == (True, 0o600)
+    left = {each.name: stat.S_IMODE(each.lstat().st_mode) for each in state.iterdir()}
+    assert left.keys() <= {*FILE_NAMES, "bot_state_bot.json"}
+    assert set(left.values()) == {0o600}
     assert target.read_text() == "precious"
 
 

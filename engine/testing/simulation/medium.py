@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import aiosqlite
 
+from engine.store.append_only import only_appending
 from engine.testing.simulation.disk import Disk
 
 _CHUNK_ROWS: Final = 64
@@ -54,7 +55,10 @@ class DiskMedium:
 
     def execute(self, statements: str) -> None:
         """Let the newest connection do something behind the store's back: set a limit lower, or plant a mistake."""
-        self._connections[-1].executescript(statements)
+        newest = self._connections[-1]
+        newest.set_authorizer(None)
+        newest.executescript(statements)
+        newest.set_authorizer(only_appending)
 
     def close(self) -> None:
         """Close the connections that a dead engine left open."""
