@@ -17,7 +17,7 @@ WIDTH: Final = 80
 
 
 def as_json(value: Any) -> str:
-    """Write a value as one line of JSON; decimals are plain numbers, and what does not show is escaped, for terminals."""
+    """Write a value as one line of JSON; decimals are plain numbers, and what does not show is escaped."""
     text = plain_json(value).decode()
     return text if text.isprintable() else "".join(map(_escaped, text))
 

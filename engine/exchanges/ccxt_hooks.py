@@ -60,8 +60,8 @@ def hook(
 ) -> None:
     """Have ccxt sign by `signing_ms`, pace itself by a clock that never goes back, and refuse nonsense.
 
-    Its wire is recorded by `clock_ms`, and every answer told. It is kept quiet, whatever its options say: it would print
-    headers and bodies, keys among them. What it and others log from now on goes through `scrub`.
+    Its wire is recorded by `clock_ms`, and every answer told. It is kept quiet, whatever its options say: it would
+    print headers and bodies, keys among them. What it and others log from now on goes through `scrub`.
     """
     ccxt.verbose = False
     redact(scrub)

@@ -293,7 +293,7 @@ def _fees_of(row: Row) -> dict[str, Decimal]:
         raise UnreachableError("The exchange does not say what fee a trade cost.")
     fees: dict[str, Decimal] = {}
     for fee in rows:
-        cost, asset = needed(fee, "cost", "a fee"), str(fee.get("currency") or "")
+        cost, asset = needed(fee, "cost", "a fee"), text_of(fee, "currency") or ""
         if cost and not is_plain(asset):
             raise UnreachableError("The exchange does not say in which asset a trade's fee was taken.")
         if cost:

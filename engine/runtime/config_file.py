@@ -137,9 +137,6 @@ def _checked(raw: dict[str, Any]) -> BotConfig:
         derived_bot_id(values["exchange"], values["symbol"], strategy, paper=values.get("paper_trading", True)),
     )
     config = BotConfig(**values)
-    recorded = len(msgspec.json.encode(config))
-    if recorded > MAX_RECORDED_BYTES:
-        raise ConfigError(f"all keys together take {recorded} bytes in the log, of {MAX_RECORDED_BYTES}: shorten them")
     for problem in (*problems(config), *_live_problems(config, raw)):
         raise ConfigError(problem)
     _refuse_unsound(market_settings(config), "market")

@@ -92,6 +92,8 @@ def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any
     seen: set[str] = set()
     for key, _ in node.value:
         name = str(key.value)
+        if key.tag == "tag:yaml.org,2002:merge":
+            raise ConfigError("YAML merges (<<) are not used here: write the keys out")
         if name in seen:
             raise ConfigError(f"{name} is given twice: keep one of them")
         seen.add(name)
