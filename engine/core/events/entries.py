@@ -42,6 +42,9 @@ class EntrySkipped(Event, frozen=True, tag="entry_skipped"):
 class PurchaseRecorded(Event, frozen=True, tag="purchase_recorded"):
     """A buy is complete and its lot is whole.
 
+    When a trade of it comes later and the lot is still open, it is recorded again, whole, in place of the record
+    before; of a lot that is closed by then, what came late is a purchase of its own under the same number.
+
     `price` is the mean. `quantity` is what was filled, `held` what is left of it after fees in base; `cost` is the cash
     paid, with fees in quote and with fees in a third asset at their value; `unit_cost` is cost ÷ held; `fee` is all
     fees in quote value. Source: decisions.md, "Money".

@@ -102,7 +102,10 @@ class Ledger:
         if order is None or not order.unrecorded():
             self._complain(row, "no unrecorded fill of such a buy is there")
             return
-        fills = order.unrecorded()
+        former = self.lots.get(order.lot)
+        is_again = former is not None and former.closed_ms is None
+        fills = order.fills if is_again else order.unrecorded()
+        late = order.unrecorded()
         order.recorded = len(order.fills)
         quantity, value = _sums(fills)
         cost = -sum((self._cash("buy", fill) for fill in fills), ZERO)
@@ -113,10 +116,15 @@ class Ledger:
         self._agree(row, "cost", cost)
         self._agree(row, "unit_cost", cost / held)
         self._agree(row, "fee", sum((fill.fee_quote for fill in fills), ZERO))
-        self.lots[order.lot] = Lot(order, held, cost)
-        self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
+        if former is not None and is_again:  # recorded anew, and whole: it takes the place of the earlier record
+            former.left += self.moved("buy", late)
+            former.cost_left -= sum((self._cash("buy", fill) for fill in late), ZERO)
+            quantity, value = _sums(late)
+        else:
+            self.lots[order.lot] = Lot(order, held, cost)
+            self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
-        self.last_price, self.last_ms = value / quantity, row.at_ms
+        self.last_price, self.last_ms = number(row.says["price"]), row.at_ms
 
     def _sale(self, row: Row) -> None:
         says = row.says
