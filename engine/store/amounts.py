@@ -3,7 +3,7 @@
 Owns a picker of numbers for each kind of value, made once from its annotations. Never changes a value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final, get_args
@@ -57,7 +57,7 @@ def _picker(kind: type[msgspec.Struct]) -> _Picker:
         hints |= getattr(each, "__annotations__", {})  # typing.get_type_hints takes longer than a look at a log
     names = [name for name in kind.__struct_fields__ if hints[name] in _NUMBERS]
     if any(_may_nest(hints[name]) for name in kind.__struct_fields__ if name not in names):
-        return lambda value: tuple(_walk(msgspec.structs.astuple(value)))
+        return lambda value: tuple(_collect(msgspec.structs.astuple(value), []))
     match names:
         case []:
             return lambda _value: ()
@@ -73,19 +73,17 @@ def _may_nest(hint: object) -> bool:
     return any(_may_nest(part) for part in get_args(hint))
 
 
-def _walk(value: object, *, in_dict: bool = False) -> Iterator[Number]:
-    """Give the numbers at any depth; whole numbers in dictionaries may be settings, whose bounds are their readers'."""
-    match value:
-        case Decimal():
-            yield value
-        case int() if not in_dict and not isinstance(value, bool):
-            yield value
-        case msgspec.Struct():
-            yield from _numbers(value)
-        case dict():
-            yield from _walk(tuple(value.values()), in_dict=True)
-        case list() | tuple():
-            for part in value:
-                yield from _walk(part, in_dict=in_dict)
-        case _:
-            return
+def _collect(value: object, found: list[Number], *, in_dict: bool = False) -> list[Number]:
+    """Add the numbers at any depth; whole numbers in dictionaries may be settings, whose bounds are their readers'."""
+    kind = value.__class__
+    if kind is Decimal or (kind is int and not in_dict):
+        found.append(value)  # type: ignore[arg-type]
+    elif kind is tuple or kind is list:
+        for part in value:  # type: ignore[attr-defined]
+            _collect(part, found, in_dict=in_dict)
+    elif isinstance(value, msgspec.Struct):
+        found += _numbers(value)
+    elif isinstance(value, dict):
+        for part in value.values():
+            _collect(part, found, in_dict=True)
+    return found
