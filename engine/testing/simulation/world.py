@@ -50,6 +50,14 @@ REST_S: Final = 7_200
 POLL_S: Final = 5.0
 
 DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
+POINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "disk": ("disk/",),
+    "exchange": ("exchange/",),
+    "order": ("exchange/create/", "exchange/cancel/", "exchange/query/", "exchange/order_trades/"),
+}
+"""Where a life may end, by how it is to end."""
+
+MOST_ORDER_STEPS: Final = 8
 _CLEAN_UPS: Final = 100
 _SPREAD: Final = 7919**3
 
@@ -269,12 +277,13 @@ async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) 
 
 
 def _reaper(plan: LifePlan) -> Callable[[str], bool]:
-    """Give who ends a life at the planned step: of the disk, or of its calls to the exchange."""
-    prefix, left = f"{plan.how}/", plan.steps
+    """Give who ends a life at the planned step: of the disk, of its calls to the exchange, or of those about orders."""
+    points = POINTS.get(plan.how, ())
+    left = plan.steps % MOST_ORDER_STEPS if plan.how == "order" else plan.steps
 
     def ends(point: str) -> bool:
         nonlocal left
-        if not point.startswith(prefix):
+        if not point.startswith(points):
             return False
         left -= 1
         return left < 0
