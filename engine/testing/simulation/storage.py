@@ -8,7 +8,7 @@ sound, but is shorter than its witness vouched for, or holds a changed event, is
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -320,7 +320,7 @@ def _script(seed: int, number: int) -> Script:
     return script_of(_seed_of(seed, f"script {number}"))
 
 
-@lru_cache(maxsize=4)
+@cache
 def _length(seed: int, number: int, scratch: Path, store: Store) -> int:
     """Count the operations of a script that nothing befalls."""
     folder = scratch / "whole"
