@@ -24,6 +24,7 @@ ADAPTERS: Final[tuple[tuple[str, frozenset[Capability], str], ...]] = (
     ("engine/runtime/projection_writer.py", frozenset({"files"}), "replaces the state file"),
     ("engine/testing/digest.py", frozenset({"files"}), "reads the source files that it gives the digest of"),
     ("engine/testing/simulation/", frozenset({"files", "time"}), "plays the disk and the time of a simulated world"),
+    ("cli/prove.py", frozenset({"files"}), "writes the report of a campaign, and reads the tape of one world"),
     ("cli/replay.py", frozenset({"files"}), "reads the state file to hold it against the log"),
     ("engine/feeds/recorded.py", frozenset({"files"}), "reads recorded markets"),
     ("engine/testing/simulation/exchange/line.py", frozenset({"time"}), "lets virtual time pass, which is its latency"),

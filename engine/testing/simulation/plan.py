@@ -12,8 +12,8 @@ from engine.testing.simulation.chance import Chance
 HOW: Final = ("stop", "disk", "disk", "disk", "disk", "exchange", "exchange", "exchange", "time", "full", "broken")
 """How a life ends.
 
-In order; at an operation of the disk; at a call of the exchange, or (half of these) at one about an order; at a time; by
-a fault once the disk is full or broken.
+In order; at an operation of the disk; at a call of the exchange, or (half of these) at one about an order; at a time;
+by a fault once the disk is full or broken.
 """
 
 DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0)
