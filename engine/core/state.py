@@ -184,10 +184,13 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """A recovery that no operator has confirmed yet: why, since when, and how late anything may have been sent."""
+    """A recovery that no operator has confirmed yet, and why.
+
+    What happened between `kept_ms` and `written_ms` is not in the log.
+    """
 
     reason: str
-    since_ms: int
+    kept_ms: int
     written_ms: int
 
 

@@ -85,7 +85,9 @@ def _copy(source: Path, target: Path) -> None:
         raise write_fault(error, target) from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", None) or ""
-        raise (write_fault(error, target) if "FULL" in name or "IOERR" in name else read_fault(error, source)) from error
+        raise (
+            write_fault(error, target) if "FULL" in name or "IOERR" in name else read_fault(error, source)
+        ) from error
 
 
 def _witness(position: int, checksum: bytes) -> bytes:

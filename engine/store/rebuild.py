@@ -17,7 +17,15 @@ import msgspec
 
 from engine.core.errors import LogDamagedError
 from engine.store.faults import write_fault
-from engine.store.folders import copy_private, new_folder, private_folder, sync_file, sync_folder, write_private
+from engine.store.folders import (
+    copy_private,
+    folders,
+    new_folder,
+    private_folder,
+    sync_file,
+    sync_folder,
+    write_private,
+)
 from engine.store.reader import LogReader
 from engine.store.salvage import Prefix, put_rows
 from engine.store.schema import CREATE, LOG_NAME, WAL_NAME, WITNESS_NAME
@@ -27,6 +35,7 @@ QUARANTINE_NAME: Final = "quarantine"
 WORK_NAME: Final = ".recovering"
 MANIFEST_NAME: Final = "manifest.json"
 SHM_NAME: Final = f"{LOG_NAME}-shm"
+_NOTE_NAME: Final = "quarantined"
 _EVIDENCE: Final = (LOG_NAME, WAL_NAME, SHM_NAME, WITNESS_NAME)
 _STATE_FILES: Final = "bot_state_*.json"
 
@@ -74,6 +83,24 @@ def work_folder(directory: Path) -> Path:
         raise write_fault(error, work) from error
 
 
+def note_quarantine(work: Path, folder: Path) -> None:
+    """Note in the work folder where the old files are, before the first of them is replaced. Raises StorageError."""
+    try:
+        write_private(work / _NOTE_NAME, folder.name.encode())
+        sync_folder(work)
+    except OSError as error:
+        raise write_fault(error, work) from error
+
+
+def noted_quarantine(directory: Path) -> Path | None:
+    """Give the quarantine of a recovery that was interrupted while it replaced files, if there was one."""
+    try:
+        name = (directory / WORK_NAME / _NOTE_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return next((each for each in folders(directory / QUARANTINE_NAME) if each.name == name), None)
+
+
 def write_log(prefix: Prefix, folder: Path) -> None:
     """Make a new log of exactly these rows, and check it. Raises StorageError."""
     path = folder / LOG_NAME
@@ -109,6 +136,5 @@ def install(work: Path, directory: Path) -> None:
         sync_folder(directory)
         os.replace(work / LOG_NAME, directory / LOG_NAME)  # noqa: PTH105
         sync_folder(directory)
-        shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise write_fault(error, directory) from error

@@ -77,11 +77,17 @@ def _discrepancy_found(state: BotState, event: DiscrepancyFound, _at_ms: int) ->
     return replace(state, halted=event.subject) if event.halts else state
 
 
-def _recovery_started(state: BotState, event: RecoveryStarted, at_ms: int) -> BotState:
-    """Send nothing any more, and leave out the numbers that the lost end may have used."""
+def _recovery_started(state: BotState, event: RecoveryStarted, _at_ms: int) -> BotState:
+    """Send nothing any more, and leave out the numbers that the lost end may have used.
+
+    What an earlier recovery still had to look for, this one looks for, too.
+    """
     last = max(event.order_number, state.order_number)
     lost = ((state.order_number + 1, last),) if last > state.order_number else ()
-    recovery = Recovery(event.reason, at_ms, event.written_ms)
+    old = state.recovery
+    kept_ms = event.kept_ms if old is None else min(old.kept_ms, event.kept_ms)
+    written_ms = event.written_ms if old is None else max(old.written_ms, event.written_ms)
+    recovery = Recovery(event.reason, kept_ms, written_ms)
     return replace(state, recovery=recovery, order_number=last, skipped=state.skipped + lost)
 
 
