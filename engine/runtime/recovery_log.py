@@ -254,7 +254,10 @@ def _witness_of(directory: Path) -> Mark | None:
 
 
 def _written_ms(directory: Path, now_ms: int) -> int:
-    """Say when the log's files last changed: an order is written down before it leaves, so none left much later."""
-    paths = (directory / name for name in (LOG_NAME, WAL_NAME, WITNESS_NAME))
-    changed = [path.stat().st_mtime_ns // 1_000_000 for path in paths if path.is_file()]
+    """Say when the log's files last changed: an order is written down before it leaves, so none left much later.
+
+    An empty WAL is a reader's.
+    """
+    found = [path.stat() for name in (LOG_NAME, WAL_NAME, WITNESS_NAME) if (path := directory / name).is_file()]
+    changed = [each.st_mtime_ns // 1_000_000 for each in found if each.st_size]
     return min(max(changed, default=now_ms), now_ms)
