@@ -11,9 +11,7 @@ from cli.render import attention, clean, counted, echo_json, rows, status
 from engine.runtime.clock import SystemTime
 
 
-@click.command(
-    epilog="Examples:\n\n  krypto-engine backup\n\n  krypto-engine backup /mnt/other-disk/krypto --keep 14"
-)
+@click.command(epilog="Examples:\n\n  krypto-engine backup\n\n  krypto-engine backup /mnt/other-disk/krypto --keep 14")
 @click.argument("dest", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove the oldest backups beyond N.")
 @state_dir_option

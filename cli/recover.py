@@ -18,19 +18,23 @@ from engine.runtime.lockdown import lock_down
 
 if TYPE_CHECKING:
     from engine.core.config import BotConfig
-    from engine.runtime.connections import Wiring
-    from engine.runtime.recovery_exchange import Exchange
     from engine.runtime.recovery_report import Adopted, BotReport, Mend, Report
 
 
 @click.command(
-    epilog="Examples:\n\n  krypto-engine recover\n\n  krypto-engine recover btc-dca --backup /mnt/other-disk/krypto/2025-11-03T10-30-00.000Z"
+    epilog="Examples:\n\n  krypto-engine recover\n\n"
+    "  krypto-engine recover btc-dca --backup /mnt/other-disk/krypto/2025-11-03T10-30-00.000Z"
 )
 @click.argument("bot", required=False)
 @click.option("--backup", type=click.Path(path_type=Path), help="A backup that may hold more than the log still does.")
 @click.option("--yes", is_flag=True, help="Confirm without being asked.")
 @click.option(
-    "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, help="A bot's YAML file, for its account."
+    "-c",
+    "--config",
+    "paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A bot's YAML file, for its account.",
 )
 @click.option(
     "--state-dir",
@@ -50,9 +54,9 @@ def recover(
 ) -> None:
     """Recover a damaged, shortened or restored log, and let BOT or every bot of it trade again.
 
-    Keeps all that is sound, in the log or a backup, copies the old files to `quarantine`, asks the exchange of live bots
-    what is missing, shows what differs, and asks for a yes. Sends no order and cancels none. A sound log is left as it
-    is. Exit code 7 if nobody confirmed.
+    Keeps all that is sound, in the log or a backup, copies the old files to `quarantine`, asks the exchange of live
+    bots what is missing, shows what differs, and asks for a yes. Sends no order and cancels none. A sound log is left
+    as it is. Exit code 7 if nobody confirmed.
     """
     lock_down()
     loaded = [load_config(path) for path in paths]

@@ -135,8 +135,8 @@ def _surveyed(event: ev.OrdersSurveyed, _config: BotConfig) -> str | None:
 
 def _recovery_started(event: ev.RecoveryStarted, _config: BotConfig) -> str:
     return (
-        f"⚠️  Recovery started: {event.reason}; kept up to event {event.kept_sequence}, nothing is sent until an operator "
-        "confirms"
+        f"⚠️  Recovery started: {event.reason}; kept up to event {event.kept_sequence}, nothing is sent until an "
+        "operator confirms"
     )
 
 

@@ -143,8 +143,8 @@ async def open_worlds(
             raise ConfigError(f"{config.bot_id}: {refusal}")
         if held is not None and held[0].recovery is not None:
             raise OperatorNeededError(
-                f"{config.bot_id}: its log was recovered ({held[0].recovery.reason}), and no operator has confirmed that it "
-                f"may go on: krypto-engine recover --state-dir {around.directory}"
+                f"{config.bot_id}: its log was recovered ({held[0].recovery.reason}), and no operator has confirmed "
+                f"that it may go on: krypto-engine recover --state-dir {around.directory}"
             )
     desks = {config.bot_id: connections.desk(config) for config in configs if not config.paper_trading}
     await detach_the_dead(store, known)

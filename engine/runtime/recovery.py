@@ -25,7 +25,6 @@ from engine.runtime.recovery_exchange import Adoption, Exchange, Taken
 from engine.runtime.recovery_log import MARGIN, Start, begin, mend
 from engine.runtime.recovery_report import Adopted, BotReport, Report
 from engine.runtime.replica import bot_ids, restore_bot, restore_view
-from engine.store.directory import StateDirectory
 from engine.store.port import Store
 from engine.store.sqlite import SqliteLog
 
@@ -38,7 +37,7 @@ TOLD_LENGTH: Final = 200
 
 
 class Help(msgspec.Struct, frozen=True):
-    """Whom a recovery asks, for a live bot's exchange and for a yes to the report, and whom it tells of what it does."""
+    """Whom a recovery asks, for a live bot's exchange and for a yes to the report, and whom it tells of waits."""
 
     exchange: Callable[[BotConfig], Exchange]
     confirm: Callable[[Report], bool]
@@ -55,13 +54,7 @@ async def recover(
 
     Raises EngineError: the directory is in use or not ours, nothing is left to recover, an exchange does not answer.
     """
-    if not directory.is_dir():
-        raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
-    held = StateDirectory.take(directory)
-    try:
-        mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep)
-    finally:
-        held.release()
+    mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep)
     log = await SqliteLog.open(directory, linger=clock.real_time.sleep)
     try:
         waiting = await _waiting(log, bot_id, clock)

@@ -1,8 +1,7 @@
-"""The first half of a recovery, and all of a restore: from a damaged, shortened or missing log to a sound one.
+"""The first half of a recovery, and all of a restore: from a damaged, short or missing log to a sound one.
 
-Owns which rows are kept and from where, and the state in which every bot is left: nothing is sent before an operator has
-confirmed. Asks no exchange.
-Source: decision 12; docs/adr/0019-recovery.md.
+Owns which rows are kept and from where, and the state in which every bot is left: nothing is sent before an operator
+has confirmed. Asks no exchange. Source: decision 12; docs/adr/0019-recovery.md.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -88,31 +87,44 @@ def ailment(directory: Path) -> str | None:
 async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend | None:
     """Make a damaged log anew from its longest sound beginning, or a backup's; None if it is sound.
 
-    The caller holds the directory. Everything that was there is in the quarantine first; an interruption at any moment
-    leaves a directory that engines refuse and that can be mended again.
+    Everything that was there is in the quarantine first; an interruption at any moment leaves a directory that engines
+    refuse and that can be mended again.
 
-    Raises OperatorNeededError if no row of any bot is left anywhere; ConfigError for a backup of another log.
+    Raises DirectoryInUseError; UsageError if there is no log and no trace of one; OperatorNeededError if nothing of any
+    bot is left anywhere; ConfigError if what was named is no backup.
     """
-    if ailment(directory) is None:
-        return None
+    held = _taken(directory)
+    try:
+        return None if ailment(directory) is None else await _mend(directory, backup, now_ms, sleep)
+    finally:
+        held.release()
+
+
+def _taken(directory: Path) -> StateDirectory:
+    """Hold a state directory, which must be there."""
+    if not directory.is_dir():
+        raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
+    return StateDirectory.take(directory)
+
+
+async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend:
     mark, written_ms = _witness_of(directory), _written_ms(directory, now_ms)
     work = work_folder(directory)
     try:
         own = salvage(directory, work / "log")
         best = _longest(own, _candidates(directory, backup), mark, work)
-        if not any(name.startswith(BOT_PREFIX) for name in best.streams.values()):
+        if not _has_bots(best):
             raise OperatorNeededError(
-                f"nothing of the log in {directory} is left, and no backup of it is in {directory / BACKUPS_NAME}: name one "
-                "with --backup, or sell by hand what the bot had bought and begin a new bot under another bot_id in "
-                "another state directory (docs/operations.md, Recovery)"
+                f"nothing of the log in {directory} is left, nor a backup of it in {directory / BACKUPS_NAME}: name "
+                "one with --backup, or sell by hand what the bot had bought and begin a new bot under another bot_id "
+                "in another state directory (docs/operations.md, Recovery)"
             )
-        reason = _reason(own, mark)
-        start = Start(reason, best.position, written_ms, None if mark is None else mark.position)
+        start = Start(_reason(own, mark), best.position, written_ms, None if mark is None else mark.position)
         kept = await _replace(best, directory, work, start, now_ms, sleep)
     finally:
         remove_scratch(work)
     lost = None if mark is None else max(mark.position - best.position, 0)
-    return Mend(reason, best.position, lost, best.file, best is not own, kept)
+    return Mend(start.reason, best.position, lost, best.file, best is not own, kept)
 
 
 async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> Mend:
@@ -185,7 +197,7 @@ async def _replace(best: Prefix, directory: Path, work: Path, start: Start, now_
 
 
 def _candidates(directory: Path, backup: Path | None) -> list[Path]:
-    """Give the folders that may hold more of the log, the newest first: the one that was named, backups, quarantines."""
+    """Give the folders that may hold more of the log: the one that was named, then the newest backup or quarantine."""
     named = [] if backup is None else [backup_folder(backup)]
     others = folders(directory / BACKUPS_NAME) + folders(directory / QUARANTINE_NAME)
     return named + sorted(others, key=lambda folder: folder.name, reverse=True)
@@ -200,9 +212,14 @@ def _longest(own: Prefix, candidates: Sequence[Path], mark: Mark | None, work: P
         except LogDamagedError:
             continue
         is_other = mark is not None and found.checksum_at(mark.position) not in {None, mark.checksum}
-        if not is_other and found.position and (found.extends(best) if own.position else best is own):
+        is_more = found.extends(best) if own.position else _has_bots(found) and best is own
+        if is_more and not is_other:
             best = found
     return best
+
+
+def _has_bots(prefix: Prefix) -> bool:
+    return any(name.startswith(BOT_PREFIX) for name in prefix.streams.values())
 
 
 def _whole(folder: Path, work: Path) -> Prefix:
@@ -210,7 +227,7 @@ def _whole(folder: Path, work: Path) -> Prefix:
     found, sighting = salvage(folder, work / "backup"), read_witness(folder / WITNESS_NAME)
     if found.fault or not found.position:
         raise LogDamagedError(
-            f"{folder} is no sound backup (row {found.position + 1}: {found.fault or 'there is none'}): choose another, or "
+            f"{folder} is no sound backup (row {found.position + 1}: {found.fault or 'nothing'}): choose another, or "
             "take what is sound of it with krypto-engine recover --backup"
         )
     compare(sighting, found.position, found.checksum_at, folder / WITNESS_NAME)
@@ -228,8 +245,8 @@ def _require_longer(found: Prefix, own: Prefix, mark: Mark | None, directory: Pa
         seen = max(own.position, 0 if mark is None else mark.position)
         what = f"ends at row {found.position}, and the log came to row {seen}" if is_shorter else "is of another log"
         raise OperatorNeededError(
-            f"the backup {backup} {what}: krypto-engine recover --state-dir {directory} --backup {backup} keeps what is "
-            "sound and asks the exchange for the rest"
+            f"the backup {backup} {what}: krypto-engine recover --state-dir {directory} --backup {backup} keeps what "
+            "is sound and asks the exchange for the rest"
         )
 
 

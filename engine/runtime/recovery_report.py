@@ -42,8 +42,8 @@ class Adopted(msgspec.Struct, frozen=True):
 class BotReport(msgspec.Struct, frozen=True):
     """One bot: why and since when something is missing, what was found at the exchange and booked, its base by that.
 
-    `held` counts lots and dust. `balance` is None where there is no account to ask. `unmatched` lists what was found and
-    not booked.
+    `held` counts lots and dust. `balance` is None where there is no account to ask. `unmatched` lists what was found
+    and not booked.
     """
 
     bot_id: str

@@ -212,7 +212,10 @@ def require_no_trace(path: Path) -> None:
     wal, witness = path.with_name(WAL_NAME), path.with_name(WITNESS_NAME)
     _require_untouched(path, wal)
     if not path.exists() and wal.exists() and wal.stat().st_size:
-        raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
+        raise LogDamagedError(
+            f"{path} is gone, but {wal.name} is there: put back the file, or "
+            f"krypto-engine recover --state-dir {path.parent}"
+        )
     compare(read_witness(witness), 0, lambda _position: None, witness)
 
 

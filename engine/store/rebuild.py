@@ -72,7 +72,7 @@ def quarantine(directory: Path, reason: str, at_ms: int) -> Path | None:
 
 
 def work_folder(directory: Path) -> Path:
-    """Give an empty folder to make the new log in; what an interrupted recovery left there goes. Raises StorageError."""
+    """Give an empty folder to make the new log in, without what an interrupted recovery left. Raises StorageError."""
     work = directory / WORK_NAME
     try:
         if work.is_symlink():

@@ -19,13 +19,15 @@ from engine.core.errors import LogDamagedError, LogTooNewError, StorageError
 from engine.store.codec import genesis
 from engine.store.faults import write_fault
 from engine.store.folders import copy_private
+from engine.store.headers import make_readable
 from engine.store.recorded import Stored
 from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME, WAL_NAME
 from engine.store.verification import fault_of
 
 _ROWS: Final = "SELECT row_id, stream, sequence, body, checksum, tag FROM event ORDER BY row_id"
 _STREAMS: Final = "SELECT stream_id, name FROM stream ORDER BY stream_id"
-_UNREADABLE: Final = (sqlite3.Error, ValueError, OverflowError, MemoryError)
+_REFUSED: Final = "it cannot be read"
+_UNREADABLE: Final = (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
 class Prefix(msgspec.Struct, frozen=True):
@@ -67,18 +69,34 @@ def salvage(folder: Path, scratch: Path) -> Prefix:
     Raises LogTooNewError if a newer program wrote it, LogDamagedError if it is another program's, StorageError if it
     cannot be read or copied.
     """
-    file, wal = folder / LOG_NAME, folder / WAL_NAME
     try:
-        if not file.is_file():
-            return Prefix(file, fault="there is no log")
-        if wal.is_file() and wal.stat().st_size:
-            scratch.mkdir(mode=0o700)
-            copy_private(wal, scratch / WAL_NAME)
-            copy_private(file, scratch / LOG_NAME)
-            file = scratch / LOG_NAME
-        return _believed(file)
+        return _salvaged(folder, scratch)
     except OSError as error:
         raise StorageError(f"{error.filename or folder} could not be read ({error.strerror})") from error
+
+
+def _salvaged(folder: Path, scratch: Path) -> Prefix:
+    file, wal = folder / LOG_NAME, folder / WAL_NAME
+    if not file.is_file():
+        return Prefix(file, fault="there is no log")
+    if wal.is_file() and wal.stat().st_size:
+        file = _copied(folder, scratch)
+    found = _believed(file)
+    if not found.fault.startswith(_REFUSED):
+        return found
+    opened = _copied(folder, scratch.with_name(f"{scratch.name}-opened"))
+    make_readable(opened)
+    more = _believed(opened)
+    return more if more.position > found.position else found
+
+
+def _copied(folder: Path, scratch: Path) -> Path:
+    """Copy a log and its WAL to where SQLite may do as it likes with them."""
+    scratch.mkdir(mode=0o700)
+    if (folder / WAL_NAME).is_file():
+        copy_private(folder / WAL_NAME, scratch / WAL_NAME)
+    copy_private(folder / LOG_NAME, scratch / LOG_NAME)
+    return scratch / LOG_NAME
 
 
 def _believed(file: Path) -> Prefix:
@@ -88,7 +106,7 @@ def _believed(file: Path) -> Prefix:
     try:
         with _reading(file) as connection:
             _recognise(connection, file)
-            names = {number: bytes(name).decode() for number, name in connection.execute(_STREAMS)}
+            names = {number: name.decode() for number, name in connection.execute(_STREAMS)}
             for row in connection.execute(_ROWS):
                 fault = _fault(row, position, names, streams, ends)
                 if fault is not None:
@@ -97,7 +115,7 @@ def _believed(file: Path) -> Prefix:
                 streams[stream_id] = names[stream_id]
                 ends[stream_id] = (sequence, checksum)
     except _UNREADABLE as error:
-        return Prefix(file, streams, position, checksum, f"it cannot be read ({error})")
+        return Prefix(file, streams, position, checksum, f"{_REFUSED} ({error})")
     return Prefix(file, streams, position, checksum)
 
 

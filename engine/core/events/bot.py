@@ -95,8 +95,9 @@ class RecoveryStarted(Event, frozen=True, tag="recovery_started"):
     """The log lost its end, or may have: nothing is sent before an operator has confirmed that the bot may go on.
 
     Rows up to `kept_position` of the log were kept, of this bot's events those up to `kept_sequence`, the last of
-    `kept_ms`; the witness had seen row `witness_position`. Order numbers go on after `order_number`, far beyond any that the lost end can have
-    used. Whatever wrote that end wrote nothing after `written_ms`, so no order left much later.
+    `kept_ms`; the witness had seen row `witness_position`. Order numbers go on after `order_number`, far beyond any
+    that the lost end can have used. Whatever wrote that end wrote nothing after `written_ms`, so no order left much
+    later.
     """
 
     role: ClassVar[Role] = Role.OBSERVATION
