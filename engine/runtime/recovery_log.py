@@ -25,10 +25,12 @@ from engine.store.port import Batch, Entry, Store
 from engine.store.reader import LogReader
 from engine.store.rebuild import (
     QUARANTINE_NAME,
+    WORK_NAME,
     install,
     note_quarantine,
     noted_quarantine,
     quarantine,
+    resume,
     work_folder,
     write_log,
 )
@@ -95,7 +97,11 @@ async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) 
     """
     held = _taken(directory)
     try:
-        return None if ailment(directory) is None else await _mend(directory, backup, now_ms, sleep)
+        resume(directory)
+        if ailment(directory) is not None:
+            return await _mend(directory, backup, now_ms, sleep)
+        remove_scratch(directory / WORK_NAME)  # of a recovery that was interrupted at its very end
+        return None
     finally:
         held.release()
 
@@ -136,6 +142,7 @@ async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> M
     folder = backup_folder(backup)
     held = StateDirectory.take(directory)
     try:
+        resume(directory)
         mark, work = _witness_of(directory), work_folder(directory)
         try:
             found, own = _whole(folder, work), salvage(directory, work / "log")
@@ -190,8 +197,7 @@ async def _replace(best: Prefix, directory: Path, work: Path, start: Start, now_
     finally:
         await log.close()
     kept = quarantine(directory, start.reason, now_ms)
-    if kept is not None:
-        note_quarantine(work, kept)
+    note_quarantine(work, kept)
     install(folder, directory)
     return kept
 

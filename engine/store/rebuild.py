@@ -30,6 +30,7 @@ from engine.store.reader import LogReader
 from engine.store.salvage import Prefix, put_rows
 from engine.store.schema import CREATE, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
+from engine.store.witness import read_witness
 
 QUARANTINE_NAME: Final = "quarantine"
 WORK_NAME: Final = ".recovering"
@@ -83,10 +84,10 @@ def work_folder(directory: Path) -> Path:
         raise write_fault(error, work) from error
 
 
-def note_quarantine(work: Path, folder: Path) -> None:
+def note_quarantine(work: Path, folder: Path | None) -> None:
     """Note in the work folder where the old files are, before the first of them is replaced. Raises StorageError."""
     try:
-        write_private(work / _NOTE_NAME, folder.name.encode())
+        write_private(work / _NOTE_NAME, b"" if folder is None else folder.name.encode())
         sync_folder(work)
     except OSError as error:
         raise write_fault(error, work) from error
@@ -131,10 +132,33 @@ def install(work: Path, directory: Path) -> None:
             sync_file(work / name)
         os.replace(work / WITNESS_NAME, directory / WITNESS_NAME)  # noqa: PTH105 - one name for what tests interrupt
         sync_folder(directory)
-        for name in (WAL_NAME, SHM_NAME):
-            (directory / name).unlink(missing_ok=True)
-        sync_folder(directory)
-        os.replace(work / LOG_NAME, directory / LOG_NAME)  # noqa: PTH105
-        sync_folder(directory)
+        _install_log(work, directory)
     except OSError as error:
         raise write_fault(error, directory) from error
+
+
+def resume(directory: Path) -> None:
+    """Finish an installation that was interrupted when the witness already vouched for the new log.
+
+    Raises StorageError.
+    """
+    work = directory / WORK_NAME / WORK_NAME
+    if not (directory / WORK_NAME / _NOTE_NAME).is_file() or not (work / LOG_NAME).is_file():
+        return
+    mark = read_witness(directory / WITNESS_NAME).mark
+    with LogReader(work / LOG_NAME) as reader:
+        position = reader.position()
+        is_vouched_for = mark is not None and (mark.position, mark.checksum) == (position, reader.checksum_at(position))
+    if is_vouched_for:
+        try:
+            _install_log(work, directory)
+        except OSError as error:
+            raise write_fault(error, directory) from error
+
+
+def _install_log(work: Path, directory: Path) -> None:
+    for name in (WAL_NAME, SHM_NAME):
+        (directory / name).unlink(missing_ok=True)
+    sync_folder(directory)
+    os.replace(work / LOG_NAME, directory / LOG_NAME)  # noqa: PTH105
+    sync_folder(directory)
