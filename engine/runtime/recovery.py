@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from engine.core.config import BotConfig
-from engine.core.errors import UsageError
 from engine.core.events import RecoveryConfirmed
 from engine.core.state import BotState, Order
 from engine.runtime.bot import Bot
@@ -24,8 +23,9 @@ from engine.runtime.projection_writer import SAVED, ProjectionWriter
 from engine.runtime.recovery_exchange import Adoption, Exchange, Taken
 from engine.runtime.recovery_log import MARGIN, Start, begin, mend
 from engine.runtime.recovery_report import Adopted, BotReport, Report
-from engine.runtime.replica import bot_ids, restore_bot, restore_view
+from engine.runtime.replica import bot_ids, known_bot, restore_bot, restore_view
 from engine.store.port import Store
+from engine.store.reader import LogReader
 from engine.store.sqlite import SqliteLog
 
 HALTED_BACK_MS: Final = 7 * 86_400_000
@@ -55,6 +55,8 @@ async def recover(
     Raises EngineError: the directory is in use or not ours, nothing is left to recover, an exchange does not answer.
     """
     mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep)
+    if not _awaits_recovery(directory, bot_id):
+        return Report(mended, ())
     log = await SqliteLog.open(directory, linger=clock.real_time.sleep)
     try:
         waiting = await _waiting(log, bot_id, clock)
@@ -71,11 +73,17 @@ async def recover(
         await log.close()
 
 
+def _awaits_recovery(directory: Path, bot_id: str | None) -> bool:
+    """Tell, changing nothing, whether a bot of a sound log waits for a recovery, or halted on orders of its own."""
+    with LogReader.open(directory) as reader:
+        names = bot_ids(reader) if bot_id is None else (known_bot(reader, bot_id),)
+        states = [restore_bot(reader, name)[0] for name in names]
+    return any(state.recovery is not None or state.halted is not None for state in states)
+
+
 async def _waiting(log: Store, bot_id: str | None, clock: EngineClock) -> list[str]:
     """Name the bots that wait for a recovery; those that halted on orders of their own begin one now."""
     known = {name: restore_bot(log, name) for name in bot_ids(log)}
-    if bot_id is not None and bot_id not in known:
-        raise UsageError(f"there is no bot {bot_id!r} in this log: it knows {', '.join(known)}")
     clock.not_before(max((head.at_ms for state, head in known.values() if is_real(state.config.exchange)), default=0))
     for name, (state, head) in known.items():
         if state.halted is not None and state.recovery is None and bot_id in {None, name}:
@@ -97,7 +105,6 @@ class _Work:
         self.feed: Final = FeedStream(restore_view(log, state.feed or feed_of(state.config)))
         self.journal: Final = Journal(log, ())
         self._held_before: Final = _held(state)
-        self._kept: Final = self.bot.sequence
         self._first_number: Final = state.skipped[-1][1] if state.skipped else state.order_number
         self._taken: Taken | None = None
 

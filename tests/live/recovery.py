@@ -39,10 +39,15 @@ def cut(log: Path, *, after: str, skip: int = 0) -> int:
     with LogReader.open(log) as reader:
         query = "SELECT row_id FROM event WHERE tag = ? ORDER BY row_id LIMIT 1 OFFSET ?"
         position = int(reader.rows(query, after, skip)[0][0])
+    cut_at(log, position)
+    return position
+
+
+def cut_at(log: Path, position: int) -> None:
+    """Take away the end of a log behind a row."""
     edit(log, "DELETE FROM checkpoint", f"DELETE FROM event WHERE row_id > {position}")
     edit(log, "DELETE FROM stream WHERE stream_id NOT IN (SELECT stream FROM event)")
     quieten(log)
-    return position
 
 
 async def recovered(
