@@ -87,6 +87,7 @@ class Adoption:
         """
         assert self._bot.state.recovery is not None, "only a recovering bot takes orders over"
         before = _trades_of(self._bot.state)
+        await self._exchange.data.time_ms()  # the wait before may have been long
         await self._learn()
         since_ms = min(
             [self._bot.state.recovery.kept_ms, *(each.requested_ms for each in self._bot.state.orders.values())]

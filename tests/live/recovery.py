@@ -26,6 +26,26 @@ from tests.store.helpers import edit
 LONG_AGO_S: Final = 120
 
 
+class Leaping(FastTime):
+    """Real time in which no wait takes long: the clock leaps over it."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self.waited_s: list[float] = []
+        super().__init__()
+
+    def monotonic_s(self) -> float:
+        """Give seconds on a clock that never goes back."""
+        return super().monotonic_s() + sum(self.waited_s)
+
+    async def sleep(self, seconds: float) -> None:
+        """Leap over a long wait; the short ones of the log's commits are waited for."""
+        if seconds > 1:
+            self.waited_s.append(seconds)
+        else:
+            await super().sleep(seconds)
+
+
 def quieten(log: Path) -> None:
     """Let the files of a log look as if its engine died two minutes ago: then nothing is under way any more."""
     for name in (LOG_NAME, WAL_NAME, WITNESS_NAME):
@@ -55,11 +75,12 @@ async def recovered(
     *,
     confirm: Callable[[Report], bool] = lambda _: True,
     wired: Wiring | None = None,
+    real_time: FastTime | None = None,
     bot: str | None = None,
     backup: Path | None = None,
 ) -> Report:
     """Recover a log against the exchange that its bots trade at."""
-    clock = EngineClock(FastTime())
+    clock = EngineClock(real_time or FastTime())
     async with Connections(wired or wiring(), lambda: clock.now_ms) as connections:
 
         def exchange(config: BotConfig) -> Exchange:

@@ -17,19 +17,23 @@ from engine.store.reader import LogReader
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.server import Server
 from tests.live.harness import BOT, config_text, exchange, orders_of, set_price, trading, wiring
-from tests.live.recovery import cut, cut_at, decides_the_same, numbers, quieten, recovered, state_of
+from tests.live.recovery import Leaping, cut, cut_at, decides_the_same, numbers, quieten, recovered, state_of
 
-SEVERAL: dict[str, Any] = {"max_open_lots": 3, "smart_indicator_checks": False, "profit_target": 1.0}
+SEVERAL: dict[str, Any] = {"max_open_lots": 4, "profit_target": 2.0}
 
 
 async def live_busily(log: Path, server: Server, text: str) -> BotState:
-    """Let a bot buy two lots, sell both, and buy two more at another price; give its state."""
+    """Let a bot buy three lots, sell two of them, and buy two more; give its state."""
     async with trading(log, text) as run:
-        await run.until(lambda: len(run.events(PurchaseRecorded)) == 3)
-        set_price(server, "52000")
-        await run.until(lambda: len(run.events(SaleRecorded)) >= 3)
-        await run.until(lambda: len(run.events(PurchaseRecorded)) == 6)
-        await run.until(lambda: not any(order.status != "open" for order in run.state().orders.values()))
+        for lots, price in enumerate(("50000", "50500", "51000"), start=1):
+            set_price(server, price)
+            await run.until(lambda lots=lots: len(run.events(PurchaseRecorded)) == lots)  # type: ignore[misc]
+        set_price(server, "51700")
+        await run.until(lambda: len(run.events(SaleRecorded)) == 2 and len(run.events(PurchaseRecorded)) >= 4)
+        set_price(server, "51200")
+        await run.until(lambda: len(run.events(PurchaseRecorded)) >= 5)
+        await run.until(lambda: len(run.state().orders) == 3)
+        await run.until(lambda: all(order.status == "open" for order in run.state().orders.values()))
         return run.state()
 
 
@@ -204,8 +208,9 @@ def test_log_that_was_put_back_by_hand_halts_and_is_recovered(tmp_path: Path) ->
             async with trading(log, text) as run:
                 await run.until(lambda: run.ended)
                 assert [each.halts for each in run.events(DiscrepancyFound)] == [True]
-            quieten(log)
-            report = await recovered(log)
+            time = Leaping()
+            report = await recovered(log, real_time=time)
+            assert [30 < seconds < 60 for seconds in time.waited_s] == [True], "absence is proven by time"
             assert report.mend is None
             assert report.confirmed
             assert state_of(log).position == before.position
