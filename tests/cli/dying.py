@@ -46,7 +46,11 @@ def _die_before(number: int) -> None:
 def _child(number: int, arguments: list[str]) -> NoReturn:
     _die_before(number)
     sys.argv = ["krypto-engine", *arguments]
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         try:
             main()
         except SystemExit as leaving:

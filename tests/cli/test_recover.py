@@ -72,8 +72,11 @@ def test_recover_of_a_paper_bot_waits_for_a_yes_and_goes_on(copied: Path, harm: 
 
 @pytest.mark.parametrize("position", [3, 5, 40, 120, 333, 777])
 def test_log_cut_anywhere_decides_the_same_again_after_its_recovery(copied: Path, position: int) -> None:
-    alter(copied, f"DELETE FROM event WHERE row_id > {position}", "DELETE FROM stream WHERE stream_id NOT IN "
-          "(SELECT stream FROM event)")
+    alter(
+        copied,
+        f"DELETE FROM event WHERE row_id > {position}",
+        "DELETE FROM stream WHERE stream_id NOT IN (SELECT stream FROM event)",
+    )
     assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
     assert run(copied) == 0
     assert krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state").code == 0

@@ -69,7 +69,9 @@ def test_recover_killed_before_each_step_is_run_again_and_keeps_the_same(torn: P
         assert rows_of(state, kept.position) == rows
         assert not (state / WORK_NAME).exists()
         old = [each for each in (state / QUARANTINE_NAME).iterdir() if (each / MANIFEST_NAME).is_file()]
-        originals = [each for each in old if salvage(each, tmp_path / f"q-{folder.name}-{each.name}").position >= kept.position]
+        originals = [
+            each for each in old if salvage(each, tmp_path / f"q-{folder.name}-{each.name}").position >= kept.position
+        ]
         assert originals, "the old rows are in a quarantine, whatever happened"
     for folder in left[::8]:
         assert run(folder) == 0

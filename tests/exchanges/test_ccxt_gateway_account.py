@@ -280,7 +280,8 @@ def test_account_tells_what_it_holds_and_what_is_open_and_who_ordered_it() -> No
             placed = await account.placed_order(SYMBOL, accepted.exchange_order_id)
             assert placed is not None
             assert (placed.client_order_id, placed.exchange_order_id) == ("kours", accepted.exchange_order_id)
-            assert (placed.side, placed.kind, placed.quantity, placed.limit_price) == ("buy", "limit", D("0.001"), D(40_000))
+            assert (placed.side, placed.kind) == ("buy", "limit")
+            assert (placed.quantity, placed.limit_price) == (D("0.001"), D(40_000))
             assert placed.placed_ms is not None
             assert abs(now_ms() - placed.placed_ms) < 5_000
             assert await account.placed_order(SYMBOL, "1") is None

@@ -10,13 +10,19 @@ import pytest
 
 from engine.core.errors import ConfigError, OperatorNeededError, UnreachableError
 from engine.core.events import DiscrepancyFound, OrderAdopted, PurchaseRecorded, RecoveryConfirmed, SaleRecorded
-from engine.core.state import BotState
+from engine.core.identity import client_order_id
+from engine.core.state import BotState, Order
+from engine.exchanges.port import Accepted
+from engine.runtime.clock import EngineClock
+from engine.runtime.config_file import parse_config
+from engine.runtime.connections import Connections
+from engine.runtime.recovery_log import restore
 from engine.runtime.recovery_report import Report
 from engine.store.backup import back_up
 from engine.store.reader import LogReader
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.server import Server
-from tests.live.harness import BOT, config_text, exchange, orders_of, set_price, trading, wiring
+from tests.live.harness import BOT, FastTime, config_text, exchange, orders_of, set_price, trading, wiring
 from tests.live.recovery import Leaping, cut, cut_at, decides_the_same, numbers, quieten, recovered, state_of
 
 SEVERAL: dict[str, Any] = {"max_open_lots": 4, "profit_target": 2.0}
@@ -41,7 +47,15 @@ def books(state: BotState) -> tuple[object, ...]:
     """Give what must be the same however the log came by it."""
     orders = {(order.client_order_id, order.side, order.quantity, order.lot) for order in state.orders.values()}
     lots = {number: (lot.quantity, lot.cost, lot.target) for number, lot in state.lots.items()}
-    return state.position, state.dust, state.cash_flow, state.stats.total_profit, state.stats.winning_trades, lots, orders
+    return (
+        state.position,
+        state.dust,
+        state.cash_flow,
+        state.stats.total_profit,
+        state.stats.winning_trades,
+        lots,
+        orders,
+    )
 
 
 @pytest.mark.spec("whatever end a live log loses, the exchange's orders and trades bring it back", section="Recovery")
@@ -220,6 +234,92 @@ def test_log_that_was_put_back_by_hand_halts_and_is_recovered(tmp_path: Path) ->
             assert decides_the_same(log)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.spec("a backup of a live bot that was put back takes over what it traded since", section="Backups")
+def test_restored_backup_takes_over_what_was_bought_and_sold_since(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    async def scenario() -> None:
+        async with exchange() as server:
+            text = config_text(server.port)
+            async with trading(log, text) as run:
+                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            backup = back_up(log, tmp_path / "safe", 1_760_000_000_000)
+            async with trading(log, text) as run:
+                set_price(server, "52000")
+                await run.until(lambda: run.events(SaleRecorded) and len(orders_of(server)) == 4)
+                await run.until(lambda: [order.status for order in run.state().orders.values()] == ["open"])
+                before = run.state()
+            log.rename(tmp_path / "lost")
+            await restore(log, backup.folder, FastTime().wall_ms(), asyncio.sleep)
+            with pytest.raises(OperatorNeededError, match="restored from the backup"):
+                async with trading(log, text):
+                    pass
+            report = await recovered(log, real_time=Leaping())
+            assert [(each.side, each.status) for each in report.bots[0].adopted] == [
+                ("buy", "filled"),
+                ("sell", "open"),
+            ]
+            assert books(state_of(log)) == books(before)
+            assert decides_the_same(log)
+            async with trading(log, text) as run:
+                await run.until(lambda: run.state().has_looked)
+                assert run.state().halted is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.spec("an order of a lost end that shows only later halts the bot", section="Recovery")
+def test_order_of_the_lost_end_that_shows_late_halts_and_is_taken_over(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    async def scenario() -> None:
+        async with exchange() as server:
+            text = config_text(server.port)
+            async with trading(log, text) as run:
+                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            cut(log, after="order_accepted", skip=1)
+            await recovered(log)
+            state = state_of(log)
+            await place(server, client_order_id(state.log_id, 5), "49000")
+            async with trading(log, text) as run:
+                await run.until(lambda: run.ended)
+                (found,) = run.events(DiscrepancyFound)
+                assert found.halts
+            report = await recovered(log, real_time=Leaping())
+            assert [(each.side, each.status) for each in report.bots[0].adopted] == [("buy", "open")]
+            state = state_of(log)
+            assert state.open_buy is not None
+            assert state.reserved == state.open_buy.reserved > 48
+            async with trading(log, text) as run:
+                await run.until(lambda: run.state().has_looked)
+                assert run.state().halted is None
+            assert decides_the_same(log)
+
+    asyncio.run(scenario())
+
+
+async def place(server: Server, name: str, price: str) -> None:
+    """Place a limit buy under a client id, as the lost end of a log had."""
+    clock = EngineClock(FastTime())
+    config = parse_config(config_text(server.port), "a test").config
+    async with Connections(wiring(), lambda: clock.now_ms) as connections:
+        data, account = connections.data([config]), connections.desk(config).account
+        await data.time_ms()
+        order = Order(
+            client_order_id=name,
+            number=5,
+            side="buy",
+            kind="limit",
+            quantity=Decimal("0.001"),
+            purpose="entry",
+            seen_price=Decimal(price),
+            requested_ms=clock.now_ms,
+            limit_price=Decimal(price),
+            sent_ms=clock.now_ms,
+        )
+        assert isinstance(await account.create(config.symbol, order), Accepted)
 
 
 def _rename(server: Server, old: str, new: str) -> None:
