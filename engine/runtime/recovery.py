@@ -7,13 +7,15 @@ what time it is and who says yes are passed in. Source: decision 12; docs/adr/00
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from engine.core.config import BotConfig
-from engine.core.events import RecoveryConfirmed
+from engine.core.events import OrderAdopted, OrderFilled, RecoveryConfirmed, RecoveryStarted
+from engine.core.reducers import apply
 from engine.core.state import BotState, Order
+from engine.core.units import ZERO
 from engine.runtime.bot import Bot
 from engine.runtime.clock import EngineClock
 from engine.runtime.feed_stream import FeedStream
@@ -95,6 +97,14 @@ async def _waiting(log: Store, bot_id: str | None, clock: EngineClock) -> list[s
     return [name for name, (state, _) in known.items() if state.recovery is not None and bot_id in {None, name}]
 
 
+class _Since(NamedTuple):
+    """The base when a recovery began, and the orders adopted and trades booked since."""
+
+    held: Decimal
+    adopted: tuple[str, ...]
+    trades: int
+
+
 class _Work:
     """One bot's recovery under way."""
 
@@ -104,7 +114,6 @@ class _Work:
         assert state.recovery is not None, "only a recovering bot is recovered"
         self.feed: Final = FeedStream(restore_view(log, state.feed or feed_of(state.config)))
         self.journal: Final = Journal(log, ())
-        self._held_before: Final = _held(state)
         self._first_number: Final = state.skipped[-1][1] if state.skipped else state.order_number
         self._taken: Taken | None = None
 
@@ -120,38 +129,54 @@ class _Work:
         self._taken = await adoption.take_over()
 
     def report(self) -> BotReport:
-        """Say what was found and booked."""
-        state, taken = self.bot.state, self._taken
+        """Say what was found and booked since this recovery began, also by an earlier look."""
+        state, taken, since = self.bot.state, self._taken, self._since_start()
         assert state.recovery is not None
-        adopted = () if taken is None else taken.adopted
+        orders = (state.order(name) for name in since.adopted)
         return BotReport(
             bot_id=state.bot_id,
             config=state.config,
             reason=state.recovery.reason,
             kept_ms=state.recovery.kept_ms,
-            held_before=self._held_before,
+            held_before=since.held,
             held_after=_held(state),
             open_lots=len(state.lots),
-            adopted=tuple(_adopted(order) for order in adopted),
-            trades=0 if taken is None else taken.trades,
+            adopted=tuple(_adopted(order) for order in orders if order is not None),
+            trades=since.trades,
             balance=None if taken is None else taken.balance,
             unmatched=() if taken is None else taken.unmatched,
         )
 
     async def confirm(self, directory: Path, clock: EngineClock, help_: Help) -> None:
         """Record the operator's yes, and show the state in its file."""
-        taken, highest = self._taken, 0 if self._taken is None else self._taken.highest
+        taken, since = self._taken, self._since_start()
+        highest = max((0 if taken is None else taken.highest, *self.bot.state.adopted))
         event = RecoveryConfirmed(
             by=help_.by,
             order_number=highest + MARGIN if highest >= self._first_number else 0,
-            adopted=0 if taken is None else len(taken.adopted),
-            trades=0 if taken is None else taken.trades,
+            adopted=len(since.adopted),
+            trades=since.trades,
             unmatched=() if taken is None else tuple(each[:TOLD_LENGTH] for each in taken.unmatched[:TOLD_MOST]),
         )
         now_ms = self._now_ms(clock)
         await self.journal.commit([(self.bot, self.bot.observe([event], now_ms, self.feed.view))])
         writer = ProjectionWriter(directory, lambda _bot, text, _routine: _tell_failure(text, help_), {}, now_ms)
         await writer.save_all([self.bot], self.feed.view)
+
+    def _since_start(self) -> "_Since":
+        """Read in the log how the bot stood when its recovery began, and what has been booked since."""
+        state: BotState | None = None
+        since = _Since(ZERO, (), 0)
+        for each in self.journal.store.read(self.bot.stream):
+            event: Any = each.event
+            if isinstance(event, RecoveryStarted) and state is not None and state.recovery is None:
+                since = _Since(_held(state), (), 0)
+            elif isinstance(event, OrderAdopted):
+                since = since._replace(adopted=(*since.adopted, event.client_order_id))
+            elif isinstance(event, OrderFilled):
+                since = since._replace(trades=since.trades + 1)
+            state = apply(state, event, each.at_ms)
+        return since
 
     def _now_ms(self, clock: EngineClock) -> int:
         """Give the time to record: a market that waits for its bots has stood still."""

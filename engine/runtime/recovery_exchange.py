@@ -41,10 +41,8 @@ class Exchange(NamedTuple):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was taken over: the adopted orders, how many trades were booked, what could not be, the highest number."""
+    """What the account holds of the base, what was found and could not be booked, the highest order number seen."""
 
-    adopted: tuple[Order, ...]
-    trades: int
     balance: Decimal
     unmatched: tuple[str, ...]
     highest: int
@@ -65,7 +63,6 @@ class Adoption:
         self._now_ms: Final = now_ms
         self._symbol: Final = bot.state.config.symbol
         self._unmatched: Final[list[str]] = []
-        self._adopted: Final[list[str]] = []
         self._highest = 0
 
     async def identify(self) -> None:
@@ -86,7 +83,6 @@ class Adoption:
             UnreachableError: the exchange did not answer; what was found until then is in the log.
         """
         assert self._bot.state.recovery is not None, "only a recovering bot takes orders over"
-        before = _trades_of(self._bot.state)
         await self._exchange.data.time_ms()  # the wait before may have been long
         await self._learn()
         since_ms = min(
@@ -101,14 +97,7 @@ class Adoption:
             await self._adopt(number, placed)
         assets = {self._bot.state.config.base, self._bot.state.config.quote}
         held = (await self._account.balances(assets)).get(self._bot.state.config.base)
-        state = self._bot.state
-        return Taken(
-            adopted=tuple(order for name in self._adopted if (order := state.order(name)) is not None),
-            trades=_trades_of(state) - before,
-            balance=ZERO if held is None else held.total,
-            unmatched=tuple(self._unmatched),
-            highest=self._highest,
-        )
+        return Taken(ZERO if held is None else held.total, tuple(self._unmatched), self._highest)
 
     async def _learn(self) -> None:
         """Know what the exchange accepts, without which no lot can be given a target."""
@@ -206,7 +195,6 @@ class Adoption:
             event = msgspec.structs.replace(event, lot=lot)
         else:
             event = msgspec.structs.replace(event, **self._buy_terms(event))
-        self._adopted.append(event.client_order_id)
         await self._record([event, *answer_events(self._as_order(event), report)])
 
     def _adopted_event(self, number: int, placed: PlacedOrder) -> OrderAdopted:
@@ -278,7 +266,3 @@ def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:
     quantity = sum((fill.quantity for fill in report.fills), ZERO)
     cash = sum((fill.quantity * fill.price for fill in report.fills), ZERO)
     return ZERO if not quantity else floor_to(cash / quantity, _RESERVE_STEP)
-
-
-def _trades_of(state: BotState) -> int:
-    return sum(len(order.trade_ids) for order in (*state.orders.values(), *state.done_orders.values()))

@@ -67,19 +67,21 @@ def test_bot_that_lost_its_purchase_has_it_back_and_sells_it_once(
     asked = world.krypto("recover", "--state-dir", state)
     assert (asked.code, asked.err) == (7, ""), asked
     assert "0 BTC before" in asked.out
-    assert "Order 2: sell 0.00199 BTC at" in asked.out
+    assert "Order 2: sell 0.00198 BTC at" in asked.out
     assert "for lot 1, open, 0 filled" in asked.out
     assert "1 booked that the log did not hold" in asked.out
     waiting = world.krypto("run", "-c", path)
     assert waiting.code == 7
     assert "krypto-engine recover" in waiting.err
 
+    shown = asked.out.partition("known until")[2].partition("not confirmed")[0]
     yes = world.krypto("recover", "bot", "--yes", "-c", path)
     assert (yes.code, yes.err) == (0, ""), yes
+    assert shown in yes.out, "the same is shown as before the no"
     assert len(server.ledger()["orders"]) == 2, "a recovery sends nothing"
     server.control("price", {"symbol": "BTCUSD", "price": "52000"})
     run_until(world, path, "BTC of lot 1 at", "drift 0")
-    names = [order["wish"]["client_order_id"] for order in server.ledger()["orders"]]
+    names = [states[-1]["wish"]["client_order_id"] for states in server.ledger()["orders"]]
     assert len(names) == len(set(names))
     proof = krypto("replay", "bot", "--verify", "--redecide", "--state-dir", state)
     assert (proof.code, proof.err) == (0, ""), proof
@@ -97,7 +99,7 @@ def test_recover_of_a_live_bot_without_keys_or_exchange_says_which(
     keyless = World(server, tmp_path).krypto("recover", "--yes", "--state-dir", state)
     assert keyless.code == 4, keyless
     assert len(keyless.err.splitlines()) == 1
-    server.control("faults", [{"action": "status", "on": "GET /api/v3/openOrders*", "times": None}])
+    server.control("faults", [{"kind": "status", "on": "GET /api/v3/openOrders*", "times": None}])
     deaf = world.krypto("recover", "--yes", "--state-dir", state)
     assert deaf.code == 5, deaf
     assert len(deaf.err.splitlines()) == 1
