@@ -273,7 +273,9 @@ def _witness_of(directory: Path) -> Mark | None:
     """Give how far the log is known to have come; a recovery that was interrupted may have changed the witness."""
     places = (directory, noted_quarantine(directory))
     marks = [read_witness(place / WITNESS_NAME).mark for place in places if place is not None]
-    return max((mark for mark in marks if mark is not None), key=lambda mark: mark.position, default=None)
+    return max(
+        (mark for mark in marks if mark is not None and mark.position), key=lambda mark: mark.position, default=None
+    )
 
 
 def _written_ms(directory: Path, now_ms: int) -> int:

@@ -41,7 +41,7 @@ def make_readable(copy: Path) -> None:
         header = bytearray(os.pread(file, _HEADER_BYTES, 0).ljust(_HEADER_BYTES, b"\0"))
         told = int.from_bytes(header[_PAGES], "big")
         there = -(-size // PAGE_BYTES)
-        pages = max(told if told <= MOST_PAGES else 0, there)
+        pages = max(told if told <= MOST_PAGES else 0, there, 1)
         for offset, content in _FIXED.items():
             header[offset : offset + len(content)] = content
         header[_PAGES] = pages.to_bytes(4, "big")

@@ -261,12 +261,13 @@ def _require_untouched(path: Path, wal: Path) -> None:
     journal = path.with_name(f"{path.name}-journal")
     if _size(journal):
         raise LogDamagedError(
-            f"{journal} lies beside the log, which never has such a file, and would undo part of it: move it away, and "
-            "if the log is not whole then, restore its newest backup (nothing was changed)"
+            f"{journal} lies beside the log, which never has such a file, and would undo part of it: move it away, "
+            f"and if the log is not whole then, krypto-engine recover --state-dir {path.parent} (nothing was changed)"
         )
     if path.exists() and not _size(path) and _size(wal):
         raise LogDamagedError(
-            f"{path} is empty, but {wal.name} is not: put back the file or its newest backup (nothing was changed)"
+            f"{path} is empty, but {wal.name} is not: put back the file, or krypto-engine recover --state-dir "
+            f"{path.parent} (nothing was changed)"
         )
 
 

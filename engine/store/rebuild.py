@@ -28,7 +28,7 @@ from engine.store.folders import (
 )
 from engine.store.reader import LogReader
 from engine.store.salvage import Prefix, put_rows
-from engine.store.schema import CREATE, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import CREATE, JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import read_witness
 
@@ -37,7 +37,7 @@ WORK_NAME: Final = ".recovering"
 MANIFEST_NAME: Final = "manifest.json"
 SHM_NAME: Final = f"{LOG_NAME}-shm"
 _NOTE_NAME: Final = "quarantined"
-_EVIDENCE: Final = (LOG_NAME, WAL_NAME, SHM_NAME, WITNESS_NAME)
+_EVIDENCE: Final = (LOG_NAME, WAL_NAME, SHM_NAME, JOURNAL_NAME, WITNESS_NAME)
 _STATE_FILES: Final = "bot_state_*.json"
 
 
@@ -108,7 +108,6 @@ def write_log(prefix: Prefix, folder: Path) -> None:
     try:
         write_private(path, b"")
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(CREATE)
             put_rows(connection, prefix)
     except (OSError, sqlite3.Error) as error:
@@ -157,7 +156,7 @@ def resume(directory: Path) -> None:
 
 
 def _install_log(work: Path, directory: Path) -> None:
-    for name in (WAL_NAME, SHM_NAME):
+    for name in (WAL_NAME, SHM_NAME, JOURNAL_NAME):
         (directory / name).unlink(missing_ok=True)
     sync_folder(directory)
     os.replace(work / LOG_NAME, directory / LOG_NAME)  # noqa: PTH105

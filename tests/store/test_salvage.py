@@ -128,6 +128,19 @@ def test_salvage_without_the_wal_gives_what_was_folded_in_before(
     assert found.position < len(killed[1])
 
 
+def test_salvage_of_an_emptied_file_reads_what_its_wal_has(killed: tuple[Path, list[Stored]], tmp_path: Path) -> None:
+    image = shutil.copytree(killed[0], tmp_path / "image")
+    (image / LOG_NAME).write_bytes(b"")
+    found = read(image, tmp_path / "scratch")
+    assert list(found.rows()) == killed[1][: found.position]
+
+
+def test_salvage_is_not_misled_by_a_journal_that_lies_beside_the_log(closed: Path, tmp_path: Path) -> None:
+    image = shutil.copytree(closed, tmp_path / "image")
+    (image / f"{LOG_NAME}-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(5_000))
+    assert read(image, tmp_path / "scratch").position == 3 * ROUNDS
+
+
 @pytest.mark.parametrize(
     ("statement", "kept", "fault"),
     [
