@@ -148,7 +148,7 @@ def _adopted(event: ev.OrderAdopted, config: BotConfig) -> str:
 
 
 def _recovery_confirmed(event: ev.RecoveryConfirmed, _config: BotConfig) -> str:
-    rest = f", {len(event.unmatched)} things unmatched" if event.unmatched else ""
+    rest = f", unmatched {len(event.unmatched)}" if event.unmatched else ""
     return f"Recovery confirmed by {event.by}: orders adopted {event.adopted}, trades booked {event.trades}{rest}"
 
 
