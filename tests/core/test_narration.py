@@ -77,8 +77,10 @@ def test_line_of_an_event_reads_as_in_the_specification(event: Any, text: str) -
 EXAMPLES: list[tuple[Any, str]] = [
     (
         ev.RecoveryStarted("rows 9 to 12 of the log are gone", 8, 5, 1_000, 5_000_000, 2_000),
-        "⚠️  Recovery started: rows 9 to 12 of the log are gone; kept up to event 5, nothing is sent until an operator "
-        "confirms",
+        (
+            "⚠️  Recovery started: rows 9 to 12 of the log are gone; kept up to event 5, nothing is sent until an "
+            "operator confirms"
+        ),
     ),
     (
         ev.OrderAdopted(NAME, "x1", 1, "sell", "limit", D("0.002"), D(51_000), D(51_000), lot=7),
