@@ -7,7 +7,8 @@ import click
 
 from cli.options import json_option, state_dir_option
 from cli.recover import show_mend
-from cli.render import attention, clean, counted, echo_json, rows, status
+from cli.render import attention, clean, echo_json, rows, status
+from engine.core.narration import counted
 from engine.runtime.clock import SystemTime
 
 

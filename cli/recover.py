@@ -10,9 +10,9 @@ import click
 
 from cli.control import operator
 from cli.options import json_option, outside
-from cli.render import attention, clean, clock_text, counted, dim, echo_json, heading, rows, status
+from cli.render import attention, clean, clock_text, dim, echo_json, heading, rows, status
 from engine.core.errors import OperatorNeededError
-from engine.core.narration import order_words, plain, price
+from engine.core.narration import counted, order_words, plain, price
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
 from engine.runtime.lockdown import lock_down
 

@@ -20,6 +20,7 @@ from engine.exchanges.faults import OrderAbsentError, described, is_clock_fault
 from engine.exchanges.fees import Fees
 from engine.exchanges.hints import HintStream
 from engine.exchanges.key_owner import identity_of
+from engine.exchanges.order_rows import open_order_of, placed_order_of
 from engine.exchanges.port import (
     Accepted,
     AccountHint,
@@ -39,9 +40,7 @@ from engine.exchanges.readings import (
     balances_of,
     id_of,
     is_multiple,
-    open_order_of,
     order_of,
-    placed_order_of,
     text_of,
     time_of,
     total,

@@ -16,13 +16,7 @@ from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.market import Candle, MarketRules, Tick
-<<<<<<< HEAD
 from engine.core.units import HUNDRED, LATEST_MS, MAX_DECIMALS, ZERO, is_sound
-from engine.exchanges.port import OpenOrder
-=======
-from engine.core.units import HUNDRED, MAX_DECIMALS, ZERO, is_sound
-from engine.exchanges.port import OpenOrder, PlacedOrder
->>>>>>> 2c92554 (Recover a damaged log: keep its sound beginning, adopt what the exchange knows, ask an operator)
 
 Row = Mapping[str, Any]
 Standing = Literal["open", "filled", "canceled", "expired"]
@@ -39,11 +33,7 @@ _OVER: Final[dict[str, Standing]] = {
     "rejected": "canceled",
     "expired": "expired",
 }
-<<<<<<< HEAD
 _WHOLE: Final = 2**64
-=======
-_LIMITS: Final = frozenset({"limit", "limit_maker", "post_only"})
->>>>>>> 2c92554 (Recover a damaged log: keep its sound beginning, adopt what the exchange knows, ask an operator)
 _RESTING: Final = frozenset({"open", "canceling", "new", "pending_new", "partially_filled"})
 
 
@@ -179,29 +169,6 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
         shown = told if is_plain(told) else "none"
         raise UnreachableError(f"The exchange names an unknown status of an order: {shown}.")
     return RawOrder(order_id, text_of(row, "clientOrderId"), status, filled)
-
-
-def open_order_of(row: Row, own_id: str | None) -> OpenOrder:
-    """Read which order is on the book, whatever else is said of it. Raises UnreachableError if it has no id."""
-    return OpenOrder(id_of(row, "an open order"), own_id, exact_number(row.get("filled")))
-
-
-def placed_order_of(row: Row, own_id: str | None, offset_ms: int) -> PlacedOrder:
-    """Read what an order was placed as; what is not told in our terms is left open. `offset_ms` is the clocks' lead.
-
-    Raises UnreachableError if it has no id.
-    """
-    side, kind, at_ms = row.get("side"), str(row.get("type") or "").lower(), time_of(row)
-    quantity, price = exact_number(row.get("amount")), exact_number(row.get("price"))
-    return PlacedOrder(
-        exchange_order_id=id_of(row, "an order"),
-        client_order_id=own_id,
-        side=side if side in {"buy", "sell"} else None,
-        kind="market" if kind == "market" else "limit" if kind in _LIMITS else None,
-        quantity=quantity if quantity is not None and quantity > 0 else None,
-        limit_price=price if price is not None and price > 0 else None,
-        placed_ms=None if at_ms is None else at_ms - offset_ms,
-    )
 
 
 def trade_of(row: Row) -> RawTrade:
