@@ -1,6 +1,7 @@
 """Which orders there are, and as what they were placed: rows of others are read here too, and must do no harm.
 
-Owns the reading of an order's terms. What is not told in our terms is left open, never guessed; only an id must be there.
+Owns the reading of an order's terms. What is not told in our terms is left open, never guessed; only an id must be
+there.
 """
 
 from typing import Final
