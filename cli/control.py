@@ -51,14 +51,14 @@ _VERBS: Final = {
 
 
 def _send(command: str, bot: str | None, state_dir: Path, words: _Words, *, as_json: bool) -> None:
-    reply = send_command(state_dir, Request(command, bot, by=_operator()))
+    reply = send_command(state_dir, Request(command, bot, by=operator()))
     if as_json:
         echo_json({"command": command, "bots": reply.bots, "already": reply.already})
     else:
         click.echo(f"{words.already if reply.already else words.done}: {', '.join(reply.bots)}")
 
 
-def _operator() -> str:
+def operator() -> str:
     """Name who asks, even where the user has no name, as in a bare container."""
     try:
         return getpass.getuser()

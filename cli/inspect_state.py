@@ -86,6 +86,7 @@ def _show_state(replica: Replica) -> None:
         [
             ("as of", f"event {file.log.sequence}, {file.last_update}"),
             *([("paused", attention("yes: it decides nothing until it is resumed"))] if state.paused else []),
+            *_recovery(state),
             *_limits(state, replica.head.at_ms),
             ("trades", f"{stats.total_trades} opened, {stats.winning_trades} won, {stats.losing_trades} lost"),
             ("realised", f"{gain(stats.total_profit, config)} after fees"),
@@ -109,6 +110,14 @@ def _show_state(replica: Replica) -> None:
             [_trail_line(trail, config) for _, trail in sorted(state.trails.items())],
         )
     click.echo()
+
+
+def _recovery(state: BotState) -> list[tuple[str, str]]:
+    """Show a recovery that was not confirmed; nothing otherwise."""
+    if state.recovery is None:
+        return []
+    why = clean(state.recovery.reason)
+    return [("recovery", attention(f"not confirmed, nothing is sent: {why}; see krypto-engine recover"))]
 
 
 def _limits(state: BotState, at_ms: int) -> list[tuple[str, str]]:

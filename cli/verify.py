@@ -34,6 +34,6 @@ def verify(ctx: click.Context, state_dir: Path, as_json: bool) -> None:
             where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
             click.echo(f"  {where}{clean(damage.what)}")
         click.echo(
-            "  Nothing was changed. Stop the engine, keep all files, and see docs/operations.md, The log is damaged."
+            f"  Nothing was changed. Stop the engine, then: krypto-engine recover --state-dir {clean(str(state_dir))}"
         )
     ctx.exit(0 if report.is_sound else LogDamagedError.exit_code)

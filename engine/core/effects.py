@@ -27,7 +27,7 @@ def outstanding(state: BotState) -> tuple[OrderEffect, ...]:
     """Say which exchange calls are owed for orders, the oldest order first.
 
     A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused or halted, and nothing is
-    asked while connectivity checks fail.
+    asked while connectivity checks fail. Before a recovery is confirmed nothing is cancelled, either.
     Source: design, "Effects are a projection of state".
     """
     return tuple(_effects(state))
@@ -39,11 +39,11 @@ def _effects(state: BotState) -> Iterable[OrderEffect]:
     not_before_ms = state.rate_limited_until_ms
     for order in state.orders.values():
         if order.status == "requested":
-            if not state.paused and not state.halted:
+            if not state.paused and not state.halted and state.recovery is None:
                 yield OrderEffect("send", order.client_order_id, not_before_ms)
         elif order.status in {"sent", "unknown", "canceled", "expired"}:
             yield OrderEffect("query", order.client_order_id, max(not_before_ms, order.ask_after_ms))
-        elif order.cancel_reason is not None:
+        elif order.cancel_reason is not None and state.recovery is None:
             yield OrderEffect("cancel", order.client_order_id, max(not_before_ms, order.ask_after_ms))
 
 

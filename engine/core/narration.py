@@ -133,6 +133,25 @@ def _surveyed(event: ev.OrdersSurveyed, _config: BotConfig) -> str | None:
     return f"Open orders of others in this market, left alone: {foreign}" if foreign else None
 
 
+def _recovery_started(event: ev.RecoveryStarted, _config: BotConfig) -> str:
+    return (
+        f"⚠️  Recovery started: {event.reason}; kept up to event {event.kept_sequence}, nothing is sent until an "
+        "operator confirms"
+    )
+
+
+def _adopted(event: ev.OrderAdopted, config: BotConfig) -> str:
+    at = "at market" if event.limit_price is None else f"at {price(event.limit_price, config)}"
+    lot = "" if event.lot is None else f" for lot {event.lot}"
+    what = f"{event.side} of {plain(event.quantity)} {config.base} {at}{lot}"
+    return f"{order_words(event.client_order_id)} adopted from the exchange: {what}"
+
+
+def _recovery_confirmed(event: ev.RecoveryConfirmed, _config: BotConfig) -> str:
+    rest = f", unmatched {len(event.unmatched)}" if event.unmatched else ""
+    return f"Recovery confirmed by {event.by}: orders adopted {event.adopted}, trades booked {event.trades}{rest}"
+
+
 def _purchase(event: ev.PurchaseRecorded, config: BotConfig) -> str:
     return (
         f"Bought lot {event.lot}: {plain(event.held)} {config.base} for {money(event.cost, config)} "
@@ -204,6 +223,9 @@ _NARRATORS: Final[dict[type, Narrator]] = {
         f"{order_words(e.client_order_id)} has an unknown outcome, asking the exchange: {e.error}"
     ),
     ev.OrderFilled: _filled,
+    ev.OrderAdopted: _adopted,
+    ev.RecoveryStarted: _recovery_started,
+    ev.RecoveryConfirmed: _recovery_confirmed,
     ev.OrderCancelRequested: lambda e, _: f"{order_words(e.client_order_id)} is to be cancelled: {_words(e.reason)}",
     ev.OrderCanceled: _canceled,
     ev.OrderExpired: _canceled,

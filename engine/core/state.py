@@ -183,6 +183,17 @@ class Blind(msgspec.Struct, frozen=True):
     until_ms: int | None = None
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """A recovery that no operator has confirmed yet, and why.
+
+    What happened between `kept_ms` and `written_ms` is not in the log.
+    """
+
+    reason: str
+    kept_ms: int
+    written_ms: int
+
+
 class Dust(msgspec.Struct, frozen=True):
     """Remainders too small to sell; they keep their cost."""
 
@@ -221,7 +232,9 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     last found too old to consider an entry by. `account` is the fingerprint of the account that the log belongs to;
     `balances_ms` is when it last told its balances, 0 once an order changed since, and `short` how often in a row it
     held too little of the base. `has_looked` says that a live bot has seen its account since it started or lost the
-    connection. `halted` says why an operator must decide before anything more is sent.
+    connection. `halted` says why an operator must decide before anything more is sent. While there is a `recovery`
+    nothing is sent. `skipped` holds the order numbers, from and to, that a recovery left out, since the lost end of the
+    log may have used them; `adopted` those of them that were found at the exchange.
     """
 
     bot_id: str
@@ -256,6 +269,9 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     has_looked: bool = False
     foreign: tuple[str, ...] = ()
     halted: str | None = None
+    recovery: Recovery | None = None
+    skipped: tuple[tuple[int, int], ...] = ()
+    adopted: tuple[int, ...] = ()
     guard: Guard = Guard()
     watch: Watch = Watch()
 
@@ -293,6 +309,10 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     def is_leaving(self, lot: Lot) -> bool:
         """Tell whether a lot is to be sold at market at once: it was stopped out, or everything is."""
         return lot.stopped or (self.guard.kill is not None and self.guard.kill.action == "flatten")
+
+    def is_lost(self, number: int) -> bool:
+        """Tell whether an order of this number belongs to an end of the log that was lost, and was not found again."""
+        return any(first <= number <= last for first, last in self.skipped) and number not in self.adopted
 
     def order(self, client_order_id: str) -> Order | None:
         """Find an order, open or done."""

@@ -20,6 +20,7 @@ from engine.exchanges.faults import OrderAbsentError, described, is_clock_fault
 from engine.exchanges.fees import Fees
 from engine.exchanges.hints import HintStream
 from engine.exchanges.key_owner import identity_of
+from engine.exchanges.order_rows import open_order_of, placed_order_of
 from engine.exchanges.port import (
     Accepted,
     AccountHint,
@@ -30,6 +31,7 @@ from engine.exchanges.port import (
     OrderReport,
     Outcome,
     OwnTrade,
+    PlacedOrder,
     Unknown,
 )
 from engine.exchanges.readings import (
@@ -38,7 +40,6 @@ from engine.exchanges.readings import (
     balances_of,
     id_of,
     is_multiple,
-    open_order_of,
     order_of,
     text_of,
     time_of,
@@ -149,13 +150,15 @@ class CcxtAccount:
 
     async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
         """Give the client order id that an order of the account was placed with, None if it has none or is gone."""
-        try:
-            row = await self._ask("fetch_order", lambda: self._ccxt.fetch_order(exchange_order_id, symbol))
-        except OrderAbsentError:
+        row = await self._order_row(symbol, exchange_order_id)
+        return None if row is None else self._venue.own_id(text_of(row, "clientOrderId"))
+
+    async def placed_order(self, symbol: str, exchange_order_id: str) -> PlacedOrder | None:
+        """Say what an order of the account was placed as, None if it is gone."""
+        row = await self._order_row(symbol, exchange_order_id)
+        if row is None:
             return None
-        if id_of(row, "an order") != exchange_order_id:
-            raise UnreachableError(f"{self._venue.id} answered with another order than {exchange_order_id}.")
-        return self._venue.own_id(text_of(row, "clientOrderId"))
+        return placed_order_of(row, self._venue.own_id(text_of(row, "clientOrderId")), self._connection.offset_ms or 0)
 
     async def next_hint(self, symbol: str) -> AccountHint:
         """Wait for the account's stream to say that something happened; subscribes, also again after it broke."""
@@ -275,6 +278,18 @@ class CcxtAccount:
             if full is not None and len(rows) >= full:
                 raise UnreachableError(f"{self._venue.id} has more orders than it lists at once.")
         return None
+
+    async def _order_row(self, symbol: str, exchange_order_id: str) -> Mapping[str, Any] | None:
+        """Ask for an order by the exchange's id; None if it is gone."""
+        try:
+            row: Mapping[str, Any] = await self._ask(
+                "fetch_order", lambda: self._ccxt.fetch_order(exchange_order_id, symbol)
+            )
+        except OrderAbsentError:
+            return None
+        if id_of(row, "an order") != exchange_order_id:
+            raise UnreachableError(f"{self._venue.id} answered with another order than {exchange_order_id}.")
+        return row
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:
         fills: tuple[Fill, ...] = ()

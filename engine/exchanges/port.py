@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from engine.core.events import Balance
-from engine.core.events.orders import Liquidity
+from engine.core.events.orders import Kind, Liquidity, Side
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.state import BotState, Order
 
@@ -147,6 +147,21 @@ class OpenOrder(msgspec.Struct, frozen=True):
     filled: Decimal | None
 
 
+class PlacedOrder(msgspec.Struct, frozen=True):
+    """What an order of the account was when it was placed, whoever placed it; None for what is not told in our terms.
+
+    `client_order_id` is ours as we wrote it, or somebody else's, or absent. `placed_ms` is by our clock.
+    """
+
+    exchange_order_id: str
+    client_order_id: str | None
+    side: Side | None = None
+    kind: Kind | None = None
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    placed_ms: int | None = None
+
+
 class OwnTrade(msgspec.Struct, frozen=True):
     """One trade of the account, whoever ordered it; `row` is what the exchange said, to be read by `Account.fills`."""
 
@@ -274,6 +289,10 @@ class Account(Protocol):
 
     async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
         """Give the client order id that an order of the account was placed with, None if it has none or is gone."""
+        ...
+
+    async def placed_order(self, symbol: str, exchange_order_id: str) -> PlacedOrder | None:
+        """Say what an order of the account was placed as, None if it is gone."""
         ...
 
     async def next_hint(self, symbol: str) -> AccountHint:

@@ -17,7 +17,6 @@ from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.market import Candle, MarketRules, Tick
 from engine.core.units import HUNDRED, LATEST_MS, MAX_DECIMALS, ZERO, is_sound
-from engine.exchanges.port import OpenOrder
 
 Row = Mapping[str, Any]
 Standing = Literal["open", "filled", "canceled", "expired"]
@@ -170,11 +169,6 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
         shown = told if is_plain(told) else "none"
         raise UnreachableError(f"The exchange names an unknown status of an order: {shown}.")
     return RawOrder(order_id, text_of(row, "clientOrderId"), status, filled)
-
-
-def open_order_of(row: Row, own_id: str | None) -> OpenOrder:
-    """Read which order is on the book, whatever else is said of it. Raises UnreachableError if it has no id."""
-    return OpenOrder(id_of(row, "an open order"), own_id, exact_number(row.get("filled")))
 
 
 def trade_of(row: Row) -> RawTrade:

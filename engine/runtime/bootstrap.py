@@ -14,8 +14,8 @@ import msgspec
 
 from engine.core.config import BotConfig, changed_keys, config_digest
 from engine.core.config_rules import forbidden_change
-from engine.core.errors import ConfigError
-from engine.core.events import ConfigChanged, FeedDetached
+from engine.core.errors import ConfigError, OperatorNeededError
+from engine.core.events import ConfigChanged
 from engine.core.feed_view import FeedView
 from engine.core.identity import bot_stream
 from engine.core.market import TIMEFRAMES_MS
@@ -39,9 +39,10 @@ from engine.runtime.live_world import LiveWorld
 from engine.runtime.markets import build_market, feed_of, is_real, paper_settings
 from engine.runtime.projection_writer import ProjectionWriter, Say
 from engine.runtime.replica import bot_ids, restore_bot, restore_view
+from engine.runtime.sessions import detach_the_dead
 from engine.runtime.waiting_world import WaitingWorld
 from engine.runtime.world import Clock, World
-from engine.store.port import Batch, Entry, Head, Store
+from engine.store.port import Head, Store
 from engine.strategies.catalogue import strategy_for
 
 GatewayFor = Callable[[BotConfig, FeedStream], Gateway]
@@ -133,14 +134,20 @@ async def open_worlds(
 
     Raises:
         ConfigError: a configuration is refused after what the log holds. CredentialsError: a live bot has no keys.
+        OperatorNeededError: a recovery of its log was not confirmed.
     """
     known = {bot_id: restore_bot(store, bot_id) for bot_id in bot_ids(store)}
     for config in configs:
         held = known.get(config.bot_id)
         if held is not None and (refusal := forbidden_change(held[0], config)) is not None:
             raise ConfigError(f"{config.bot_id}: {refusal}")
+        if held is not None and held[0].recovery is not None:
+            raise OperatorNeededError(
+                f"{config.bot_id}: its log was recovered ({held[0].recovery.reason}), and no operator has confirmed "
+                f"that it may go on: krypto-engine recover --state-dir {around.directory}"
+            )
     desks = {config.bot_id: connections.desk(config) for config in configs if not config.paper_trading}
-    await _detach_the_dead(store, known)
+    await detach_the_dead(store, known)
     clock.not_before(max((head.at_ms for _, head in known.values()), default=0))
     worlds: list[World] = []
     for name in dict.fromkeys(map(feed_of, configs)):
@@ -151,22 +158,6 @@ async def open_worlds(
         else:
             worlds.append(await _live_world(plan, connections, desks, clock))
     return worlds
-
-
-async def _detach_the_dead(store: Store, known: dict[str, tuple[BotState, Head]]) -> None:
-    """Record, for every bot that a dead process left listening, that it stopped listening.
-
-    The state directory is ours alone, so nobody else listens; without this, replay would show a bot prices that came
-    while it was not running.
-    """
-    for bot_id, (state, head) in known.items():
-        if not state.attached or state.feed is None:
-            continue
-        view = restore_view(store, state.feed)
-        event = FeedDetached(state.feed, view.sequence, view.price_ms)
-        batch = Batch(bot_stream(bot_id), head.sequence, (Entry(event, head.at_ms),))
-        await store.append([batch], urgent=True)
-        known[bot_id] = restore_bot(store, bot_id)
 
 
 class _Plan(NamedTuple):

@@ -26,6 +26,7 @@ from engine.store.port import Head
 Say = Callable[[str, str, bool], None]
 """Tell a line about the program: for which bot id, the text, and whether it is routine."""
 
+SAVED: Final = "State saved"
 SAVED_AFTER: Final = {
     PurchaseRecorded: "State saved after purchase",
     SaleRecorded: "State saved after sell",
@@ -99,7 +100,7 @@ class ProjectionWriter:
         except OSError as error:
             self._say(state.bot_id, f"State could not be saved to {path} ({error.strerror}); the log holds it", False)  # noqa: FBT003
         else:
-            self._say(state.bot_id, text or f"State saved to {path}", not synced)
+            self._say(state.bot_id, text or f"{SAVED} to {path}", not synced)
 
 
 def read_file(path: Path) -> bytes | None:

@@ -129,7 +129,7 @@ class Reconciler:
             parsed = parse_client_order_id(name)
             if parsed is None or parsed[0] != state.log_id:
                 continue
-            if parsed[1] > seat.bot.state.order_number or _is_anothers(seat, name, row.exchange_order_id):
+            if _is_beyond(seat, name, parsed[1]) or _is_anothers(seat, name, row.exchange_order_id):
                 unknown.append(name)
             elif name not in seat.bot.state.orders:
                 await self._take_back(seat, name)
@@ -211,7 +211,8 @@ class Reconciler:
             if parsed[0] != seat.bot.state.log_id:
                 continue
             unknown = unknown_own[seat.bot.state.bot_id]
-            if parsed[1] <= seat.bot.state.order_number and not _is_anothers(seat, client_order_id, name):
+            is_beyond = _is_beyond(seat, client_order_id, parsed[1])
+            if not is_beyond and not _is_anothers(seat, client_order_id, name):
                 await self._take_back(seat, client_order_id)
             elif client_order_id not in unknown:
                 unknown.append(client_order_id)
@@ -301,6 +302,12 @@ class Reconciler:
 def wants_balances(state: BotState) -> bool:
     """Tell whether the balances of the log are not those of now: an order changed since, or something is missing."""
     return not state.balances_ms or not state.has_looked or state.short > 0
+
+
+def _is_beyond(seat: Desked, client_order_id: str, number: int) -> bool:
+    """Tell whether the log never gave this number out, or lost the order with its end."""
+    state = seat.bot.state
+    return number > state.order_number or (state.is_lost(number) and state.order(client_order_id) is None)
 
 
 def _is_anothers(seat: Desked, client_order_id: str, exchange_order_id: str) -> bool:

@@ -139,5 +139,6 @@ def _decode_slowly(body: bytes, stream: str, sequence: int, upcasters: Upcasters
 
 def _damaged(stream: str, sequence: int, why: str) -> LogDamagedError:
     return LogDamagedError(
-        f"event {sequence} of {stream} cannot be read: {why}; the log is damaged, restore its newest backup"
+        f"event {sequence} of {stream} cannot be read: {why}; the log is damaged: stop the engine, then krypto-engine "
+        "recover"
     )

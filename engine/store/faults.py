@@ -46,6 +46,6 @@ def read_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | Log
 def damaged_fault(error: object, path: Path) -> LogDamagedError:
     """Give the fault for a log whose content makes no sense."""
     return LogDamagedError(
-        f"{path} is damaged ({error}): stop the engine, keep the files, and restore the newest backup "
-        "(docs/operations.md)"
+        f"{path} is damaged ({error}): stop the engine, keep the files, then krypto-engine recover --state-dir "
+        f"{path.parent}"
     )

@@ -212,7 +212,10 @@ def require_no_trace(path: Path) -> None:
     wal, witness = path.with_name(WAL_NAME), path.with_name(WITNESS_NAME)
     _require_untouched(path, wal)
     if not path.exists() and wal.exists() and wal.stat().st_size:
-        raise LogDamagedError(f"{path} is gone, but {wal.name} is there: put back the file or its newest backup")
+        raise LogDamagedError(
+            f"{path} is gone, but {wal.name} is there: put back the file, or "
+            f"krypto-engine recover --state-dir {path.parent}"
+        )
     compare(read_witness(witness), 0, lambda _position: None, witness)
 
 
@@ -258,12 +261,13 @@ def _require_untouched(path: Path, wal: Path) -> None:
     journal = path.with_name(f"{path.name}-journal")
     if _size(journal):
         raise LogDamagedError(
-            f"{journal} lies beside the log, which never has such a file, and would undo part of it: move it away, and "
-            "if the log is not whole then, restore its newest backup (nothing was changed)"
+            f"{journal} lies beside the log, which never has such a file, and would undo part of it: move it away, "
+            f"and if the log is not whole then, krypto-engine recover --state-dir {path.parent} (nothing was changed)"
         )
     if path.exists() and not _size(path) and _size(wal):
         raise LogDamagedError(
-            f"{path} is empty, but {wal.name} is not: put back the file or its newest backup (nothing was changed)"
+            f"{path} is empty, but {wal.name} is not: put back the file, or krypto-engine recover --state-dir "
+            f"{path.parent} (nothing was changed)"
         )
 
 

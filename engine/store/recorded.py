@@ -32,7 +32,7 @@ def recorded(
             if expected.setdefault(stream_id, sequence) != sequence:
                 raise LogDamagedError(
                     f"{stream} goes on with event {sequence} where {expected[stream_id]} should be: the log is "
-                    "damaged, restore its newest backup"
+                    "damaged: stop the engine, then krypto-engine recover"
                 )
             row = decode(body, stream, sequence)
             if checksum_before is not None:
@@ -40,7 +40,7 @@ def recorded(
                 if link(before, body) != checksum:
                     raise LogDamagedError(
                         f"event {sequence} of {stream} is not what was written (its checksum differs): the log is "
-                        "damaged, restore its newest backup"
+                        "damaged: stop the engine, then krypto-engine recover"
                     )
                 checksums[stream_id] = checksum
             yield Recorded(position, stream, sequence, row.at, row.cause, row.e, checksum)

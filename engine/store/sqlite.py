@@ -151,7 +151,7 @@ class SqliteLog(Appender):
             if _identity(path) != identity:
                 raise StorageError(
                     f"{path} was removed or replaced while the engine was writing it: stop whatever did that, put back "
-                    "the file or its newest backup, and start again"
+                    "the file and start again, or krypto-engine recover"
                 )
 
 

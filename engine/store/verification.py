@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.core.errors import LogDamagedError
+from engine.core.errors import LogDamagedError, LogTooNewError
 from engine.store.codec import decode, genesis, link, tag_of
 from engine.store.faults import damaged_fault
 from engine.store.reader import LogReader
@@ -132,16 +132,29 @@ class _Check:
 
     def _fault_of(self, row: Stored, stream: str) -> str | None:
         """Say what is wrong with a row, or nothing."""
-        _position, stream_id, sequence, body, checksum, tag = row
-        due = self._sequences.get(stream_id, 0) + 1
-        if sequence != due:
-            return f"event {due} is missing"
+        due = self._sequences.get(row[1], 0) + 1
         try:
-            if link(self.checksums.get(stream_id) or genesis(stream), body) != checksum:
-                return "its checksum is not that of its bytes"
-            stored = tag_of(decode(body, stream, sequence).e)
-        except TypeError:
-            return "its body is no text"
-        except LogDamagedError as error:
+            return fault_of(row, stream, due, self.checksums.get(row[1]) or genesis(stream))
+        except LogTooNewError as error:
             return str(error)
-        return None if tag == stored.encode() else f"its tag column says {tag!r}, its body {stored!r}"
+
+
+def fault_of(row: Stored, stream: str, due: int, before: bytes) -> str | None:
+    """Say what is wrong with the row that should be event `due` of its stream, behind checksum `before`; or nothing.
+
+    Raises LogTooNewError if it is what was written, by a newer program.
+    """
+    _position, _stream_id, sequence, body, checksum, tag = row
+    if sequence != due:
+        return f"event {due} is missing"
+    try:
+        if link(before, body) != checksum:
+            return "its checksum is not that of its bytes"
+        stored = tag_of(decode(body, stream, sequence).e)
+    except TypeError:
+        return "its body is no text"
+    except LogTooNewError:
+        raise
+    except LogDamagedError as error:
+        return str(error)
+    return None if tag == stored.encode() else f"its tag column says {tag!r}, its body {stored!r}"

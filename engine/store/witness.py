@@ -58,20 +58,20 @@ def compare(sighting: Sighting, last_position: int, checksum_at: Callable[[int],
     if mark is None:
         if sighting.unsound:
             raise LogDamagedError(
-                f"{path} is damaged, so nothing shows whether the log has its end: compare the log with its newest "
-                f"backup; to trust it as it is, remove {path.name}"
+                f"{path} is damaged, so nothing shows whether the log has its end: krypto-engine recover "
+                f"--state-dir {path.parent}; or, to trust it as it is, remove {path.name}"
             )
         return
     if mark.position > last_position:
         raise LogDamagedError(
             f"the log beside {path} lost its end: it had {mark.position} rows and has {last_position}, so rows "
-            f"{last_position + 1} to {mark.position} are gone; restore the newest backup that holds them (nothing was "
-            "changed)"
+            f"{last_position + 1} to {mark.position} are gone; put the file back, or krypto-engine "
+            f"recover --state-dir {path.parent} (nothing was changed)"
         )
     if mark.position and checksum_at(mark.position) != mark.checksum:
         raise LogDamagedError(
             f"row {mark.position} of the log beside {path} is not the row that was written: the log is damaged or is "
-            "another one; restore its newest backup (nothing was changed)"
+            f"another one; krypto-engine recover --state-dir {path.parent} (nothing was changed)"
         )
 
 

@@ -76,6 +76,29 @@ def test_line_of_an_event_reads_as_in_the_specification(event: Any, text: str) -
 
 EXAMPLES: list[tuple[Any, str]] = [
     (
+        ev.RecoveryStarted("rows 9 to 12 of the log are gone", 8, 5, 1_000, 5_000_000, 2_000),
+        (
+            "⚠️  Recovery started: rows 9 to 12 of the log are gone; kept up to event 5, nothing is sent until an "
+            "operator confirms"
+        ),
+    ),
+    (
+        ev.OrderAdopted(NAME, "x1", 1, "sell", "limit", D("0.002"), D(51_000), D(51_000), lot=7),
+        "Order 1 adopted from the exchange: sell of 0.002 BTC at $51,000.00 for lot 7",
+    ),
+    (
+        ev.OrderAdopted(NAME, "x1", 1, "buy", "market", D("0.002"), D(51_000)),
+        "Order 1 adopted from the exchange: buy of 0.002 BTC at market",
+    ),
+    (
+        ev.RecoveryConfirmed("ann", adopted=2, trades=3),
+        "Recovery confirmed by ann: orders adopted 2, trades booked 3",
+    ),
+    (
+        ev.RecoveryConfirmed("ann", adopted=2, trades=3, unmatched=("Order 9: no lot holds that",)),
+        "Recovery confirmed by ann: orders adopted 2, trades booked 3, unmatched 1",
+    ),
+    (
         ev.BotCreated("0a1b2c3d4e", CONFIG, config_digest(CONFIG)),
         "Bot created: dca on BTC/USD at simulated, paper trading",
     ),

@@ -43,6 +43,7 @@ READS: dict[str, tuple[str, Read]] = {
     "identify": ("GET /api/v3/account", lambda _, account: account.identify()),
     "open-orders": ("GET /api/v3/openOrders", lambda _, account: account.open_orders(SYMBOL)),
     "trades": ("GET /api/v3/myTrades", lambda _, account: account.trades(SYMBOL, 0)),
+    "placed-order": ("GET /api/v3/order", lambda _, account: account.placed_order(SYMBOL, "5000000")),
     "client-order-id": ("GET /api/v3/order", lambda _, account: account.client_order_id_of(SYMBOL, "5000000")),
 }
 FAULTS = {
@@ -276,6 +277,14 @@ def test_account_tells_what_it_holds_and_what_is_open_and_who_ordered_it() -> No
             assert order.exchange_order_id == accepted.exchange_order_id
             assert await account.client_order_id_of(SYMBOL, accepted.exchange_order_id) == "kours"
             assert await account.client_order_id_of(SYMBOL, "1") is None
+            placed = await account.placed_order(SYMBOL, accepted.exchange_order_id)
+            assert placed is not None
+            assert (placed.client_order_id, placed.exchange_order_id) == ("kours", accepted.exchange_order_id)
+            assert (placed.side, placed.kind) == ("buy", "limit")
+            assert (placed.quantity, placed.limit_price) == (D("0.001"), D(40_000))
+            assert placed.placed_ms is not None
+            assert abs(now_ms() - placed.placed_ms) < 5_000
+            assert await account.placed_order(SYMBOL, "1") is None
             assert await account.open_orders("BTC/USDT") == ()
 
     asyncio.run(scenario())

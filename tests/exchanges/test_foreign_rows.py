@@ -79,3 +79,23 @@ def test_balance_that_makes_no_sense_matters_only_if_the_asset_does(free: Any, l
                     await account.balances(assets)
 
     asyncio.run(scenario())
+
+
+def test_order_of_others_is_told_as_far_as_it_is_in_our_terms() -> None:
+    odd = {**ORDER, "orderId": 9, "clientOrderId": "web_2", "type": "ODD", "origQty": "0", "side": "BUY"}
+    ours = {**ORDER, "orderId": 7, "clientOrderId": OURS, "origQty": "1", "executedQty": "0.4"}
+    rows = {"7": ours, "9": odd}
+
+    def asked(request: Request) -> Any:
+        return rows[request.fields["orderId"]]
+
+    async def scenario() -> None:
+        async with answered("binance", asked) as account:
+            own, other = [await account.placed_order(SYMBOL, name) for name in rows]
+            assert own is not None
+            assert (own.client_order_id, own.side, own.kind) == (OURS, "buy", "limit")
+            assert (own.quantity, own.limit_price) == (Decimal(1), Decimal(100))
+            assert other is not None
+            assert (other.client_order_id, other.kind, other.quantity) == ("web_2", None, None)
+
+    asyncio.run(scenario())

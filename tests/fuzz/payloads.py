@@ -23,7 +23,7 @@ from engine.core.events import (
     PriceObserved,
 )
 from engine.core.units import is_sound
-from engine.exchanges import readings, wire
+from engine.exchanges import order_rows, readings, wire
 from engine.exchanges.credentials import Secret
 from engine.exchanges.faults import Scrubber, fault_of
 from engine.exchanges.fees import Fees
@@ -123,9 +123,12 @@ def _order(row: Mapping[str, Any]) -> None:
 
 
 def _open_order(row: Mapping[str, Any]) -> None:
-    order = readings.open_order_of(row, readings.text_of(row, "clientOrderId"))
+    order = order_rows.open_order_of(row, readings.text_of(row, "clientOrderId"))
     logged(OrderAccepted(order.client_order_id or OURS, order.exchange_order_id))
     assert order.filled is None or is_sound(order.filled)
+    placed = order_rows.placed_order_of(row, readings.text_of(row, "clientOrderId"), 1_000)
+    for number in (placed.quantity, placed.limit_price):
+        assert number is None or (is_sound(number) and number > 0)
 
 
 def _trade(row: Mapping[str, Any]) -> None:

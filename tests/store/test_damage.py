@@ -258,7 +258,7 @@ def test_older_copy_of_the_log_is_told_from_the_newest(tmp_path: Path) -> None:
     old = (tmp_path / "log" / LOG_NAME).read_bytes()
     write_log(tmp_path / "log", rounds=5)
     (tmp_path / "log" / LOG_NAME).write_bytes(old)
-    with pytest.raises(LogDamagedError, match=r"had 30 rows and has 15, so rows 16 to 30 are gone; restore"):
+    with pytest.raises(LogDamagedError, match=r"had 30 rows and has 15, so rows 16 to 30 are gone; put"):
         reopen(tmp_path / "log")
     report = verified(tmp_path / "log")
     assert "lost its end" in report.damages[0].what

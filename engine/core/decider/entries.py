@@ -52,6 +52,7 @@ def may_enter(state: BotState, at_ms: int) -> bool:
         not is_blind(state)
         and not state.stopping
         and not state.halted
+        and state.recovery is None
         and (state.config.paper_trading or state.has_looked)
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)
         and not entries_are_stopped(state, at_ms)
@@ -161,6 +162,7 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
     order = state.open_buy
     reasons: tuple[tuple[object, str, str, dict[str, str]], ...] = (
         (state.paused, "paused", "the bot is paused", {}),
+        (state.recovery, "recovery", "its log was recovered, and no operator has confirmed that", {}),
         (state.halted, "halted", f"an operator must decide about {state.halted}", {}),
         (
             link.failure_count,

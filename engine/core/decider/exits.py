@@ -16,7 +16,7 @@ from engine.core.units import ZERO, ceil_to, floor_to
 
 def may_sell(state: BotState, at_ms: int) -> bool:
     """Tell whether a sell could leave at once: not while the exchange wants silence or an operator must decide."""
-    return at_ms >= state.rate_limited_until_ms and state.halted is None
+    return at_ms >= state.rate_limited_until_ms and state.halted is None and state.recovery is None
 
 
 def arm_exit(draft: Draft, lot: Lot) -> None:

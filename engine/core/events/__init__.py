@@ -20,6 +20,8 @@ from engine.core.events.bot import (
     FeedDetached,
     PricesSkipped,
     RateLimited,
+    RecoveryConfirmed,
+    RecoveryStarted,
     SessionStarted,
     SessionStopped,
     TimerFired,
@@ -43,6 +45,7 @@ from engine.core.events.feed import CandlesClosed, IndicatorsObserved, MarketRul
 from engine.core.events.limits import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
 from engine.core.events.orders import (
     OrderAccepted,
+    OrderAdopted,
     OrderCanceled,
     OrderCancelRequested,
     OrderExpired,
@@ -94,6 +97,9 @@ BotEvent = (
     | OrderCanceled
     | OrderExpired
     | OrderReconciled
+    | OrderAdopted
+    | RecoveryStarted
+    | RecoveryConfirmed
     | DiscrepancyFound
     | PurchaseRecorded
     | SellTargetSet
@@ -141,6 +147,7 @@ __all__ = [
     "LimitReached",
     "MarketRulesObserved",
     "OrderAccepted",
+    "OrderAdopted",
     "OrderCancelRequested",
     "OrderCanceled",
     "OrderExpired",
@@ -156,6 +163,8 @@ __all__ = [
     "PricesSkipped",
     "PurchaseRecorded",
     "RateLimited",
+    "RecoveryConfirmed",
+    "RecoveryStarted",
     "Role",
     "SaleRecorded",
     "SellTargetSet",

@@ -91,6 +91,40 @@ class RateLimited(Event, frozen=True, tag="rate_limited"):
     until_ms: int
 
 
+class RecoveryStarted(Event, frozen=True, tag="recovery_started"):
+    """The log lost its end, or may have: nothing is sent before an operator has confirmed that the bot may go on.
+
+    Rows up to `kept_position` of the log were kept, of this bot's events those up to `kept_sequence`, the last of
+    `kept_ms`; the witness had seen row `witness_position`. Order numbers go on after `order_number`, far beyond any
+    that the lost end can have used. Whatever wrote that end wrote nothing after `written_ms`, so no order left much
+    later.
+    """
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    reason: str
+    kept_position: int
+    kept_sequence: int
+    kept_ms: int
+    order_number: int
+    written_ms: int
+    witness_position: int | None = None
+
+
+class RecoveryConfirmed(Event, frozen=True, tag="recovery_confirmed"):
+    """An operator has seen what the recovery found, and lets the bot go on; `by` says who.
+
+    `adopted` counts the orders taken over from the exchange, `trades` those booked; `unmatched` names what was found
+    there and could not be booked. Order numbers go on after `order_number`, if that is higher.
+    """
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    by: str
+    order_number: int = 0
+    adopted: int = 0
+    trades: int = 0
+    unmatched: tuple[str, ...] = ()
+
+
 class CommandReceived(Event, frozen=True, tag="command_received"):
     """An operator asked for something; `by` says who.
 

@@ -124,6 +124,29 @@ class OrderExpired(Event, frozen=True, tag="order_expired"):
     filled: Decimal
 
 
+class OrderAdopted(Event, frozen=True, tag="order_adopted"):
+    """The exchange holds an order under an id of this log that the log does not hold: its end was lost, with the order.
+
+    What it is comes from the exchange, whose `placed_ms` is absent if that is not told. `lot` is what a sell sells, as
+    far as it can be told (docs/adr/0019-recovery.md); `reserved` is the quote that a buy may still take, `timeout_ms`
+    the age at which it is cancelled. What it traded follows as fills, trade by trade.
+    """
+
+    role: ClassVar[Role] = Role.OBSERVATION
+    client_order_id: str
+    exchange_order_id: str
+    number: int
+    side: Side
+    kind: Kind
+    quantity: Decimal
+    seen_price: Decimal
+    limit_price: Decimal | None = None
+    lot: int | None = None
+    reserved: Decimal = Decimal(0)
+    timeout_ms: int | None = None
+    placed_ms: int | None = None
+
+
 class OrderReconciled(Event, frozen=True, tag="order_reconciled"):
     """A look moved an order from one status to another: `rejected` to `open`, or `open` to `gone`."""
 

@@ -17,6 +17,8 @@ from engine.core.events import (
     OrdersSurveyed,
     PricesSkipped,
     RateLimited,
+    RecoveryConfirmed,
+    RecoveryStarted,
     SessionStarted,
     SessionStopped,
     TimerFired,
@@ -24,7 +26,7 @@ from engine.core.events import (
 from engine.core.reducers.blindness import leave_blindness, start_blindness
 from engine.core.reducers.limits import reconfigured
 from engine.core.reducers.table import Table
-from engine.core.state import BotState, Connectivity
+from engine.core.state import BotState, Connectivity, Recovery
 from engine.core.units import ZERO
 
 MOST_SHORT: Final = 3
@@ -73,6 +75,26 @@ def _orders_surveyed(state: BotState, event: OrdersSurveyed, _at_ms: int) -> Bot
 
 def _discrepancy_found(state: BotState, event: DiscrepancyFound, _at_ms: int) -> BotState:
     return replace(state, halted=event.subject) if event.halts else state
+
+
+def _recovery_started(state: BotState, event: RecoveryStarted, _at_ms: int) -> BotState:
+    """Send nothing any more, and leave out the numbers that the lost end may have used.
+
+    What an earlier recovery still had to look for, this one looks for, too.
+    """
+    last = max(event.order_number, state.order_number)
+    lost = ((state.order_number + 1, last),) if last > state.order_number else ()
+    old = state.recovery
+    kept_ms = event.kept_ms if old is None else min(old.kept_ms, event.kept_ms)
+    written_ms = event.written_ms if old is None else max(old.written_ms, event.written_ms)
+    recovery = Recovery(event.reason, kept_ms, written_ms)
+    return replace(state, recovery=recovery, order_number=last, skipped=state.skipped + lost)
+
+
+def _recovery_confirmed(state: BotState, event: RecoveryConfirmed, _at_ms: int) -> BotState:
+    last = max(event.order_number, state.order_number)
+    lost = ((state.order_number + 1, last),) if last > state.order_number else ()
+    return replace(state, recovery=None, halted=None, order_number=last, skipped=state.skipped + lost)
 
 
 def _rate_limited(state: BotState, event: RateLimited, _at_ms: int) -> BotState:
@@ -125,5 +147,7 @@ REDUCERS: Final[Table] = {
     BalancesObserved: _balances_observed,
     TimerFired: _unchanged,
     RateLimited: _rate_limited,
+    RecoveryStarted: _recovery_started,
+    RecoveryConfirmed: _recovery_confirmed,
     CommandReceived: _command_received,
 }

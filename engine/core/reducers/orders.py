@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from engine.core.events import (
     OrderAccepted,
+    OrderAdopted,
     OrderCanceled,
     OrderCancelRequested,
     OrderExpired,
@@ -264,6 +265,37 @@ def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotStat
     return _store(replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved))
 
 
+def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
+    """Take an order of the lost end into the books as it stands at the exchange; what it traded follows."""
+    if state.order(event.client_order_id) is not None:
+        return state
+    order = Order(
+        client_order_id=event.client_order_id,
+        number=event.number,
+        side=event.side,
+        kind=event.kind,
+        quantity=event.quantity,
+        purpose="adopted",
+        seen_price=event.seen_price,
+        requested_ms=at_ms if event.placed_ms is None else event.placed_ms,
+        limit_price=event.limit_price,
+        lot=event.lot,
+        reserved=event.reserved,
+        timeout_ms=event.timeout_ms,
+        status="open",
+        exchange_order_id=event.exchange_order_id,
+        sent_ms=event.placed_ms,
+        accepted_ms=at_ms if event.placed_ms is None else event.placed_ms,
+    )
+    last = max(state.order_number, event.number)
+    state = _store(replace(state, order_number=last, adopted=(*state.adopted, event.number)), order)
+    lot = None if event.side == "buy" else state.lots.get(event.lot or 0)
+    if lot is None or lot.sell_order is not None:
+        return state
+    lots = {**state.lots, lot.number: replace(lot, sell_order=order.client_order_id)}
+    return with_watch(replace(state, lots=lots))
+
+
 REDUCERS: Final[Table] = {
     OrderRequested: _requested,
     OrderSent: _sent,
@@ -275,4 +307,5 @@ REDUCERS: Final[Table] = {
     OrderCanceled: _closed,
     OrderExpired: _closed,
     OrderReconciled: _reconciled,
+    OrderAdopted: _adopted,
 }

@@ -21,6 +21,7 @@ from engine.exchanges.port import (
     OrderReport,
     Outcome,
     OwnTrade,
+    PlacedOrder,
     Rejected,
     Unknown,
 )
@@ -135,6 +136,23 @@ class ExchangeClient(MarketClient):
         del symbol
         found = await self.ask("fetch_order", "whose", lambda: self.shows.order_by_id(exchange_order_id), signed=True)
         return None if found is None else found[0].wish.client_order_id
+
+    async def placed_order(self, symbol: str, exchange_order_id: str) -> PlacedOrder | None:
+        """Say what an order was placed as, None if it is not to be seen."""
+        del symbol
+        found = await self.ask("fetch_order", "whose", lambda: self.shows.order_by_id(exchange_order_id), signed=True)
+        if found is None:
+            return None
+        order, wish = found[0], found[0].wish
+        return PlacedOrder(
+            exchange_order_id,
+            wish.client_order_id,
+            side=wish.side,
+            kind=wish.kind,
+            quantity=wish.quantity,
+            limit_price=wish.price,
+            placed_ms=order.at_ms + self.exchange.skew_ms - (self.offset_ms or 0),
+        )
 
     async def next_hint(self, symbol: str) -> AccountHint:
         """Wait for the account's stream to say that something happened; subscribes, also again after it broke."""

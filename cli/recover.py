@@ -1,0 +1,212 @@
+"""`recover`: from a damaged or lost log to bots that may trade again, with an operator's yes."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.control import operator
+from cli.options import json_option, outside
+from cli.render import attention, clean, clock_text, dim, echo_json, heading, rows, status
+from engine.core.errors import OperatorNeededError
+from engine.core.narration import counted, order_words, plain, price
+from engine.runtime.config_file import LoadedConfig, load_config, one_directory
+from engine.runtime.lockdown import lock_down
+
+if TYPE_CHECKING:
+    from engine.core.config import BotConfig
+    from engine.runtime.recovery_report import Adopted, BotReport, Mend, Report
+
+
+@click.command(
+    epilog="Examples:\n\n  krypto-engine recover\n\n"
+    "  krypto-engine recover btc-dca --backup /mnt/other-disk/krypto/2025-11-03T10-30-00.000Z"
+)
+@click.argument("bot", required=False)
+@click.option("--backup", type=click.Path(path_type=Path), help="A backup that may hold more than the log still does.")
+@click.option("--yes", is_flag=True, help="Confirm without being asked.")
+@click.option(
+    "-c",
+    "--config",
+    "paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A bot's YAML file, for its account.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder with the log. [default: that of the configurations, or data]",
+)
+@json_option
+@click.pass_context
+def recover(
+    ctx: click.Context,
+    bot: str | None,
+    backup: Path | None,
+    yes: bool,
+    paths: tuple[Path, ...],
+    state_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Recover a damaged, shortened or restored log, and let BOT or every bot of it trade again.
+
+    Keeps all that is sound, in the log or a backup, copies the old files to `quarantine`, asks the exchange of live
+    bots what is missing, shows what differs, and asks for a yes. Sends no order and cancels none. A sound log is left
+    as it is. Exit code 7 if nobody confirmed.
+    """
+    lock_down()
+    loaded = [load_config(path) for path in paths]
+    directory = state_dir or (one_directory(loaded) if loaded else Path("data"))
+
+    def confirm(report: "Report") -> bool:
+        if not as_json:
+            _show(directory, report)
+        return yes or (not as_json and sys.stdin.isatty() and _asked())
+
+    report = asyncio.run(_recover(directory, bot, backup, loaded, confirm, _silent if as_json else _tell, ctx.obj))
+    if as_json:
+        echo_json(_as_record(report))
+    else:
+        _conclude(directory, report)
+    ctx.exit(0 if report.is_healthy or report.confirmed else OperatorNeededError.exit_code)
+
+
+async def _recover(
+    directory: Path,
+    bot: str | None,
+    backup: Path | None,
+    loaded: list[LoadedConfig],
+    confirm: Callable[["Report"], bool],
+    tell: Callable[[str], None],
+    ctx_obj: object,
+) -> "Report":
+    from engine.runtime.clock import EngineClock, SystemTime
+    from engine.runtime.connections import Connections, Wiring
+    from engine.runtime.recovery import Help
+    from engine.runtime.recovery import recover as run_recovery
+    from engine.runtime.recovery_exchange import Exchange
+
+    clock = EngineClock(SystemTime())
+    named = {each.config.bot_id: each.config for each in loaded}
+    wiring: Wiring = outside(ctx_obj).wiring or Wiring()
+    async with Connections(wiring, lambda: clock.now_ms) as connections:
+
+        def exchange(config: "BotConfig") -> Exchange:
+            used = named.get(config.bot_id, config)
+            return Exchange(connections.desk(used), connections.data([used]))
+
+        help_ = Help(exchange, confirm, tell, operator())
+        return await run_recovery(directory, bot, backup, clock=clock, help_=help_)
+
+
+def _tell(text: str) -> None:
+    click.echo(dim(clean(text)))
+
+
+def _silent(_text: str) -> None:
+    """Say nothing but the report."""
+
+
+def _asked() -> bool:
+    return click.confirm("May they trade again from here?", default=False)
+
+
+def show_mend(verdict: str, directory: Path, mend: "Mend") -> None:
+    """Show how a log was made anew."""
+    click.echo(f"{status(verdict, good=True)}  the log in {clean(str(directory))}")
+    lost = "nothing tells how many" if mend.lost is None else counted(mend.lost, "event")
+    rows(
+        [
+            ("why", clean(mend.reason)),
+            ("kept", counted(mend.kept, "event") + (f", out of {clean(str(mend.source))}" if mend.is_backup else "")),
+            ("lost", "nothing that the witness saw" if mend.lost == 0 else lost),
+            *([] if mend.quarantine is None else [("old files", clean(str(mend.quarantine)))]),
+        ]
+    )
+
+
+def _show(directory: Path, report: "Report") -> None:
+    if report.mend is not None:
+        show_mend("mended", directory, report.mend)
+    for bot in report.bots:
+        click.echo()
+        _show_bot(bot)
+    click.echo()
+
+
+def _show_bot(bot: "BotReport") -> None:
+    from engine.runtime.connections import stake_of
+
+    config, base = bot.config, bot.config.base
+    click.echo(heading(bot.bot_id) + f"  {stake_of(config)}")
+    lots = counted(bot.open_lots, "open lot")
+    account: list[tuple[str, str]] = []
+    if bot.balance is not None:
+        held = f"holds {plain(bot.balance)} {base}"
+        short = bot.held_after - bot.balance
+        account = [("account", attention(f"{held}, {plain(short)} less than the bot bought") if short > 0 else held)]
+    rows(
+        [
+            ("why", clean(bot.reason)),
+            ("known until", clock_text(bot.kept_ms)),
+            *(("adopted", _adopted_words(each, config)) for each in bot.adopted),
+            *([] if config.paper_trading else [("trades", f"{bot.trades} booked that the log did not hold")]),
+            ("position", f"{plain(bot.held_before)} {base} before, {plain(bot.held_after)} {base} now, {lots}"),
+            *account,
+            *(("unmatched", attention(clean(each))) for each in bot.unmatched),
+        ]
+    )
+
+
+def _adopted_words(order: "Adopted", config: "BotConfig") -> str:
+    at = "at market" if order.limit_price is None else f"at {price(order.limit_price, config)}"
+    lot = "" if order.lot is None else f" for lot {order.lot}"
+    what = f"{order.side} {plain(order.quantity)} {config.base} {at}{lot}"
+    return f"{order_words(order.client_order_id)}: {what}, {order.status}, {plain(order.filled)} filled"
+
+
+def _conclude(directory: Path, report: "Report") -> None:
+    names = ", ".join(bot.bot_id for bot in report.bots)
+    if report.is_healthy:
+        click.echo(f"{status('healthy', good=True)}  the log in {clean(str(directory))}: there is nothing to recover")
+    elif report.confirmed:
+        click.echo(f"{status('confirmed', good=True)}  {names}: krypto-engine run goes on from here")
+    else:
+        click.echo(f"{status('not confirmed', good=False)}  {names}: nothing is sent until you confirm")
+        click.echo(f"  krypto-engine recover --state-dir {clean(str(directory))}")
+
+
+def _as_record(report: "Report") -> dict[str, Any]:
+    mend = report.mend
+    return {
+        "healthy": report.is_healthy,
+        "confirmed": report.confirmed,
+        "log": None
+        if mend is None
+        else {
+            "reason": mend.reason,
+            "kept": mend.kept,
+            "lost": mend.lost,
+            "source": str(mend.source),
+            "quarantine": None if mend.quarantine is None else str(mend.quarantine),
+        },
+        "bots": [
+            {
+                "bot_id": bot.bot_id,
+                "reason": bot.reason,
+                "known_until_ms": bot.kept_ms,
+                "adopted": bot.adopted,
+                "trades": bot.trades,
+                "held_before": bot.held_before,
+                "held_after": bot.held_after,
+                "open_lots": bot.open_lots,
+                "balance": bot.balance,
+                "unmatched": bot.unmatched,
+            }
+            for bot in report.bots
+        ],
+    }

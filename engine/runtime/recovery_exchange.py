@@ -1,0 +1,268 @@
+"""The second half of a recovery: what the exchange knows of the end that a log lost, taken into the log.
+
+Owns which orders are adopted and which lot a sell belongs to. It invents nothing: what an order was comes from the
+exchange, a trade is booked by its own id in the usual way, and what does not fit is listed, not guessed. Sends nothing.
+Source: docs/adr/0019-recovery.md; design, "Order protocol".
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from engine.core.errors import UnreachableError
+from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderRejected
+from engine.core.identity import parse_client_order_id
+from engine.core.lots import free_dust
+from engine.core.market import MarketRules
+from engine.core.narration import order_words
+from engine.core.reducers import apply
+from engine.core.state import BotState, Order
+from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
+from engine.exchanges.port import LiveMarketData, OrderReport, OwnTrade, PlacedOrder, Unknown
+from engine.runtime.account_desk import AccountDesk
+from engine.runtime.bot import Bot
+from engine.runtime.feed_stream import FeedStream
+from engine.runtime.journal import Journal
+from engine.runtime.reports import NOT_PLACED, answer_events, filled
+
+OVERLAP_MS: Final = 3_600_000
+"""Trades are listed from so long before the last event that was kept."""
+
+_RESERVE_STEP: Final = Decimal("1e-8")
+
+
+class Exchange(NamedTuple):
+    """How a live bot's exchange is asked: its account, and its market."""
+
+    desk: AccountDesk
+    data: LiveMarketData
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What the account holds of the base, what was found and could not be booked, the highest order number seen."""
+
+    balance: Decimal
+    unmatched: tuple[str, ...]
+    highest: int
+
+
+class Adoption:
+    """One live bot and its exchange, until the log holds what happened there."""
+
+    def __init__(
+        self, bot: Bot, feed: FeedStream, journal: Journal, exchange: Exchange, now_ms: Callable[[], int]
+    ) -> None:
+        """Take the bot and its feed, the way to the log, the exchange, and the clock."""
+        self._bot: Final = bot
+        self._feed: Final = feed
+        self._journal: Final = journal
+        self._account: Final = exchange.desk.account
+        self._exchange: Final = exchange
+        self._now_ms: Final = now_ms
+        self._symbol: Final = bot.state.config.symbol
+        self._unmatched: Final[list[str]] = []
+        self._highest = 0
+
+    async def identify(self) -> None:
+        """Make sure that it is the log's own account.
+
+        Raises:
+            ConfigError: it is another. CredentialsError: the key is not fit. UnreachableError: no answer.
+        """
+        await self._exchange.data.time_ms()
+        observed = self._exchange.desk.introduce(self._bot, await self._exchange.desk.identify())
+        if observed is not None:
+            await self._record([observed])
+
+    async def take_over(self) -> Taken:
+        """Bring the log up to what the exchange shows. Begun late enough, absence is proof.
+
+        Raises:
+            UnreachableError: the exchange did not answer; what was found until then is in the log.
+        """
+        assert self._bot.state.recovery is not None, "only a recovering bot takes orders over"
+        await self._exchange.data.time_ms()  # the wait before may have been long
+        await self._learn()
+        since_ms = min(
+            [self._bot.state.recovery.kept_ms, *(each.requested_ms for each in self._bot.state.orders.values())]
+        )
+        for client_order_id in list(self._bot.state.orders):
+            await self._look_up(client_order_id)
+        trades = await self._account.trades(self._symbol, since_ms - OVERLAP_MS)
+        await self._book_late(trades)
+        for number, placed in sorted((await self._unknown(trades)).items()):
+            self._highest = max(self._highest, number)
+            await self._adopt(number, placed)
+        assets = {self._bot.state.config.base, self._bot.state.config.quote}
+        held = (await self._account.balances(assets)).get(self._bot.state.config.base)
+        return Taken(ZERO if held is None else held.total, tuple(self._unmatched), self._highest)
+
+    async def _learn(self) -> None:
+        """Know what the exchange accepts, without which no lot can be given a target."""
+        view = self._feed.view
+        if view.rules is None:
+            learned = self._feed.learn(await self._exchange.data.rules(self._symbol), self._now_ms())
+            if learned is not None:
+                await self._journal.commit([(self._feed, learned)])
+        if self._bot.state.feed is None:
+            view = self._feed.view
+            attached = FeedAttached(view.feed, view.sequence, view.price_ms)
+            await self._record([attached, FeedDetached(view.feed, view.sequence, view.price_ms)])
+
+    async def _look_up(self, client_order_id: str) -> None:
+        """Find out what became of an order that the log holds."""
+        order = self._bot.state.orders.get(client_order_id)
+        if order is None:
+            return
+        report = await self._query(order)
+        if report is not None:
+            await self._record(answer_events(order, report))
+        elif order.exchange_order_id is None:
+            reason = "the exchange does not know it, long after whoever could have sent it was gone"
+            await self._record([OrderRejected(client_order_id, NOT_PLACED, reason)])
+        else:
+            self._miss(
+                order_words(client_order_id), "the log holds it as open, and the exchange does not know it any more"
+            )
+
+    async def _query(self, order: Order) -> OrderReport | None:
+        report = await self._account.query(self._symbol, order)
+        if isinstance(report, Unknown):
+            raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {report.error}")
+        return report
+
+    async def _book_late(self, trades: Sequence[OwnTrade]) -> None:
+        """Book trades of orders that the log holds as ended."""
+        done = {order.exchange_order_id: order.client_order_id for order in self._bot.state.done_orders.values()}
+        for trade in trades:
+            order = self._bot.state.order(done.get(trade.exchange_order_id) or "")
+            if order is not None and trade.trade_id not in order.trade_ids:
+                fills = await self._account.fills(self._symbol, [trade])
+                await self._record([filled(order, fill) for fill in fills])
+
+    async def _unknown(self, trades: Sequence[OwnTrade]) -> dict[int, PlacedOrder]:
+        """Find the orders under this log's ids that it does not hold, by number: those that rest or that traded."""
+        state = self._bot.state
+        known = {order.exchange_order_id for order in (*state.orders.values(), *state.done_orders.values())}
+        rows = await self._account.open_orders(self._symbol)
+        resting = [row.exchange_order_id for row in rows if self._number_of(row.client_order_id) is not None]
+        traded = [trade.exchange_order_id for trade in trades]
+        found: dict[int, PlacedOrder] = {}
+        for exchange_order_id in dict.fromkeys((*resting, *traded)):
+            if exchange_order_id in known:
+                continue
+            placed = await self._account.placed_order(self._symbol, exchange_order_id)
+            number = None if placed is None else self._number_of(placed.client_order_id)
+            if placed is None or number is None:
+                continue
+            if number in found or (placed.client_order_id and state.order(placed.client_order_id) is not None):
+                self._miss(
+                    f"Order {number}", f"the exchange has two orders under its id, this one as {exchange_order_id}"
+                )
+            elif number > state.order_number or state.is_lost(number):
+                found[number] = placed
+        return found
+
+    def _number_of(self, client_order_id: str | None) -> int | None:
+        parsed = None if client_order_id is None else parse_client_order_id(client_order_id)
+        return parsed[1] if parsed is not None and parsed[0] == self._bot.state.log_id else None
+
+    async def _adopt(self, number: int, placed: PlacedOrder) -> None:
+        """Take an order over with all that it traded, in one commit; or say why not."""
+        assert placed.client_order_id is not None, placed
+        if placed.side is None or placed.kind is None or placed.quantity is None:
+            self._miss(f"Order {number}", "the exchange does not tell side, kind or quantity of it")
+            return
+        if placed.kind == "limit" and placed.limit_price is None:
+            self._miss(f"Order {number}", "the exchange does not tell its price")
+            return
+        event = self._adopted_event(number, placed)
+        report = await self._query(self._as_order(event))
+        if report is None:
+            self._miss(f"Order {number}", "the exchange listed it, and does not find it")
+            return
+        event = msgspec.structs.replace(event, seen_price=_price_of(event, report))
+        if event.side == "sell":
+            lot = lot_of(self._bot.state, event, self._rules)
+            if lot is None:
+                self._miss(
+                    f"Order {number}",
+                    f"it sells {event.quantity}, of which {report.filled} are sold, and no lot holds that",
+                )
+                return
+            event = msgspec.structs.replace(event, lot=lot)
+        else:
+            event = msgspec.structs.replace(event, **self._buy_terms(event))
+        await self._record([event, *answer_events(self._as_order(event), report)])
+
+    def _adopted_event(self, number: int, placed: PlacedOrder) -> OrderAdopted:
+        assert placed.client_order_id is not None
+        assert placed.side is not None
+        assert placed.kind is not None
+        assert placed.quantity is not None
+        return OrderAdopted(
+            client_order_id=placed.client_order_id,
+            exchange_order_id=placed.exchange_order_id,
+            number=number,
+            side=placed.side,
+            kind=placed.kind,
+            quantity=placed.quantity,
+            seen_price=placed.limit_price or ZERO,
+            limit_price=placed.limit_price if placed.kind == "limit" else None,
+            placed_ms=placed.placed_ms,
+        )
+
+    def _as_order(self, event: OrderAdopted) -> Order:
+        order = apply(self._bot.state, event, self._now_ms()).order(event.client_order_id)
+        assert order is not None, event
+        return order
+
+    def _buy_terms(self, event: OrderAdopted) -> dict[str, object]:
+        """Say what a buy may still take, and when a resting one is cancelled, as if the bot had just asked for it."""
+        config = self._bot.state.config
+        cash = event.quantity * event.seen_price * (HUNDRED + config.fees.taker) / HUNDRED
+        timeout_ms = None if event.kind == "market" else config.buy_order_timeout * 1000
+        return {"reserved": ceil_to(cash, _RESERVE_STEP), "timeout_ms": timeout_ms}
+
+    @property
+    def _rules(self) -> MarketRules:
+        assert self._feed.view.rules is not None, "they were learned first"
+        return self._feed.view.rules
+
+    def _miss(self, what: str, why: str) -> None:
+        self._unmatched.append(f"{what}: {why}")
+
+    async def _record(self, events: Sequence[BotEvent]) -> None:
+        if events:
+            await self._journal.commit([(self._bot, self._bot.observe(events, self._now_ms(), self._feed.view))])
+
+
+def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | None:
+    """Tell which lot an adopted sell sells; None if no lot can be meant.
+
+    Only lots that were bought before it and have no sell of their own. Of these, in this order: one whose sellable
+    quantity and target are the order's own; the oldest whose sellable quantity is; the oldest that holds so much, dust
+    included. Whichever it is, position and cash are right; only the profit of single lots could be another's.
+    """
+    dust = free_dust(state)
+    lots = [lot for _, lot in sorted(state.lots.items()) if lot.number < event.number and lot.sell_order is None]
+    lots = [lot for lot in lots if lot.status == "open" and lot.quantity + dust >= event.quantity]
+    whole = [
+        lot
+        for lot in lots
+        if event.quantity
+        in {floor_to(lot.quantity, rules.quantity_step), floor_to(lot.quantity + dust, rules.quantity_step)}
+    ]
+    same = [lot for lot in whole if lot.target == event.limit_price]
+    return next((lot.number for lot in (*same, *whole, *lots)), None)
+
+
+def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:
+    """Give the price that an order was about: its limit, or else what it traded at."""
+    if event.limit_price is not None:
+        return event.limit_price
+    quantity = sum((fill.quantity for fill in report.fills), ZERO)
+    cash = sum((fill.quantity * fill.price for fill in report.fills), ZERO)
+    return ZERO if not quantity else floor_to(cash / quantity, _RESERVE_STEP)

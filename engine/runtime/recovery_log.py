@@ -1,0 +1,288 @@
+"""The first half of a recovery, and all of a restore: from a damaged, short or missing log to a sound one.
+
+Owns which rows are kept and from where, and the state in which every bot is left: nothing is sent before an operator
+has confirmed. Asks no exchange. Source: decision 12; docs/adr/0019-recovery.md.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engine.core.errors import LogDamagedError, LogTooNewError, OperatorNeededError, UsageError
+from engine.core.events import RecoveryStarted
+from engine.core.identity import bot_stream
+from engine.runtime.completion import unfinished
+from engine.runtime.markets import is_real
+from engine.runtime.recovery_report import Mend
+from engine.runtime.replica import BOT_PREFIX, bot_ids, restore_bot
+from engine.runtime.sessions import detach_the_dead
+from engine.store.backup import BACKUPS_NAME, backup_folder
+from engine.store.directory import StateDirectory
+from engine.store.folders import folders
+from engine.store.port import Batch, Entry, Store
+from engine.store.reader import LogReader
+from engine.store.rebuild import (
+    QUARANTINE_NAME,
+    WORK_NAME,
+    install,
+    note_quarantine,
+    noted_quarantine,
+    quarantine,
+    resume,
+    work_folder,
+    write_log,
+)
+from engine.store.salvage import Prefix, remove_scratch, salvage
+from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.sqlite import SqliteLog
+from engine.store.verification import require_sound
+from engine.store.witness import Mark, compare, read_witness
+
+MARGIN: Final = 1_000_000
+"""Order numbers leave out at least so many; see `next_number`."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What is recorded of a recovery's beginning, the same for every bot of the log.
+
+    `kept_ms` is set where the bot's last event is not what the exchange is to be asked from.
+    """
+
+    reason: str
+    kept: int
+    written_ms: int
+    witness: int | None = None
+    kept_ms: int | None = None
+
+
+def next_number(order_number: int, now_ms: int) -> int:
+    """Give the order number after which a recovered log goes on.
+
+    Nobody knows which numbers the lost end used. The seconds since 1970 are beyond any that an engine can have used,
+    also after earlier recoveries, as long as it places less than one order a second over its life; where a clock is
+    wrong, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
+    """
+    return max(order_number + MARGIN, now_ms // 1000)
+
+
+def ailment(directory: Path) -> str | None:
+    """Say what is wrong with the log of a state directory, None if an engine may go on with it.
+
+    Raises UsageError if there is no log and no trace of one, LogTooNewError if a newer program wrote it.
+    """
+    try:
+        with LogReader.open(directory) as reader:
+            require_sound(reader)
+            witness = directory / WITNESS_NAME
+            compare(read_witness(witness), reader.position(), reader.checksum_at, witness)
+    except LogTooNewError:
+        raise
+    except LogDamagedError as error:
+        return str(error)
+    return None
+
+
+async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend | None:
+    """Make a damaged log anew from its longest sound beginning, or a backup's; None if it is sound.
+
+    Everything that was there is in the quarantine first; an interruption at any moment leaves a directory that engines
+    refuse and that can be mended again.
+
+    Raises DirectoryInUseError; UsageError if there is no log and no trace of one; OperatorNeededError if nothing of any
+    bot is left anywhere; ConfigError if what was named is no backup.
+    """
+    held = _taken(directory)
+    try:
+        resume(directory)
+        if ailment(directory) is not None:
+            return await _mend(directory, backup, now_ms, sleep)
+        remove_scratch(directory / WORK_NAME)  # of a recovery that was interrupted at its very end
+        return None
+    finally:
+        held.release()
+
+
+def _taken(directory: Path) -> StateDirectory:
+    """Hold a state directory, which must be there."""
+    if not directory.is_dir():
+        raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
+    return StateDirectory.take(directory)
+
+
+async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend:
+    mark, written_ms = _witness_of(directory), _written_ms(directory, now_ms)
+    work = work_folder(directory)
+    try:
+        own = salvage(directory, work / "log")
+        best = _longest(own, _candidates(directory, backup), mark, work)
+        if not _has_bots(best):
+            raise OperatorNeededError(
+                f"nothing of the log in {directory} is left, nor a backup of it in {directory / BACKUPS_NAME}: name "
+                "one with --backup, or sell by hand what the bot had bought and begin a new bot under another bot_id "
+                "in another state directory (docs/operations.md, Recovery)"
+            )
+        start = Start(_reason(own, mark), best.position, written_ms, None if mark is None else mark.position)
+        kept = await _replace(best, directory, work, start, now_ms, sleep)
+    finally:
+        remove_scratch(work)
+    lost = None if mark is None else max(mark.position - best.position, 0)
+    return Mend(start.reason, best.position, lost, best.file, best is not own, kept)
+
+
+async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> Mend:
+    """Make a backup the log of a state directory; what stood there is in the quarantine first.
+
+    Raises DirectoryInUseError; LogDamagedError for a backup that is not sound; OperatorNeededError if the directory
+    shows that the log had come further, or was another one; UsageError if it holds just what the backup holds.
+    """
+    folder = backup_folder(backup)
+    held = StateDirectory.take(directory)
+    try:
+        resume(directory)
+        mark, work = _witness_of(directory), work_folder(directory)
+        try:
+            found, own = _whole(folder, work), salvage(directory, work / "log")
+            _require_longer(found, own, mark, directory, backup)
+            is_empty = own.position == 0 and mark is None
+            written_ms = now_ms if is_empty else _written_ms(directory, now_ms)
+            start = Start(f"restored from the backup {folder.name}", found.position, written_ms)
+            kept = await _replace(found, directory, work, start, now_ms, sleep)
+        finally:
+            remove_scratch(work)
+    finally:
+        held.release()
+    return Mend(start.reason, found.position, None, folder / LOG_NAME, is_backup=True, quarantine=kept)
+
+
+async def finish(store: Store) -> None:
+    """Decide to its end what each bot was deciding when its log broke off."""
+    for bot_id in bot_ids(store):
+        rest = unfinished(store, bot_id)
+        if rest:
+            stream = bot_stream(bot_id)
+            await store.append([Batch(stream, store.head(stream).sequence, rest)], urgent=True)
+
+
+async def begin(store: Store, start: Start, now_ms: int, bots: Iterable[str]) -> None:
+    """Leave bots in recovery: nothing is sent, and order numbers go on far beyond all that was used."""
+    known = {bot_id: restore_bot(store, bot_id) for bot_id in bots}
+    kept = {bot_id: head for bot_id, (_, head) in known.items()}
+    await detach_the_dead(store, known)
+    for bot_id, (state, head) in known.items():
+        event = RecoveryStarted(
+            reason=start.reason,
+            kept_position=start.kept,
+            kept_sequence=kept[bot_id].sequence,
+            kept_ms=kept[bot_id].at_ms if start.kept_ms is None else start.kept_ms,
+            order_number=next_number(state.order_number, now_ms),
+            written_ms=start.written_ms,
+            witness_position=start.witness,
+        )
+        at_ms = max(now_ms, head.at_ms) if is_real(state.config.exchange) else head.at_ms
+        await store.append([Batch(bot_stream(bot_id), head.sequence, (Entry(event, at_ms),))], urgent=True)
+
+
+async def _replace(best: Prefix, directory: Path, work: Path, start: Start, now_ms: int, sleep: Sleep) -> Path | None:
+    """Make the new log in the work folder, and put it in the place of the old; give the quarantine of the old."""
+    folder = work_folder(work)
+    write_log(best, folder)
+    log = await SqliteLog.open(folder, linger=sleep)
+    try:
+        await finish(log)
+        await begin(log, start, now_ms, bot_ids(log))
+    finally:
+        await log.close()
+    kept = quarantine(directory, start.reason, now_ms)
+    note_quarantine(work, kept)
+    install(folder, directory)
+    return kept
+
+
+def _candidates(directory: Path, backup: Path | None) -> list[Path]:
+    """Give the folders that may hold more of the log: the one that was named, then the newest backup or quarantine."""
+    named = [] if backup is None else [backup_folder(backup)]
+    others = folders(directory / BACKUPS_NAME) + folders(directory / QUARANTINE_NAME)
+    return named + sorted(others, key=lambda folder: folder.name, reverse=True)
+
+
+def _longest(own: Prefix, candidates: Sequence[Path], mark: Mark | None, work: Path) -> Prefix:
+    """Find the rows that go on behind what the log itself still has; where it has none, those of the newest copy."""
+    best = own
+    for number, folder in enumerate(candidates):
+        try:
+            found = salvage(folder, work / str(number))
+        except LogDamagedError:
+            continue
+        is_other = mark is not None and found.checksum_at(mark.position) not in {None, mark.checksum}
+        is_more = found.extends(best) if own.position else _has_bots(found) and best is own
+        if is_more and not is_other:
+            best = found
+    return best
+
+
+def _has_bots(prefix: Prefix) -> bool:
+    return any(name.startswith(BOT_PREFIX) for name in prefix.streams.values())
+
+
+def _whole(folder: Path, work: Path) -> Prefix:
+    """Read a backup, which must be sound to its end."""
+    found, sighting = salvage(folder, work / "backup"), read_witness(folder / WITNESS_NAME)
+    if found.fault or not found.position:
+        raise LogDamagedError(
+            f"{folder} is no sound backup (row {found.position + 1}: {found.fault or 'nothing'}): choose another, or "
+            "take what is sound of it with krypto-engine recover --backup"
+        )
+    compare(sighting, found.position, found.checksum_at, folder / WITNESS_NAME)
+    return found
+
+
+def _require_longer(found: Prefix, own: Prefix, mark: Mark | None, directory: Path, backup: Path) -> None:
+    """Refuse a backup that does not hold all that a directory shows the log to have held."""
+    if (own.position, own.checksum, own.fault) == (found.position, found.checksum, ""):
+        raise UsageError(f"{directory} holds all that the backup {backup} holds: there is nothing to restore")
+    is_shorter = own.position > found.position or (mark is not None and mark.position > found.position)
+    knows_mark = mark is None or found.checksum_at(mark.position) == mark.checksum
+    knows_rows = not own.position or found.checksum_at(own.position) == own.checksum
+    if is_shorter or not (knows_mark and knows_rows):
+        seen = max(own.position, 0 if mark is None else mark.position)
+        what = f"ends at row {found.position}, and the log came to row {seen}" if is_shorter else "is of another log"
+        raise OperatorNeededError(
+            f"the backup {backup} {what}: krypto-engine recover --state-dir {directory} --backup {backup} keeps what "
+            "is sound and asks the exchange for the rest"
+        )
+
+
+def _reason(own: Prefix, mark: Mark | None) -> str:
+    """Say in a few words why a log was recovered."""
+    if own.fault:
+        return f"row {own.position + 1} of the log is not sound: {own.fault}" if own.position else own.fault
+    if mark is None:
+        return "the file or its witness was damaged"
+    if mark.position > own.position:
+        return f"rows {own.position + 1} to {mark.position} of the log are gone"
+    if own.checksum_at(mark.position) != mark.checksum:
+        return f"row {mark.position} of the log is not the one that its witness saw"
+    return "the file was damaged beside its rows"
+
+
+def _witness_of(directory: Path) -> Mark | None:
+    """Give how far the log is known to have come; a recovery that was interrupted may have changed the witness."""
+    places = (directory, noted_quarantine(directory))
+    marks = [read_witness(place / WITNESS_NAME).mark for place in places if place is not None]
+    return max(
+        (mark for mark in marks if mark is not None and mark.position), key=lambda mark: mark.position, default=None
+    )
+
+
+def _written_ms(directory: Path, now_ms: int) -> int:
+    """Say when the log's files last changed: an order is written down before it leaves, so none left much later.
+
+    An empty WAL is a reader's.
+    """
+    found = [path.stat() for name in (LOG_NAME, WAL_NAME, WITNESS_NAME) if (path := directory / name).is_file()]
+    changed = [each.st_mtime_ns // 1_000_000 for each in found if each.st_size]
+    return min(max(changed, default=now_ms), now_ms)

@@ -1,0 +1,253 @@
+"""`backup`, `restore` and `recover` as they are typed: what they say, their exit codes, and what they leave alone."""
+
+import os
+import pty
+import shutil
+import sqlite3
+import stat
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.tampering import alter
+from tests.cli.terminal import LIVELY, PROGRAM, Running, bot_file, bytes_below, krypto
+from tests.store.helpers import edit
+
+CUT = "DELETE FROM event WHERE row_id > 400"
+SPOIL = "UPDATE event SET body = replace(body, '\"price\"', '\"prize\"') WHERE tag = 'order_filled'"
+
+
+def run(folder: Path) -> int:
+    return krypto("run", "-q", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", "10m").code
+
+
+def first(folder: Path, tag: str) -> int:
+    """Give the position of the first event of a tag."""
+    with closing(sqlite3.connect(folder / "state" / "events.db")) as connection:
+        return int(connection.execute("SELECT min(row_id) FROM event WHERE tag = ?", (tag,)).fetchone()[0])
+
+
+@pytest.mark.spec("a sound log is left as it is by a recovery", section="Recovery")
+def test_recover_of_a_healthy_log_says_so_and_changes_nothing(copied: Path) -> None:
+    before = bytes_below(copied / "state")
+    result = krypto("recover", "--state-dir", copied / "state")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("healthy")
+    after = bytes_below(copied / "state")
+    assert {name: after[name] for name in before if name != "engine.lock"} == {
+        name: before[name] for name in before if name != "engine.lock"
+    }
+    assert krypto("recover", "--state-dir", copied / "state", "--json").json["healthy"] is True
+
+
+@pytest.mark.spec("a recovered bot trades only after an operator's yes", section="Recovery")
+@pytest.mark.parametrize("harm", [CUT, SPOIL], ids=["cut", "spoiled"])
+def test_recover_of_a_paper_bot_waits_for_a_yes_and_goes_on(copied: Path, harm: str) -> None:
+    filled = first(copied, "order_filled")
+    alter(copied, harm)
+    assert run(copied) == 6
+    result = krypto("recover", "--state-dir", copied / "state")
+    assert (result.code, result.err) == (7, "")
+    kept = 400 if harm == CUT else filled - 1
+    assert f"kept       {kept} events" in result.out
+    assert "not confirmed" in result.out
+    assert all(len(line) <= 80 or "/" in line for line in result.lines)
+    refusal = krypto("run", "-c", bot_file(copied, **LIVELY), "--speed", "max", "--for", "1m")
+    assert refusal.code == 7
+    assert "krypto-engine recover --state-dir" in refusal.err
+    assert len(refusal.err.splitlines()) == 1
+    assert "not confirmed" in krypto("inspect-state", "--state-dir", copied / "state").out
+    assert krypto("recover", "bot", "--state-dir", copied / "state", "--yes").code == 0
+    assert run(copied) == 0
+    proof = krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state")
+    assert proof.code == 0
+    assert "identical" in proof.out
+    told = krypto("replay", "--state-dir", copied / "state").out
+    assert "Recovery started" in told
+    assert "Recovery confirmed by" in told
+
+
+@pytest.mark.parametrize("position", [3, 5, 40, 120, 333, 777])
+def test_log_cut_anywhere_decides_the_same_again_after_its_recovery(copied: Path, position: int) -> None:
+    alter(
+        copied,
+        f"DELETE FROM event WHERE row_id > {position}",
+        "DELETE FROM stream WHERE stream_id NOT IN (SELECT stream FROM event)",
+    )
+    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
+    assert run(copied) == 0
+    assert krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state").code == 0
+
+
+@pytest.mark.spec("old files are copied to a quarantine before anything is replaced", section="Recovery")
+def test_recover_keeps_the_old_files_with_their_digests(copied: Path) -> None:
+    from hashlib import blake2b
+
+    alter(copied, SPOIL)
+    before = bytes_below(copied / "state")
+    shown = krypto("recover", "--state-dir", copied / "state", "--json").json
+    folder = Path(shown["log"]["quarantine"])
+    manifest = __import__("json").loads((folder / "manifest.json").read_text())
+    kept = {each["name"]: each["blake2b"] for each in manifest["files"]}
+    assert kept == {name: blake2b((folder / name).read_bytes(), digest_size=32).hexdigest() for name in kept}
+    assert {"events.db", "events.head", "bot_state_bot.json"} <= kept.keys()
+    assert all((folder / name).read_bytes() == before[name] for name in ("events.db", "events.head"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, folder / "events.db")] == [
+        0o700,
+        0o700,
+        0o600,
+    ]
+
+
+@pytest.mark.spec("a backup that goes on where the sound part of a log ends is taken", section="Recovery")
+@pytest.mark.parametrize("is_elsewhere", [False, True], ids=["beside", "named"])
+def test_recover_takes_what_the_newest_backup_has_more(copied: Path, tmp_path: Path, *, is_elsewhere: bool) -> None:
+    place = [tmp_path / "elsewhere"] if is_elsewhere else []
+    assert krypto("backup", *place, "--state-dir", copied / "state").code == 0
+    assert run(copied) == 0
+    newest = krypto("backup", *place, "--state-dir", copied / "state", "--json").json
+    assert run(copied) == 0
+    alter(copied, SPOIL)
+    named = ["--backup", newest["folder"]] if is_elsewhere else []
+    shown = krypto("recover", *named, "--state-dir", copied / "state", "--json").json
+    assert shown["log"]["kept"] == newest["rows"]
+    assert shown["log"]["source"] == f"{newest['folder']}/events.db"
+    assert shown["log"]["lost"] > 0
+
+
+def test_recover_of_a_deleted_log_takes_its_newest_backup(copied: Path) -> None:
+    made = krypto("backup", "--state-dir", copied / "state", "--json").json
+    assert run(copied) == 0
+    (copied / "state" / "events.db").unlink()
+    shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
+    assert shown["log"]["kept"] == made["rows"]
+    assert shown["confirmed"] is True
+    assert run(copied) == 0
+
+
+@pytest.mark.spec("with nothing left and no backup a recovery makes nothing up", section="Recovery")
+def test_recover_with_nothing_left_refuses_and_leaves_what_is_there(copied: Path) -> None:
+    (copied / "state" / "events.db").unlink()
+    before = {name: held for name, held in bytes_below(copied / "state").items() if name != "engine.lock"}
+    result = krypto("recover", "--yes", "--state-dir", copied / "state")
+    assert result.code == 7
+    assert "nothing of the log" in result.err
+    assert len(result.err.splitlines()) == 1
+    assert {name: held for name, held in bytes_below(copied / "state").items() if name != "engine.lock"} == before
+
+
+def test_recover_with_a_damaged_witness_keeps_every_event(copied: Path) -> None:
+    witness = copied / "state" / "events.head"
+    witness.write_bytes(b"x" * len(witness.read_bytes()))
+    rows = first(copied, "session_stopped")
+    shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
+    assert shown["log"]["kept"] >= rows
+    assert shown["log"]["lost"] is None
+    assert run(copied) == 0
+
+
+@pytest.mark.parametrize("verb", ["recover", "restore"])
+def test_recover_and_restore_refuse_a_directory_that_an_engine_holds(tmp_path: Path, verb: str) -> None:
+    with Running("-c", bot_file(tmp_path, **LIVELY), "--speed", "10") as running:
+        running.wait_for("Session started")
+        made = krypto("backup", "--state-dir", tmp_path / "state", "--json").json
+        backup = [made["folder"]] if verb == "restore" else []
+        result = krypto(verb, *backup, "--state-dir", tmp_path / "state")
+    assert result.code == 3
+    assert "is in use by process" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("recover", "--state-dir", "nowhere"), 2, "holds no log"),
+        (("recover", "nobody", "--state-dir", "{}"), 2, "nobody"),
+        (("recover", "--backup", "nowhere", "--state-dir", "{}"), 0, ""),
+        (("backup", "--state-dir", "nowhere"), 2, "holds no log"),
+        (("backup", "--keep", "0", "--state-dir", "{}"), 2, "--keep"),
+        (("restore", "nowhere", "--state-dir", "{}"), 4, "is no backup"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(
+    copied: Path, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    result = krypto(*(each.replace("{}", str(copied / "state")) for each in arguments))
+    assert result.code == code, result
+    assert word in result.err
+    assert len(result.err.splitlines()) == (1 if code else 0)
+
+
+@pytest.mark.spec("a restored bot trades only after a recovery", section="Backups")
+def test_restore_into_an_empty_directory_waits_for_recover(copied: Path, tmp_path: Path) -> None:
+    made = krypto("backup", tmp_path / "safe", "--state-dir", copied / "state", "--json").json
+    shutil.rmtree(copied / "state")
+    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
+    assert (result.code, result.err) == (0, "")
+    assert "krypto-engine recover" in result.out
+    assert run(copied) == 7
+    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
+    assert run(copied) == 0
+    assert krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state").code == 0
+
+
+def test_restore_of_what_is_there_already_has_nothing_to_do(copied: Path) -> None:
+    made = krypto("backup", "--state-dir", copied / "state", "--json").json
+    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
+    assert result.code == 2
+    assert "nothing to restore" in result.err
+
+
+@pytest.mark.spec("a backup never takes the place of a log that had come further", section="Backups")
+def test_restore_over_a_longer_log_is_refused_and_recover_keeps_the_longer(copied: Path) -> None:
+    made = krypto("backup", "--state-dir", copied / "state", "--json").json
+    assert run(copied) == 0
+    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
+        (rows,) = connection.execute("SELECT max(row_id) FROM event").fetchone()
+    refusal = krypto("restore", made["folder"], "--state-dir", copied / "state")
+    assert refusal.code == 7
+    assert f"ends at row {made['rows']}, and the log came to row {rows}" in refusal.err
+    alter(copied, f"DELETE FROM event WHERE row_id > {rows - 5}")
+    assert krypto("restore", made["folder"], "--state-dir", copied / "state").code == 7
+    shown = krypto("recover", "--backup", made["folder"], "--state-dir", copied / "state", "--json").json
+    assert shown["log"]["kept"] == rows - 5
+
+
+def test_restore_of_a_damaged_backup_is_refused(copied: Path) -> None:
+    made = krypto("backup", "--state-dir", copied / "state", "--json").json
+    edit(Path(made["folder"]), "UPDATE event SET checksum = zeroblob(16) WHERE row_id = 77")
+    shutil.move(made["folder"], copied / "backup")
+    shutil.rmtree(copied / "state")
+    result = krypto("restore", copied / "backup", "--state-dir", copied / "state")
+    assert result.code == 6
+    assert "row 77" in result.err
+
+
+def test_restore_of_another_log_is_refused(copied: Path, standing: Path) -> None:
+    made = krypto("backup", copied / "other", "--state-dir", standing / "state", "--json").json
+    alter(copied, "DELETE FROM event WHERE row_id > 20")
+    (copied / "state" / "events.head").unlink()
+    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
+    assert result.code == 7
+    assert "is of another log" in result.err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7), ("\n", 7)])
+def test_recover_on_a_terminal_asks(copied: Path, answer: str, code: int) -> None:
+    alter(copied, CUT)
+    mine, theirs = pty.openpty()
+    command = [PROGRAM, "recover", "--state-dir", str(copied / "state")]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(mine, 4096)
+        os.write(mine, answer.encode())
+        assert process.wait(20) == code
+        time.sleep(0.05)
+        shown += os.read(mine, 65_536)
+    os.close(mine)
+    assert b"May they trade again from here?" in shown
+    assert (b"not confirmed" in shown) == (code == 7)

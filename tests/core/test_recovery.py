@@ -1,0 +1,193 @@
+"""A bot in recovery: nothing leaves, order numbers jump, and orders of a lost end come into the books as they are."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from engine.core.effects import outstanding
+from engine.core.events import (
+    OrderAdopted,
+    OrderCancelRequested,
+    OrderFilled,
+    OrderRequested,
+    PurchaseRecorded,
+    RecoveryConfirmed,
+    RecoveryStarted,
+    SaleRecorded,
+)
+from engine.core.identity import client_order_id, parse_client_order_id
+from engine.core.reducers import apply
+from engine.runtime.recovery_exchange import lot_of
+from engine.runtime.recovery_log import MARGIN, next_number
+from tests.kernel import LOG_ID, START_MS, Kernel, bought, of, one, tags
+
+D = Decimal
+JUMP = 5_000_000
+
+
+def started(**changes: Any) -> RecoveryStarted:
+    return replace(RecoveryStarted("its end is gone", 10, 5, START_MS, JUMP, START_MS + 60_000), **changes)
+
+
+def adopted(number: int, side: str, quantity: str, **changes: Any) -> OrderAdopted:
+    terms = {"kind": "limit", "seen_price": D(50_000), "limit_price": D(50_000), **changes}
+    return OrderAdopted(client_order_id(LOG_ID, number), f"x{number}", number, side, quantity=D(quantity), **terms)  # type: ignore[arg-type]
+
+
+def fill(number: int, quantity: str, price: str = "50000") -> OrderFilled:
+    fee = D(quantity) * D(price) / 1000
+    return OrderFilled(client_order_id(LOG_ID, number), f"t{number}", D(price), D(quantity), fee, "USD", fee, "maker")
+
+
+@pytest.mark.spec("while a recovery is not confirmed nothing is sent and nothing cancelled", section="Recovery")
+def test_bot_in_recovery_owes_no_order_and_no_cancellation() -> None:
+    kernel = bought(sell_order_type="limit")
+    (sell,) = kernel.state.orders.values()
+    asked = apply(kernel.state, OrderCancelRequested(sell.client_order_id, "test"), START_MS)
+    assert [effect.action for effect in outstanding(asked)] == ["cancel"]
+    assert outstanding(apply(asked, started(), START_MS)) == ()
+    unsent = replace(kernel.state, orders={sell.client_order_id: replace(sell, status="requested")})
+    assert [effect.action for effect in outstanding(unsent)] == ["send"]
+    assert outstanding(apply(unsent, started(), START_MS)) == ()
+
+
+def test_bot_in_recovery_decides_neither_purchase_nor_sale() -> None:
+    kernel = Kernel(sell_order_type="limit")
+    kernel.observe(started())
+    assert tags(kernel.price(50_000)) == []
+    assert kernel.state.orders == {}
+    kernel.observe(RecoveryConfirmed("me"))
+    assert "order_requested" in tags(kernel.price(50_100))
+
+
+@pytest.mark.spec("order numbers go on beyond all that a lost end can have used", section="Recovery")
+def test_numbers_go_on_behind_the_jump_and_those_between_are_remembered() -> None:
+    kernel = bought()
+    last = kernel.state.order_number
+    kernel.observe(started())
+    assert list(kernel.state.skipped) == [(last + 1, JUMP)]
+    assert [kernel.state.is_lost(number) for number in (last, last + 1, JUMP, JUMP + 1)] == [False, True, True, False]
+    kernel.observe(RecoveryConfirmed("me", order_number=JUMP + 7))
+    assert list(kernel.state.skipped) == [(last + 1, JUMP), (JUMP + 1, JUMP + 7)]
+    kernel.votes(yes=True)
+    request = of(kernel.price(51_000), OrderRequested)[0]
+    assert request.number == JUMP + 8
+    assert parse_client_order_id(request.client_order_id) == (LOG_ID, JUMP + 8)
+
+
+def test_jump_grows_with_time_and_with_the_numbers_used() -> None:
+    now_ms = 1_764_000_000_000
+    assert next_number(3, now_ms) == 1_764_000_000
+    assert next_number(next_number(3, now_ms), now_ms) == 1_764_000_000 + MARGIN
+    assert next_number(3, 0) == 3 + MARGIN
+    assert next_number(3, 10 * now_ms) < 32**7
+
+
+def test_second_recovery_looks_for_what_the_first_did_not_find() -> None:
+    kernel = bought()
+    kernel.observe(started(kept_ms=START_MS - 900, written_ms=START_MS + 100))
+    kernel.observe(started(kept_ms=START_MS + 5_000, written_ms=START_MS + 50, order_number=JUMP + 1))
+    recovery = kernel.state.recovery
+    assert recovery is not None
+    assert (recovery.kept_ms, recovery.written_ms) == (START_MS - 900, START_MS + 100)
+
+
+def test_adopted_buy_opens_its_lot_with_its_trades_and_gets_a_target() -> None:
+    kernel = Kernel(sell_order_type="limit")
+    kernel.price(50_000, settled=False)
+    kernel.crash()
+    kernel.observe(started())
+    events = kernel.observe(adopted(7, "buy", "0.002", reserved=D("100.1")), fill(7, "0.002"))
+    assert one(events, PurchaseRecorded).lot == 7
+    lot = kernel.state.lots[7]
+    assert (lot.quantity, lot.cost, lot.sell_order) == (D("0.002"), D("100.1"), None)
+    assert lot.target is not None
+    assert kernel.state.adopted == (7,)
+    assert not kernel.state.is_lost(7)
+
+
+def test_adopted_resting_buy_holds_its_money_back() -> None:
+    kernel = Kernel()
+    kernel.observe(started(), adopted(7, "buy", "0.002", reserved=D("100.1"), timeout_ms=600_000))
+    assert kernel.state.reserved == D("100.1")
+    assert kernel.state.open_buy is not None
+
+
+def test_adopted_sell_takes_its_lot_and_closes_it() -> None:
+    kernel = bought(sell_order_type="limit")
+    (lot,) = kernel.state.lots.values()
+    (sell,) = kernel.state.orders.values()
+    state = replace(kernel.state, orders={}, lots={lot.number: replace(lot, sell_order=None)})
+    kernel.state = apply(state, started(), START_MS)
+    assert sell.limit_price is not None
+    sold = adopted(9, "sell", str(sell.quantity), lot=lot.number, limit_price=sell.limit_price)
+    kernel.observe(sold)
+    assert kernel.state.lots[lot.number].sell_order == sold.client_order_id
+    events = kernel.observe(fill(9, str(sell.quantity), str(sell.limit_price)))
+    assert one(events, SaleRecorded).closed
+    assert kernel.state.lots == {}
+
+
+def test_order_that_is_adopted_twice_is_in_the_books_once() -> None:
+    kernel = Kernel()
+    kernel.observe(started(), adopted(7, "buy", "0.002"))
+    before = kernel.state
+    kernel.observe(adopted(7, "buy", "0.003"))
+    assert kernel.state == before
+
+
+def test_number_beyond_the_jump_moves_the_numbers_on() -> None:
+    kernel = Kernel()
+    kernel.observe(started(), adopted(JUMP + 3, "buy", "0.002"))
+    assert kernel.state.order_number == JUMP + 3
+
+
+# --- which lot a sell sells ------------------------------------------------------------------------------------------
+
+
+def with_lots(*lots: tuple[int, str, str], dust: str = "0") -> Kernel:
+    """Give a bot with open lots: number, quantity and target."""
+    kernel = bought()
+    (pattern,) = kernel.state.lots.values()
+    made = {
+        number: replace(pattern, number=number, quantity=D(quantity), target=D(target), sell_order=None)
+        for number, quantity, target in lots
+    }
+    rest = replace(kernel.state.dust, quantity=D(dust))
+    kernel.state = replace(kernel.state, lots=made, orders={}, trails={}, dust=rest)
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("lots", "dust", "quantity", "limit", "expected"),
+    [
+        pytest.param([(1, "0.002", "50600"), (2, "0.002", "51000")], "0", "0.002", "51000", 2, id="target"),
+        pytest.param([(1, "0.003", "50600"), (2, "0.002", "51000")], "0", "0.002", None, 2, id="quantity"),
+        pytest.param([(1, "0.002", "50600"), (2, "0.002", "51000")], "0", "0.002", None, 1, id="oldest"),
+        pytest.param([(1, "0.003", "50600"), (2, "0.004", "51000")], "0", "0.002", "1", 1, id="part"),
+        pytest.param([(1, "0.001", "50600"), (2, "0.004", "51000")], "0", "0.002", "1", 2, id="part-of-the-second"),
+        pytest.param([(1, "0.0019", "50600")], "0.0001", "0.002", "50600", 1, id="with-dust"),
+        pytest.param([(1, "0.00199871", "50600")], "0", "0.00199", "50600", 1, id="rounded-to-the-step"),
+        pytest.param([(1, "0.001", "50600"), (2, "0.001", "50600")], "0", "0.002", "50600", None, id="too-much"),
+        pytest.param([(9, "0.002", "50600")], "0", "0.002", "50600", None, id="bought-later"),
+        pytest.param([], "0", "0.002", "50600", None, id="none"),
+    ],
+)
+def test_lot_of_an_adopted_sell(
+    lots: list[tuple[int, str, str]], dust: str, quantity: str, limit: str | None, expected: int | None
+) -> None:
+    kernel = with_lots(*lots, dust=dust)
+    assert kernel.view.rules is not None
+    rules = replace(kernel.view.rules, quantity_step=D("0.00001"))
+    event = adopted(8, "sell", quantity, limit_price=None if limit is None else D(limit))
+    assert lot_of(kernel.state, event, rules) == expected
+
+
+def test_lot_that_has_a_sell_of_its_own_is_not_sold_by_another() -> None:
+    kernel = with_lots((1, "0.002", "50600"), (2, "0.002", "50600"))
+    busy = replace(kernel.state.lots[1], sell_order="another")
+    kernel.state = replace(kernel.state, lots={**kernel.state.lots, 1: busy})
+    assert kernel.view.rules is not None
+    assert lot_of(kernel.state, adopted(8, "sell", "0.002"), kernel.view.rules) == 2

@@ -1,0 +1,107 @@
+"""What the tests of recovery against a real account share: a bot that has traded, a log that lost its end, a recovery.
+
+Owns how the end is cut away as a lying disk would do it, and a recovery in the test's own event loop.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from engine.core.config import BotConfig
+from engine.core.identity import parse_client_order_id
+from engine.core.state import BotState
+from engine.runtime.clock import EngineClock
+from engine.runtime.connections import Connections, Wiring
+from engine.runtime.recovery import Help, recover
+from engine.runtime.recovery_exchange import Exchange
+from engine.runtime.recovery_report import Report
+from engine.runtime.redecide import redecide
+from engine.runtime.replica import restore_bot
+from engine.store.reader import LogReader
+from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from tests.live.harness import BOT, FastTime, orders_of, wiring
+from tests.store.helpers import edit
+
+LONG_AGO_S: Final = 120
+
+
+class Leaping(FastTime):
+    """Real time in which no wait takes long: the clock leaps over it."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self.waited_s: list[float] = []
+        super().__init__()
+
+    def monotonic_s(self) -> float:
+        """Give seconds on a clock that never goes back."""
+        return super().monotonic_s() + sum(self.waited_s)
+
+    async def sleep(self, seconds: float) -> None:
+        """Leap over a long wait; the short ones of the log's commits are waited for."""
+        if seconds > 1:
+            self.waited_s.append(seconds)
+        else:
+            await super().sleep(seconds)
+
+
+def quieten(log: Path) -> None:
+    """Let the files of a log look as if its engine died two minutes ago: then nothing is under way any more."""
+    for name in (LOG_NAME, WAL_NAME, WITNESS_NAME):
+        if (log / name).exists():
+            found = (log / name).stat()
+            os.utime(log / name, (found.st_atime - LONG_AGO_S, found.st_mtime - LONG_AGO_S))
+
+
+def cut(log: Path, *, after: str, skip: int = 0) -> int:
+    """Take away the end of a log behind its first event (or a later one) of a tag; give how many rows are left."""
+    with LogReader.open(log) as reader:
+        query = "SELECT row_id FROM event WHERE tag = ? ORDER BY row_id LIMIT 1 OFFSET ?"
+        position = int(reader.rows(query, after, skip)[0][0])
+    cut_at(log, position)
+    return position
+
+
+def cut_at(log: Path, position: int) -> None:
+    """Take away the end of a log behind a row."""
+    edit(log, "DELETE FROM checkpoint", f"DELETE FROM event WHERE row_id > {position}")
+    edit(log, "DELETE FROM stream WHERE stream_id NOT IN (SELECT stream FROM event)")
+    quieten(log)
+
+
+async def recovered(
+    log: Path,
+    *,
+    confirm: Callable[[Report], bool] = lambda _: True,
+    wired: Wiring | None = None,
+    real_time: FastTime | None = None,
+    bot: str | None = None,
+    backup: Path | None = None,
+) -> Report:
+    """Recover a log against the exchange that its bots trade at."""
+    clock = EngineClock(real_time or FastTime())
+    async with Connections(wired or wiring(), lambda: clock.now_ms) as connections:
+
+        def exchange(config: BotConfig) -> Exchange:
+            return Exchange(connections.desk(config), connections.data([config]))
+
+        return await recover(log, bot, backup, clock=clock, help_=Help(exchange, confirm, lambda _: None, "test"))
+
+
+def state_of(log: Path) -> BotState:
+    """Give the state of the bot in a log that nobody writes."""
+    with LogReader.open(log) as reader:
+        return restore_bot(reader, BOT)[0]
+
+
+def decides_the_same(log: Path) -> bool:
+    """Tell whether deciding the bot's whole life again gives what the log holds."""
+    with LogReader.open(log) as reader:
+        return not redecide(reader, BOT).divergences
+
+
+def numbers(server: Any) -> list[int]:
+    """Give the numbers of all orders that the exchange ever took, in their order."""
+    parsed = [parse_client_order_id(order.wish.client_order_id) for order in orders_of(server)]
+    return [each[1] for each in parsed if each is not None]

@@ -1,0 +1,142 @@
+"""Backups: whole while an engine writes, complete or not there, private, and never a way out of their folder."""
+
+import asyncio
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import ConfigError, LogDamagedError, UsageError
+from engine.store.backup import Backup, back_up, backup_folder
+from engine.store.folders import UNFINISHED, folders
+from engine.store.reader import LogReader
+from engine.store.schema import LOG_NAME, WITNESS_NAME
+from engine.store.sqlite import SqliteLog
+from engine.store.verification import verify
+from tests.store.helpers import edit, events, fill_log, write_log
+
+AT_MS = 1_760_000_000_123
+NAME = "2025-10-09T08-53-20.123Z"
+
+
+def is_sound(folder: Path) -> bool:
+    """Tell whether a backup is sound, and vouched for to its end."""
+    with LogReader.open(folder) as reader:
+        report = verify(reader)
+    return report.is_sound and report.has_witness
+
+
+@pytest.mark.spec("a backup is whole though an engine writes meanwhile", section="Backups")
+def test_backup_under_a_writing_engine_is_a_sound_beginning_each_time(tmp_path: Path) -> None:
+    made: list[Backup] = []
+
+    async def scenario() -> None:
+        log = await SqliteLog.open(tmp_path / "log", linger=asyncio.sleep)
+        await fill_log(log, 1)
+
+        async def write() -> None:
+            for _ in range(60):
+                await fill_log(log, 2)
+
+        async def copy() -> None:
+            for number in range(12):
+                made.append(await asyncio.to_thread(back_up, tmp_path / "log", None, AT_MS + number))
+                await asyncio.sleep(0.01)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(write())
+            group.create_task(copy())
+        await log.close()
+
+    asyncio.run(scenario())
+    written = events(tmp_path / "log")
+    assert len({backup.rows for backup in made}) > 3, "the engine wrote meanwhile"
+    for backup in made:
+        assert is_sound(backup.folder)
+        assert events(backup.folder) == written[: backup.rows]
+        assert backup.head == written[backup.rows - 1].checksum.hex()
+
+
+def test_backup_is_private_and_named_by_its_time(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    backup = back_up(tmp_path, None, AT_MS)
+    assert backup.folder == tmp_path / "backups" / NAME
+    assert (backup.rows, backup.streams, backup.bytes) == (30, 3, (backup.folder / LOG_NAME).stat().st_size)
+    assert sorted(path.name for path in backup.folder.iterdir()) == [LOG_NAME, WITNESS_NAME]
+    paths = (tmp_path / "backups", backup.folder, *backup.folder.iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o700, 0o600, 0o600]
+    assert is_sound(backup.folder)
+
+
+def test_backup_that_lost_its_end_is_found_out_by_its_own_witness(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    backup = back_up(tmp_path, None, AT_MS)
+    edit(backup.folder, "DELETE FROM event WHERE row_id = 30")
+    assert not is_sound(backup.folder)
+
+
+def test_two_backups_of_one_moment_have_two_names(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    names = [back_up(tmp_path, tmp_path / "elsewhere", AT_MS).folder.name for _ in range(11)]
+    assert names == [NAME, *(f"{NAME}-{number}" for number in range(2, 12))]
+    assert [folder.name for folder in folders(tmp_path / "elsewhere")] == names
+
+
+def test_keep_removes_the_oldest_backups_and_nothing_else(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    parent = tmp_path / "backups"
+    first = back_up(tmp_path, None, AT_MS)
+    (first.folder / "note.txt").write_text("mine")
+    (parent / "2001-diary").mkdir()
+    second = back_up(tmp_path, None, AT_MS + 1)
+    last = back_up(tmp_path, None, AT_MS + 2, keep=1)
+    assert last.removed == (first.folder, second.folder)
+    assert sorted(path.name for path in parent.iterdir()) == sorted([NAME, "2001-diary", last.folder.name])
+    assert [path.name for path in first.folder.iterdir()] == ["note.txt"]
+    assert is_sound(last.folder)
+
+
+def test_backup_of_a_damaged_log_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    edit(tmp_path, "UPDATE event SET body = replace(body, '1000', '1001') WHERE row_id = 1")
+    with pytest.raises(LogDamagedError, match="krypto-engine recover"):
+        back_up(tmp_path, None, AT_MS)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_backup_of_a_log_that_lost_its_end_is_refused(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    edit(tmp_path, "DELETE FROM event WHERE row_id > 20")
+    with pytest.raises(LogDamagedError, match="rows 21 to 30 are gone"):
+        back_up(tmp_path, None, AT_MS)
+
+
+def test_backup_of_nothing_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no log"):
+        back_up(tmp_path, None, AT_MS)
+
+
+@pytest.mark.spec("copies of the log follow no symbolic link", section="Identity")
+def test_backup_through_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    write_log(tmp_path / "log")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "log" / "backups").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="symbolic link"):
+        back_up(tmp_path / "log", None, AT_MS)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_unfinished_backup_is_no_backup(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    made = back_up(tmp_path, None, AT_MS)
+    shutil.copytree(made.folder, made.folder.with_name(f"{UNFINISHED}{NAME}"))
+    assert folders(tmp_path / "backups") == [made.folder]
+
+
+def test_backup_is_named_by_its_folder_or_its_file(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    made = back_up(tmp_path, None, AT_MS)
+    assert backup_folder(made.folder) == backup_folder(made.folder / LOG_NAME) == made.folder
+    with pytest.raises(ConfigError, match="is no backup"):
+        backup_folder(tmp_path / "backups")
