@@ -1,6 +1,7 @@
 """Where a rule is told: the names that code and tests refer to, and the page and heading behind each.
 
-Owns the reading of docs/decisions.md and docs/security.md, and of the table of rules in docs/architecture.md.
+Owns the reading of docs/decisions.md, docs/security.md and docs/storage.md, and of the table of rules in
+docs/architecture.md.
 """
 
 import re
@@ -13,6 +14,7 @@ from tests.tidy.links import slug
 DECISIONS: Final = "decisions.md"
 ARCHITECTURE: Final = "architecture.md"
 SECURITY: Final = "security.md"
+STORAGE: Final = "storage.md"
 RULES_TABLE: Final = "Where every rule of the specification lives"
 _HEADING: Final = re.compile(r"^#{2,4} (.+)$", re.MULTILINE)
 _DECISION: Final = re.compile(r"^Decision (\d+)\b")
@@ -55,8 +57,8 @@ class Place(NamedTuple):
 def place(section: str) -> Place | None:
     """Find what a mark names as its section, or None if no page tells of it.
 
-    A section is a heading of the specification, `decision N`, or a heading of docs/decisions.md, docs/architecture.md
-    or docs/security.md; `issue: `, `design: ` and the like may stand before it, and a heading may be cut short or
+    A section is a heading of the specification, `decision N`, or a heading of docs/decisions.md, docs/architecture.md,
+    docs/security.md or docs/storage.md; `issue: `, `design: ` and the like may stand before it, and a heading may be cut short or
     carried on.
     """
     name = section.lower().replace("_", " ").strip()
@@ -82,6 +84,7 @@ def _known() -> tuple[Place, ...]:
             for rank, title in enumerate(headings(ARCHITECTURE))
         ),
         *(Place(4000 + rank, title, f"{SECURITY}#{slug(title)}") for rank, title in enumerate(headings(SECURITY))),
+        *(Place(5000 + rank, title, f"{STORAGE}#{slug(title)}") for rank, title in enumerate(headings(STORAGE))),
     )
 
 
