@@ -36,6 +36,15 @@ def test_trade_that_comes_after_its_sale_was_recorded_is_a_second_sale() -> None
     assert not of(kernel.observe(late), SaleRecorded), "the same trade again is no news"
 
 
+def test_lot_sold_by_two_sales_shows_their_mean_price() -> None:
+    """Hold what seeds 84 and 106 of the simulated worlds showed: the state file gave the price of the last sale."""
+    kernel, name = half_sold()
+    first = one(kernel.told(), SaleRecorded).quantity
+    kernel.observe(trade(name, "t2", "51000", "0.0005"))
+    mean = (first * Decimal("50601.11") + Decimal("0.0005") * 51_000) / (first + Decimal("0.0005"))
+    assert kernel.lot.sold_price == mean
+
+
 def test_trade_that_comes_after_its_lot_was_closed_is_booked_and_told() -> None:
     kernel, name = half_sold()
     again = kernel.lot.sell_order

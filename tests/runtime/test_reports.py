@@ -70,6 +70,7 @@ def test_outcome_of_a_call_is_recorded_as_what_it_is(outcome: Outcome, events: l
         (OPEN, OrderReport(NAME, "7", "expired", D(0)), [OrderExpired(NAME, D(0))]),
         (OPEN, OrderReport(NAME, "7", "filled", D("0.001"), (FILL,)), [BOOKED]),
         (replace(OPEN, trade_ids=("t1",)), OrderReport(NAME, "7", "open", D("0.001"), (FILL,)), []),
+        (OPEN, OrderReport(NAME, "7", "open", D("0.001"), (FILL, FILL)), [BOOKED]),
         (replace(OPEN, status="canceled", final=D(0)), OrderReport(NAME, "7", "canceled", D(0)), []),
     ],
 )

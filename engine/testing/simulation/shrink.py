@@ -4,6 +4,7 @@ Owns the search (delta debugging, Zeller and Hildebrandt 2002). What is struck o
 not happen, a life that ends in order.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from engine.testing.simulation.chance import Tape
@@ -13,22 +14,34 @@ Fails = Callable[[Tape], bool]
 
 
 def shrink(tape: Tape, fails: Fails, most_runs: int = 400) -> Tape:
-    """Strike off what is not needed for the failure, at most so many runs long; the result still fails."""
-    kept = list(tape.items())
-    pieces, runs = 2, 0
+    """Strike off what is not needed for the failure, at most so many runs long; the result still fails.
+
+    First all that was chosen at a site, then ever smaller pieces of what is left.
+    """
+    kept, runs = dict(tape), 0
+    sites = Counter(key.partition("#")[0] for key in kept)
+    for site, _ in sites.most_common():
+        rest = {key: choice for key, choice in kept.items() if key.partition("#")[0] != site}
+        runs += 1
+        if runs <= most_runs and fails(rest):
+            kept = rest
+    pieces = 2
     while len(kept) >= 2 and runs < most_runs:  # noqa: PLR2004 - one entry cannot be divided
-        size = -(-len(kept) // pieces)
-        for start in range(0, len(kept), size):
-            rest = kept[:start] + kept[start + size :]
+        entries = list(kept.items())
+        size = -(-len(entries) // pieces)
+        for start in range(0, len(entries), size):
+            rest = dict(entries[:start] + entries[start + size :])
             runs += 1
-            if fails(dict(rest)):
+            if fails(rest):
                 kept, pieces = rest, max(pieces - 1, 2)
                 break
+            if runs >= most_runs:
+                return kept
         else:
             if size == 1:
                 break
-            pieces = min(2 * pieces, len(kept))
-    return dict(kept)
+            pieces = min(2 * pieces, len(entries))
+    return kept
 
 
 def by_site(tape: Tape) -> Sequence[tuple[str, int]]:
