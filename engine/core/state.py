@@ -25,9 +25,10 @@ ENTRY: int = 0
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What of a sell order has been recorded as sold, with what it brought and what that had cost."""
+    """What of a sell order has been recorded as sold: its price × quantity, what it brought, and what that had cost."""
 
     filled: Decimal = ZERO
+    cash: Decimal = ZERO
     proceeds: Decimal = ZERO
     cost: Decimal = ZERO
 
@@ -76,11 +77,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         if self.status in {"rejected", "filled"}:
             return True
         return self.status in {"canceled", "expired"} and self.filled >= (self.final or ZERO)
-
-    @property
-    def average_price(self) -> Decimal:
-        """Give the mean price of what was filled, or zero."""
-        return self.cash / self.filled if self.filled else ZERO
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True):

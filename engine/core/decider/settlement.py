@@ -172,16 +172,17 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
     assert rules is not None, "nothing is sold before the market's rules are known"
     assert lot.target is not None, lot
     quantity = order.filled - order.recorded.filled
+    price = (order.cash - order.recorded.cash) / quantity
     proceeds = order.cash - order.fee_quote - order.recorded.proceeds
     cost = order.cost_sold - order.recorded.cost
     profit = proceeds - cost
     is_over = not lot.quantity or not sellable_quantity(draft.state, lot, lot.target, rules)
     closed = is_over and lot.sell_order is None
-    shortfall = (lot.target - order.average_price) * quantity
+    shortfall = (lot.target - price) * quantity
     draft.emit(
         SaleRecorded(
             lot=lot.number,
-            price=order.average_price,
+            price=price,
             quantity=quantity,
             proceeds=proceeds,
             cost=cost,

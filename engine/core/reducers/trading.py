@@ -97,6 +97,7 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
         order = done[event.client_order_id]
         recorded = Recorded(
             filled=order.recorded.filled + event.quantity,
+            cash=order.cash,
             proceeds=order.recorded.proceeds + event.proceeds,
             cost=order.recorded.cost + event.cost,
         )

@@ -13,7 +13,9 @@ from engine.testing.independent.rows import BOT, Row
 from engine.testing.independent.trails import Trails
 
 RESUMING: Final = frozenset({"resume", "flatten"})
-RECORDS: Final = frozenset({"purchase_recorded", "sell_target_set", "sale_recorded", "dust_recorded"})
+RECORDS: Final = frozenset(
+    {"purchase_recorded", "sell_target_set", "sale_recorded", "dust_recorded", "discrepancy_found"}
+)
 
 
 class BotBook:

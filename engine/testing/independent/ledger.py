@@ -45,6 +45,8 @@ class Ledger:
         self.base: Final = base
         self.lots: Final[dict[int, Lot]] = {}
         self.dust = self.dust_cost = ZERO
+        self.unowned = ZERO
+        """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
         self.last_price: Decimal | None = None
@@ -94,6 +96,8 @@ class Ledger:
                 self._sale(row)
             case "dust_recorded":
                 self._remainder(row)
+            case "discrepancy_found" if "no lot had it" in row.says["action"]:
+                self.unowned += number(row.says["actual"].split()[0]) - number(row.says["expected"].split()[0])
             case _:
                 pass
 

@@ -89,7 +89,9 @@ def _totals(says: Mapping[str, Any], book: BotBook) -> Iterator[Found]:
     yield "statistics", "day_profit", says["risk"]["day_profit"], ledger.day_profit
     yield "position", "total_profit", stats["total_profit"], ledger.profit_of_cash
     dust = strategy["dust"]
-    yield "position", "position and dust", number(stats["current_position"]) + number(dust["quantity"]), ledger.position
+    shown = number(stats["current_position"]) + number(dust["quantity"])
+    told = min(max(shown, ledger.position), ledger.position + ledger.unowned)
+    yield "position", "position and dust", shown, told
     if not any(order.unrecorded() for order in book.orders.by_name.values()):
         yield "position", "dust.quantity", dust["quantity"], ledger.dust
         yield "position", "dust.cost", dust["cost"], ledger.dust_cost

@@ -76,7 +76,9 @@ class Session:
                 await self._open.wait()
 
     async def stop(self, within_s: float = 60.0) -> None:
-        """Ask for an orderly end and wait for it."""
+        """Ask for an orderly end and wait for it; nobody meddles any more."""
+        for meddler in self._tasks[1:]:
+            meddler.cancel()
         if self.engine is not None:
             self.was_stopped = True
             self.engine.stop("stop", "operator")

@@ -239,6 +239,8 @@ class World:
         if not _is_quiet(session):
             return False
         self.exchange.is_still = True
+        if any(trade.shown_ms > self.exchange.at_ms for trade, _ in self.exchange.matching.trades):
+            return False
         try:
             for world in session.worlds():
                 for reconciler in world.reconcilers:
