@@ -188,9 +188,9 @@ def _look_at(path: Path) -> _Found:
 async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.Connection:
     """Open the writing connection with its settings, on a new log or an old one, and write its marks again.
 
-    That makes durable what a killed engine had written, but not synced, before anything is done upon it. The WAL is
-    folded in at once: what could not be synced there may be readable now and yet gone after a power cut, for a system
-    counts pages as clean once it has reported that they could not be written.
+    First the WAL is folded into the file: what a killed engine wrote there and did not sync may be readable now and yet
+    gone after a power cut, even after a later sync, for a system counts pages as clean once it has reported that they
+    could not be written. Then the marks begin the WAL anew and sync it, so that what stood there can never be replayed.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
@@ -203,8 +203,8 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
-            await connection.executescript(MARK)
             await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await connection.executescript(MARK)
             await connection.set_authorizer(only_appending)
         except BaseException:
             await connection.close()
