@@ -58,8 +58,8 @@ def place(section: str) -> Place | None:
     """Find what a mark names as its section, or None if no page tells of it.
 
     A section is a heading of the specification, `decision N`, or a heading of docs/decisions.md, docs/architecture.md,
-    docs/security.md or docs/storage.md; `issue: `, `design: ` and the like may stand before it, and a heading may be cut short or
-    carried on.
+    docs/security.md or docs/storage.md; `issue: `, `design: ` and the like may stand before it, and a heading may be
+    cut short or carried on.
     """
     name = section.lower().replace("_", " ").strip()
     number = re.fullmatch(r"decision (\d+).*", name)

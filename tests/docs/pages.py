@@ -37,7 +37,7 @@ class Section:
 
 def sections() -> tuple[Section, ...]:
     """List what is made, the quick parts first."""
-    from tests.docs import command_line, configuration, event_catalogue, promises, samples, state_file
+    from tests.docs import command_line, configuration, event_catalogue, evidence, promises, samples, state_file
 
     return (
         Section("docs/configuration.md", "bot-keys", configuration.bot_keys),
@@ -51,6 +51,11 @@ def sections() -> tuple[Section, ...]:
         Section("docs/state-file.md", "keys", state_file.keys),
         Section("docs/cli.md", "verbs", command_line.reference),
         Section("docs/promises.md", "promises", promises.page),
+        Section("docs/evidence.md", "worlds", evidence.worlds),
+        Section("docs/evidence.md", "kills", evidence.kills),
+        Section("docs/evidence.md", "schedules", evidence.schedules),
+        Section("docs/evidence.md", "visits", evidence.visits),
+        Section("docs/evidence.md", "planted", evidence.planted),
         Section("README.md", "run", samples.run),
         Section("README.md", "inspect-state", samples.inspect_state),
         Section("README.md", "replay", samples.replay),

@@ -1,0 +1,123 @@
+"""The figures of docs/evidence.md, made from what the campaigns wrote down in docs/evidence/.
+
+Owns how they are put into tables. Never runs a campaign: what was not recorded is said to be so.
+"""
+
+from collections import Counter, defaultdict
+from typing import Any, Final
+
+import msgspec
+
+from engine.testing.simulation.watch import ORDER_STATES
+from tests.docs.pages import ROOT, table
+
+FOLDER: Final = ROOT / "docs" / "evidence"
+ORDER_CALLS: Final = ("create", "cancel", "query", "order_trades")
+NOT_RECORDED: Final = "Not recorded yet."
+
+
+def _read(name: str) -> Any:
+    path = FOLDER / name
+    return msgspec.json.decode(path.read_bytes()) if path.exists() else None
+
+
+def worlds() -> str:
+    """Tell what the simulated worlds and the storage schedules came to."""
+    result = _read("worlds.json")
+    if result is None:
+        return NOT_RECORDED
+    came, schedules = result["worlds"], result["schedules"]
+    lines = [
+        ("worlds", f"{came['seeds']:,}, seeds {came['first']:,} to {came['first'] + came['seeds'] - 1:,}"),
+        ("restarts", f"{came['restarts']:,}"),
+        ("orders, trades", f"{came['orders']:,}, {came['trades']:,}"),
+        ("time lived through", f"{came['virtual_s'] / 86_400:,.0f} days"),
+        ("faults", f"{sum(came['faults'].values()):,} of {len(came['faults'])} kinds"),
+        ("worlds an hour", f"{result['seeds_an_hour']:,}, in the last run of the campaign"),
+        ("violations", f"{sum(len(each['violations']) for each in came['failures']):,}"),
+        ("digest of all traces", f"`{came['digest'][:32]}`"),
+        ("storage schedules", f"{schedules['schedules']:,}"),
+        ("their violations", f"{len(schedules['violations']):,}"),
+        ("digest of `engine/`", f"`{result['engine'][:32]}`"),
+    ]
+    return table(("figure", "value"), lines)
+
+
+def kills() -> str:
+    """Tell what the real kills came to."""
+    rows = _read("kills.json")
+    if rows is None:
+        return NOT_RECORDED
+    lines = [
+        (
+            {"paper": "paper bots", "ccxt": "live bots through ccxt"}[row["kind"]],
+            *(f"{row[key]:,}" for key in ("kills", "under_way", "in_flight", "orders", "trades", "faults")),
+            f"{len(row['violations']):,}",
+            f"`{row['engine'][:16]}`",
+        )
+        for row in rows
+    ]
+    header = ("what", "kills", "under way", "order in flight", "orders", "trades", "faults", "violations", "`engine/`")
+    return table(header, lines)
+
+
+def schedules() -> str:
+    """Tell how the storage schedules ended, by kind."""
+    result = _read("worlds.json")
+    if result is None or not result["schedules"]["outcomes"]:
+        return NOT_RECORDED
+    ends: dict[str, Counter[str]] = defaultdict(Counter)
+    for key, count in result["schedules"]["outcomes"].items():
+        kind, _, outcome = key.partition(": ")
+        ends[kind][outcome] += count
+    outcomes = sorted({outcome for each in ends.values() for outcome in each})
+    lines = [(kind, *(f"{each[outcome]:,}" for outcome in outcomes)) for kind, each in sorted(ends.items())]
+    return table(("schedule", *outcomes), lines)
+
+
+def visits() -> str:
+    """Tell which fault met orders in which state, how often."""
+    result = _read("worlds.json")
+    if result is None:
+        return NOT_RECORDED
+    met: dict[str, Counter[str]] = defaultdict(Counter)
+    for key, count in result["worlds"]["visits"].items():
+        fault, _, state = key.partition("|")
+        met[_group(fault)][state] += count
+    lines = [
+        (fault, *(f"{each[state]:,}" if each[state] else "" for state in ORDER_STATES))
+        for fault, each in sorted(met.items())
+    ]
+    return table(("fault", *ORDER_STATES), lines)
+
+
+def _group(fault: str) -> str:
+    """Name the row that a fault belongs to: calls that are no calls about orders share one, so do files being made."""
+    for how in ("kill", "power cut"):
+        if fault.startswith(f"{how} "):
+            where = fault.removeprefix(f"{how} ").split("/")
+            return f"{how}: {_place(where)}"
+    verb, _, kind = fault.partition(" ")
+    if not kind:
+        return fault
+    return f"{kind}: {verb if verb in ORDER_CALLS else 'other calls'}"
+
+
+def _place(where: list[str]) -> str:
+    match where[0]:
+        case "disk":
+            return f"disk, {where[1].removeprefix('new-')}"
+        case "exchange":
+            return f"call, {where[1] if where[1] in ORDER_CALLS else 'other'}"
+        case _:
+            return "some time"
+
+
+def planted() -> str:
+    """Tell which planted bugs were killed, by what and how soon."""
+    result = _read("planted.json")
+    if result is None:
+        return NOT_RECORDED
+    lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['tried']:,}") for row in result["kills"]]
+    told = f"{result['killed']} of {result['plants']} planted bugs were found."
+    return f"{told}\n\n{table(('planted bug', 'found by', 'as', 'seeds tried'), lines)}"
