@@ -1,0 +1,347 @@
+"""Lives of the real engine on a simulated exchange, for tests that say what befalls it, and when.
+
+Owns how a life begins and ends, and the price. Nothing goes wrong but what a test has ordered of `fate`, and the price
+stands where the test has put it; so a story always goes the same way.
+"""
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from engine.core.config import BotConfig
+from engine.core.events import BotEvent
+from engine.core.identity import LOG_ID_LENGTH, bot_stream, encode_base32
+from engine.core.market import Tick
+from engine.core.state import BotState, Order
+from engine.exchanges.credentials import Credentials, Secret
+from engine.exchanges.port import Fill, OwnTrade
+from engine.runtime.account_desk import AccountDesk
+from engine.runtime.bootstrap import GatewayFor, Surroundings, paper_gateway
+from engine.runtime.config_file import parse_config
+from engine.runtime.connections import Wiring, account_of
+from engine.runtime.journal import Published
+from engine.testing.simulation.bots import ALWAYS, COMMON
+from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.disk import Disk
+from engine.testing.simulation.exchange.client import ExchangeClient
+from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.exchange.markets import TICK, Market, half_spread
+from engine.testing.simulation.exchange.orders import Placed, Side, Wish
+from engine.testing.simulation.exchange.terms import FAULTS, Terms
+from engine.testing.simulation.life import Life
+from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.machine import Machine
+from engine.testing.simulation.medium import DiskMedium
+from engine.testing.simulation.plan import CALM
+from engine.testing.simulation.session import Session
+
+T = TypeVar("T")
+E = TypeVar("E", bound=BotEvent)
+
+BOT: Final = "alpha"
+BTC: Final = "BTC/USD"
+STEP_S: Final = 0.25
+_GLANCE_MS: Final = 2_000
+
+
+class Fate(Chance):
+    """Chance that brings what a test has ordered, the next time that somebody asks for it, and else nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._ordered: Final[defaultdict[str, deque[int]]] = defaultdict(deque)
+
+    def bring(self, site: str, *choices: int) -> None:
+        """Order something at a site: to happen, once or as often as there are choices, or so chosen."""
+        self._ordered[f"exchange/{site}"].extend(choices or (1,))
+
+    def cancel(self, site: str) -> None:
+        """Take back what is still ordered at a site."""
+        self._ordered[f"exchange/{site}"].clear()
+
+    def happens(self, site: str, rate: float) -> bool:
+        return rate > 0 and self._next(site) == 1
+
+    def choose(self, site: str, options: Sequence[T]) -> T:
+        return options[self._next(site)]
+
+    def between(self, site: str, least: int, most: int) -> int:
+        return min(least + self._next(site), most)
+
+    def _next(self, site: str) -> int:
+        ordered = self._ordered[site]
+        return ordered.popleft() if ordered else 0
+
+
+class SteeredMarket(Market):
+    """A market whose price is what the test says; a resting order that it reaches is met within two seconds."""
+
+    middle = 5_000_000
+
+    def tick(self, at_ms: int, told_ms: int) -> Tick:
+        del at_ms
+        half = half_spread(self.middle)
+        return Tick(told_ms, self.middle * TICK, (self.middle - half) * TICK, (self.middle + half) * TICK)
+
+    def best(self, side: str, at_ms: int) -> int:
+        del at_ms
+        half = half_spread(self.middle)
+        return self.middle + half if side == "buy" else self.middle - half
+
+    def crossing(self, side: str, limit: Decimal, from_ms: int) -> tuple[int, bool]:
+        ticks = int(limit / TICK)
+        half = half_spread(ticks)
+        is_met = self.middle <= ticks - half if side == "buy" else self.middle >= ticks + half
+        return (from_ms, True) if is_met else (from_ms + _GLANCE_MS, False)
+
+
+class ValuingClient(ExchangeClient):
+    """A client that asks the exchange what fees are worth, as the real ones do; such a question fails, too."""
+
+    async def fills(self, symbol: str, trades: Sequence[OwnTrade]) -> tuple[Fill, ...]:
+        await self.ask("fetch_ticker", "value", lambda: None)
+        return await super().fills(symbol, trades)
+
+
+class Run:
+    """One life of the engine, and what it has told so far."""
+
+    def __init__(self, session: Session) -> None:
+        self.session: Final = session
+        self.told: Final[list[Published]] = []
+        self.lines: Final[list[str]] = []
+        self.slow_s = 0.0
+        """How long each sync of the disk takes."""
+
+        self.passed: Final[list[Callable[[str], None]]] = []
+        """Who is told of every step of the life: of the disk, and of its calls to the exchange."""
+
+        self.client: ExchangeClient | None = None
+
+    def events(self, kind: type[E], bot_id: str = BOT) -> list[E]:
+        """Give the durable events of a kind in a bot's stream, of this life."""
+        stream = bot_stream(bot_id)
+        return [each.event for each in self.told if each.stream == stream and isinstance(each.event, kind)]
+
+    def state(self, bot_id: str = BOT) -> BotState:
+        """Give a bot's durable state."""
+        return next(state for state in self.session.states() if state.bot_id == bot_id)
+
+    def orders(self, bot_id: str = BOT) -> list[Order]:
+        """Give the orders in a bot's books, as they durably are."""
+        return list(self.state(bot_id).orders.values())
+
+    async def until(self, holds: Callable[[], object], within_s: float = 900) -> None:
+        """Let virtual time pass until something holds; it must, within so long."""
+        for _ in range(int(within_s / STEP_S)):
+            assert not self.session.has_ended, self.session.fault
+            if self.session.engine is not None and self.session.states() and holds():
+                return
+            await asyncio.sleep(STEP_S)
+        raise AssertionError(f"it never came, within {within_s} s: {self.lines[-5:]} {self.told[-3:]}")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let virtual time pass, in which the engine must go on."""
+        await asyncio.sleep(seconds)
+        assert not self.session.has_ended, self.session.fault
+
+    def count(self, kind: str) -> int:
+        """Count what this life has asked the exchange, of one kind."""
+        return 0 if self.client is None else self.client.calls[kind]
+
+    def at(self, point: str, deed: Callable[[], object]) -> None:
+        """Do something, once, when the life comes to a point next."""
+
+        def told(passed: str) -> None:
+            if passed == point:
+                self.passed.remove(told)
+                deed()
+
+        self.passed.append(told)
+
+    async def command(self, name: str, bot_id: str = BOT) -> None:
+        """Give a command, which must be carried out."""
+        assert await self.session.command(name, bot_id), name
+
+    async def stop(self) -> None:
+        """End the life in order."""
+        await self.session.stop()
+        assert self.session.has_ended, "the stop took over a minute"
+        assert self.session.fault is None, self.session.fault
+
+
+class Lives:
+    """One exchange, one machine, and the lives of an engine on them, one after the other."""
+
+    def __init__(self, folder: Path, loop: VirtualLoop, rules: Mapping[str, Any]) -> None:
+        self.fate: Final = Fate()
+        self.machine: Final = Machine(loop)
+        terms = Terms(symbols=(BTC,), **rules)
+        terms = msgspec.structs.replace(terms, **dict.fromkeys(FAULTS, 0.5))
+        self.exchange: Final = SimulatedExchange(self.fate, lambda: self.machine.true_ms, terms)
+        self.market: Final = SteeredMarket(BTC, terms, self.fate)
+        self.exchange.markets[BTC] = self.market
+        self._folder: Final = folder
+        self._number = 0
+        self._drawn = 0
+        self._disk: Disk | None = None
+        self._own: Final = asyncio.current_task(loop)
+        self.directory.mkdir()
+
+    @property
+    def directory(self) -> Path:
+        """Name the state directory of the life that comes next, or, within one, of the one after it."""
+        return self._folder / f"life-{self._number}"
+
+    @asynccontextmanager
+    async def life(self, *bots: Mapping[str, Any], gateway: GatewayFor = paper_gateway) -> AsyncIterator[Run]:
+        """Begin a life with these bots (what each has that others do not), and have it killed in the end."""
+        directory, configs = self.directory, [_config(bot) for bot in bots or ({},)]
+        self._number += 1
+
+        def passes(point: str) -> bool:
+            for told in tuple(run.passed):
+                told(point)
+            return False
+
+        life = Life(self._number, passes)
+        run = Run(Session(life, self.machine, self.exchange.note))
+        disk = Disk(directory, self.fate, life, former=self._disk)
+        medium = DiskMedium(disk, self.machine.sleep, lambda: run.slow_s)
+        around = Surroundings(
+            directory,
+            (lambda published: None if life.is_dead else run.told.append(published),),
+            lambda _at, _bot, text, _routine: run.lines.append(text),
+            self._draw_log_id,
+            gateway_for=gateway,
+            wiring=Wiring(credentials=lambda _: Credentials(Secret("key"), Secret("secret"))),
+            connect=lambda _, clock_ms: self._connect(run, clock_ms),
+            probe=self._probe,
+        )
+        run.session.begin(directory, configs, around, CALM, medium)
+        try:
+            yield run
+        finally:
+            life.end("killed")
+            disk.image(self.directory, "kill")
+            await self._clear_up()
+            medium.close()
+            disk.release()
+            self._disk = disk
+
+    async def _clear_up(self) -> None:
+        for _ in range(100):
+            left = [task for task in asyncio.all_tasks() if task is not self._own]
+            for task in left:
+                task.cancel()
+            await asyncio.sleep(0)
+        assert not left, left
+
+    def _connect(self, run: Run, clock_ms: Callable[[], int]) -> "_Connections":
+        run.client = ValuingClient(self.exchange, run.session.life, clock_ms)
+        return _Connections(run.client, clock_ms)
+
+    def _draw_log_id(self) -> str:
+        self._drawn += 1
+        return encode_base32(self._drawn * 7919**3, LOG_ID_LENGTH)
+
+    async def _probe(self, hosts: Sequence[str]) -> bool:
+        del hosts
+        return True
+
+    # --- the exchange ------------------------------------------------------------------------------------------------
+
+    def price(self, price: Decimal | int | str) -> None:
+        """Put the price somewhere."""
+        self.market.middle = int(Decimal(price) / TICK)
+
+    def placed(self, side: Side | None = None) -> list[Placed]:
+        """Give all orders that the exchange took, the oldest first."""
+        return [order for order in self.exchange.matching.orders.values() if side in {None, order.wish.side}]
+
+    def place(self, name: str, quantity: str = "0.001", price: int | None = 40_000, side: Side = "buy") -> Placed:
+        """Place an order past the engine; one without a price trades at once."""
+        limit = None if price is None else Decimal(price)
+        wish = Wish(
+            client_order_id=name,
+            symbol=BTC,
+            side=side,
+            kind="market" if limit is None else "limit",
+            quantity=Decimal(quantity),
+            price=limit,
+            signed_ms=self.exchange.clock_ms,
+            life=0,
+        )
+        placed = self.exchange.place(wish)
+        assert isinstance(placed, Placed), placed
+        return placed
+
+    def lose(self, order: Placed) -> None:
+        """Have the exchange know an order no longer, though not its trades."""
+        del self.exchange.matching.orders[order.exchange_order_id]
+        del self.exchange.matching.by_client_id[order.wish.client_order_id]
+
+    def asked(self, verb: str) -> Counter[str]:
+        """Count the requests of a verb that were about an order, by its client order id."""
+        records = [each for each in self.exchange.history if each["what"] == "request" and each["verb"] == verb]
+        return Counter(str(each.get("client_order_id")) for each in records)
+
+
+class _Connections:
+    """The way of a life to the exchange."""
+
+    def __init__(self, client: ExchangeClient, clock_ms: Callable[[], int]) -> None:
+        self._client: Final = client
+        self._clock_ms: Final = clock_ms
+        self._desk: AccountDesk | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    def data(self, configs: list[BotConfig]) -> ExchangeClient:
+        del configs
+        return self._client
+
+    def desk(self, config: BotConfig) -> AccountDesk:
+        if self._desk is None:
+            self._desk = AccountDesk(account_of(config), self._client, self._clock_ms)
+        return self._desk
+
+
+def _config(changes: Mapping[str, Any]) -> BotConfig:
+    file = {
+        **COMMON,
+        "bot_id": BOT,
+        "buy_order_type": "market",
+        "sell_order_type": "limit",
+        "max_open_lots": 1,
+        "buy_order_timeout": 600,
+        **changes,
+        "strategy_params": {"amount_usd": 100, "indicators": ALWAYS, **changes.get("strategy_params", {})},
+    }
+    return parse_config(msgspec.json.encode(file).decode(), "a bot of a test").config
+
+
+def story(folder: Path, tell: Callable[[Lives], Awaitable[None]], **rules: Any) -> None:
+    """Live through a story on virtual time; `rules` are the exchange's terms of business."""
+    loop = VirtualLoop()
+
+    async def begin() -> None:
+        await tell(Lives(folder, loop, rules))
+
+    try:
+        loop.run_until_complete(begin())
+    finally:
+        loop.close()

@@ -1,0 +1,303 @@
+"""Reconciliation in virtual time: what the exchange lost or showed late, and what others did under the log's ids."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from engine.core.events import (
+    BalancesObserved,
+    OrderCancelRequested,
+    OrderFilled,
+    OrderReconciled,
+    OrderRejected,
+    OrdersSurveyed,
+    SaleRecorded,
+)
+from engine.core.identity import client_order_id
+from engine.core.state import Order
+from engine.runtime import reconciliation
+from engine.runtime.reconciliation import ASKED_MOST
+from engine.runtime.reports import NOT_PLACED
+from tests.simulation.lives import BOT, Lives, Run, story
+
+NO_BUYS = {"strategy_params": {"max_price": 1}}
+TARGET = 50_200
+"""Over the target of whatever was bought at 50,000."""
+
+LOOK_S = 700
+"""Within so long there is a thorough look."""
+
+
+async def holds_a_sell(run: Run, bot_id: str = BOT) -> Order:
+    """Wait until a bot has bought and its sell rests; give the sell."""
+    await run.until(lambda: _resting(run, bot_id))
+    return _resting(run, bot_id)[0]
+
+
+def _resting(run: Run, bot_id: str) -> list[Order]:
+    return [order for order in run.orders(bot_id) if order.side == "sell" and order.status == "open"]
+
+
+def was_looked_at(run: Run) -> bool:
+    return any("Reconciled with the exchange" in line for line in run.lines)
+
+
+def gone(run: Run) -> list[OrderReconciled]:
+    return [event for event in run.events(OrderReconciled) if event.new_status == "gone"]
+
+
+async def log_id_of(lives: Lives, number: int = 0, *bots: dict[str, object]) -> str:
+    """Have a first life that buys nothing, and give the id of its log."""
+    async with lives.life(*bots) as run:
+        await run.until(lambda: was_looked_at(run))
+        return run.session.states()[number].log_id
+
+
+# --- others, and other copies of a log
+
+
+def test_trade_of_another_copy_below_many_of_others_is_found_at_the_next_look(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        name = client_order_id(await log_id_of(lives, 0, NO_BUYS), 7)
+        lives.place(name, price=None)
+        for number in range(ASKED_MOST):
+            lives.place(f"web_{number}", price=None)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: was_looked_at(run))
+            await run.pass_time(60)
+            assert not run.events(OrdersSurveyed)
+            assert run.count("fetch_order") == ASKED_MOST
+            await run.session.until_over(LOOK_S)
+            assert run.events(OrdersSurveyed) == [OrdersSurveyed((name,), ())]
+            assert run.count("fetch_order") == ASKED_MOST + 1
+            assert run.state().halted is not None
+
+    story(tmp_path, tell)
+
+
+def test_order_of_another_copy_that_is_not_shown_yet_is_asked_about_again(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        name = client_order_id(await log_id_of(lives, 0, NO_BUYS), 7)
+        lives.place(name, price=None)
+        lives.fate.bring("row_lost", 0, 1)  # its trade is listed, the order itself is not to be seen
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: was_looked_at(run))
+            assert not run.events(OrdersSurveyed)
+            await run.session.until_over(LOOK_S)
+            assert run.events(OrdersSurveyed) == [OrdersSurveyed((name,), ())]
+
+    story(tmp_path, tell)
+
+
+def test_orders_of_others_are_remembered_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "KNOWN_MOST", 2)
+
+    async def tell(lives: Lives) -> None:
+        for number in range(4):
+            lives.place(f"web_{number}", price=None)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: was_looked_at(run))
+            assert run.count("fetch_order") == 4
+            await run.pass_time(LOOK_S)
+            assert run.count("fetch_order") == 4 + 4, "at the bound all are forgotten, and asked about again"
+            assert not run.events(OrdersSurveyed)
+
+    story(tmp_path, tell)
+
+
+def test_open_order_of_another_copy_that_traded_halts_its_bot_alone_and_is_told_once(tmp_path: Path) -> None:
+    beta = {**NO_BUYS, "bot_id": "beta"}
+
+    async def tell(lives: Lives) -> None:
+        name = client_order_id(await log_id_of(lives, 1, NO_BUYS, beta), 7)
+        lives.fate.bring("partial")
+        lives.fate.bring("partial/rest", 4)
+        order = lives.place(name, price=50_100)
+        assert order.is_open
+        assert order.filled
+        async with lives.life(NO_BUYS, beta) as run:
+            await run.until(lambda: run.events(OrdersSurveyed, "beta"))
+            await run.pass_time(60)
+            assert run.events(OrdersSurveyed, "beta")[0].unknown_own == (name,)
+            assert run.state("beta").halted is not None
+            assert run.state().halted is None
+
+    story(tmp_path, tell)
+
+
+# --- orders that the exchange shows late, or lost
+
+
+def test_order_held_to_be_not_placed_that_shows_up_is_booked_after_all(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        lives.fate.bring("create/request_lost")
+        async with lives.life() as run:
+            await run.until(lambda: run.events(OrderRejected))
+            (rejected,) = run.events(OrderRejected)
+            assert rejected.proof == NOT_PLACED
+            order = run.state().done_orders[rejected.client_order_id]
+            lives.place(order.client_order_id, str(order.quantity), price=None)
+            await run.until(lambda: run.events(OrderReconciled))
+            assert run.events(OrderReconciled) == [OrderReconciled(order.client_order_id, "rejected", "open")]
+            await run.until(lambda: len(_resting(run, BOT)) == 2)
+            assert sum(lot.quantity for lot in run.state().lots.values()) == sum(
+                placed.filled for placed in lives.placed("buy")
+            )
+
+    story(tmp_path, tell)
+
+
+def test_order_that_the_exchange_lost_is_given_up_after_some_looks_and_decided_afresh(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            lost = await holds_a_sell(run)
+            lives.lose(lives.placed("sell")[0])
+            await run.until(lambda: gone(run), within_s=1_800)
+            assert gone(run) == [OrderReconciled(lost.client_order_id, "open", "gone")]
+            again = await holds_a_sell(run)
+            assert (again.quantity, again.lot) == (lost.quantity, lost.lot)
+            assert again.client_order_id != lost.client_order_id
+
+    story(tmp_path, tell)
+
+
+def test_order_that_the_exchange_lost_keeps_what_it_had_traded(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            lost = await holds_a_sell(run)
+            (sell,) = lives.placed("sell")
+            lives.fate.bring("hint/lost")
+            lives.fate.bring("partial")
+            lives.fate.bring("partial/rest", 4)
+            lives.price(TARGET)
+            await run.until(lambda: sell.filled)
+            lives.price(50_000)
+            lives.lose(sell)
+            await run.until(lambda: gone(run), within_s=1_800)
+            fills = [each for each in run.events(OrderFilled) if each.client_order_id == lost.client_order_id]
+            assert [each.quantity for each in fills] == [sell.filled]
+            again = await holds_a_sell(run)
+            assert again.quantity == lost.quantity - sell.filled
+            assert [each.quantity for each in run.events(SaleRecorded)] == [sell.filled]
+
+    story(tmp_path, tell)
+
+
+def test_order_that_moves_while_it_is_being_given_up_is_not_given_up_on_old_knowledge(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            lost = await holds_a_sell(run)
+            lives.lose(lives.placed("sell")[0])
+            (world,) = run.session.worlds()
+            await run.until(world.reconcilers[0].has_gone, within_s=1_800)
+            flattened: list[asyncio.Future[None]] = []
+            listed = "exchange/trades/before"
+            run.at(
+                listed, lambda: run.at(listed, lambda: flattened.append(asyncio.ensure_future(run.command("flatten"))))
+            )
+            lives.fate.bring("trades/slow", 0, 1)
+            await run.until(lambda: gone(run), within_s=1_800)
+            assert flattened
+            kinds = [
+                type(each.event) for each in run.told if isinstance(each.event, OrderCancelRequested | OrderReconciled)
+            ]
+            assert kinds == [OrderCancelRequested, OrderReconciled]
+            assert gone(run) == [OrderReconciled(lost.client_order_id, "open", "gone")]
+            await run.until(lambda: not run.state().lots)
+            assert sum(order.filled for order in lives.placed("sell")) == lost.quantity
+
+    story(tmp_path, tell)
+
+
+# --- trades that fill orders to the end
+
+
+async def sold_while_away(lives: Lives) -> str:
+    """Have a life that is killed while its sell rests, which is then met; give the sell's id."""
+    async with lives.life() as run:
+        sell = await holds_a_sell(run)
+    lives.price(TARGET)
+    await asyncio.sleep(10)
+    lives.exchange.advance()
+    assert not lives.placed("sell")[0].is_open
+    lives.price(50_000)
+    return sell.client_order_id
+
+
+def test_trades_that_fill_an_order_while_away_are_booked_without_a_look_at_it(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        name = await sold_while_away(lives)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: run.events(SaleRecorded))
+            assert [each.client_order_id for each in run.events(OrderFilled)] == [name]
+            assert run.count("fetch_order") == 0
+
+    story(tmp_path, tell)
+
+
+def test_trades_whose_fees_cannot_be_valued_now_are_booked_by_looking_the_order_up(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        name = await sold_while_away(lives)
+        lives.fate.bring("value/request_lost")
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: run.events(SaleRecorded))
+            assert run.count("fetch_order") == 1
+            assert [each.client_order_id for each in run.events(OrderFilled)] == [name]
+            assert run.events(SaleRecorded)[0].quantity == lives.placed("sell")[0].filled
+
+    story(tmp_path, tell)
+
+
+def test_order_that_moves_while_its_trades_are_valued_is_looked_up_and_booked_once(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        name = await sold_while_away(lives)
+        lives.fate.bring("value/slow")
+        async with lives.life(NO_BUYS) as run:
+            run.at("exchange/value/before", lambda: asyncio.ensure_future(run.command("flatten")))
+            await run.until(lambda: run.events(SaleRecorded))
+            await run.pass_time(LOOK_S)
+            assert [each.client_order_id for each in run.events(OrderCancelRequested)] == [name]
+            assert [each.client_order_id for each in run.events(OrderFilled)] == [name]
+            assert len(run.events(SaleRecorded)) == 1
+            assert run.count("fetch_order")
+
+    story(tmp_path, tell)
+
+
+# --- balances
+
+
+def test_balances_that_change_while_they_are_read_are_not_believed(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            await holds_a_sell(run)
+            await run.until(lambda: run.state().has_looked and run.state().balances_ms)
+            reads: list[int] = []
+            sales: list[asyncio.Future[None]] = []
+
+            async def sell_a_part() -> None:
+                lives.fate.bring("partial")
+                lives.fate.bring("partial/rest", 0)
+                lives.price(TARGET)
+                await asyncio.sleep(2.5)
+                lives.price(50_000)
+
+            def read(point: str) -> None:
+                if point == "exchange/balances/before" and len(reads) < 3:
+                    reads.append(len(run.events(BalancesObserved)))
+                    lives.fate.bring("balances/slow")
+                    lives.fate.bring("balances/slow/wait", 2)
+                    sales.append(asyncio.ensure_future(sell_a_part()))
+
+            run.passed.append(read)
+            await run.until(lambda: len(reads) == 3)
+            await run.pass_time(30)
+            assert len(run.events(BalancesObserved)) == reads[0], "numbers from before and after were mixed"
+            await run.until(lambda: len(run.events(BalancesObserved)) > reads[0])
+            held = run.events(BalancesObserved)[-1].balances["BTC"]
+            assert held == lives.exchange.wallet.shown()["BTC"]
+            assert held.total < Decimal("0.5") + lives.placed("buy")[0].filled
+
+    story(tmp_path, tell)
