@@ -16,7 +16,7 @@ from engine.core.decider.limits import entries_are_stopped
 from engine.core.effects import OrderEffect, is_stale, outstanding
 from engine.core.events import OrderRejected, OrderSent
 from engine.core.reducers.orders import NOT_SENT, STALE
-from engine.core.state import Order
+from engine.core.state import BotState, Order
 from engine.exchanges.port import Accepted, Gateway, OrderReport, Unknown
 from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
@@ -118,7 +118,11 @@ class LiveExecutor:
             await self._carry_out(bot, OrderEffect("query", client_order_id, 0))
 
     def _owed(self, bot: Bot) -> list[OrderEffect]:
-        """Give the effects of the durable state that are not under way, and the looks that were asked for."""
+        """Give the effects of the durable state that are not under way, and the looks that were asked for.
+
+        An order that the candidate no longer lets go is not owed, or it would be begun and dropped again until what
+        forbids it is durable.
+        """
         state = bot.durable[0]
         effects = {effect.client_order_id: effect for effect in outstanding(state)}
         for name in [name for name, asking in self._askings.items() if asking.wants_look]:
@@ -130,8 +134,11 @@ class LiveExecutor:
         return [
             effect
             for name, effect in effects.items()
-            if name not in self.busy and (effect.action != "send" or self._may_send())
+            if name not in self.busy and (effect.action != "send" or self._may_begin(bot, name))
         ]
+
+    def _may_begin(self, bot: Bot, name: str) -> bool:
+        return self._may_send() and _may_leave(bot, name, self._now_ms())
 
     def _ready_ms(self, effect: OrderEffect) -> int:
         asking = self._askings.get(effect.client_order_id)
@@ -159,7 +166,7 @@ class LiveExecutor:
     async def _send(self, bot: Bot, order: Order) -> None:
         """Send an order, if what it was decided upon still holds; record before, and record what became of it."""
         now_ms, name = self._now_ms(), order.client_order_id
-        if order.status != "requested" or not _may_leave(bot, order, now_ms):
+        if not _may_leave(bot, name, now_ms):
             return
         if is_stale(order, now_ms):
             age_s = (now_ms - order.requested_ms) / 1000
@@ -169,7 +176,7 @@ class LiveExecutor:
         assert position is not None, "order_sent is urgent"
         await self._witnessed(position)
         held_s = (self._now_ms() - now_ms) / 1000
-        may_leave = _may_leave(bot, order, self._now_ms())
+        may_leave = _may_go_on(bot.state, order, self._now_ms())
         if not may_leave or held_s * 1000 > self._gateway.valid_ms:
             why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
             await self._record(bot, [OrderRejected(name, STALE if may_leave else NOT_SENT, f"{why} before it left")])
@@ -217,8 +224,13 @@ class LiveExecutor:
             asking.not_before_ms = self._now_ms() + wait_ms
 
 
-def _may_leave(bot: Bot, order: Order, now_ms: int) -> bool:
-    """Tell whether nothing forbids this bot to send this order: a pause, a halt, or for a buy a limit on entries."""
-    state = bot.state
+def _may_leave(bot: Bot, name: str, now_ms: int) -> bool:
+    """Tell whether an order was not sent yet, and nothing forbids to send it."""
+    order = bot.state.orders.get(name)
+    return order is not None and order.status == "requested" and _may_go_on(bot.state, order, now_ms)
+
+
+def _may_go_on(state: BotState, order: Order, now_ms: int) -> bool:
+    """Tell whether nothing forbids a bot to send an order: a pause, a halt, or for a buy a limit on entries."""
     is_stopped = order.side == "buy" and entries_are_stopped(state, now_ms)
     return not state.paused and state.halted is None and not is_stopped

@@ -123,7 +123,17 @@ class Run:
         self.passed: Final[list[Callable[[str], None]]] = []
         """Who is told of every step of the life: of the disk, and of its calls to the exchange."""
 
+        self.heard: Final[list[Callable[[Published], None]]] = []
+        """Who is told of every event, in the very moment in which it becomes durable."""
+
         self.client: ExchangeClient | None = None
+
+    def hear(self, published: Published) -> None:
+        """Take notice of an event that has become durable."""
+        if not self.session.life.is_dead:
+            self.told.append(published)
+            for heard in tuple(self.heard):
+                heard(published)
 
     def events(self, kind: type[E], bot_id: str = BOT) -> list[E]:
         """Give the durable events of a kind in a bot's stream, of this life."""
@@ -217,7 +227,7 @@ class Lives:
         medium = DiskMedium(disk, self.machine.sleep, lambda: run.slow_s)
         around = Surroundings(
             directory,
-            (lambda published: None if life.is_dead else run.told.append(published),),
+            (run.hear,),
             lambda _at, _bot, text, _routine: run.lines.append(text),
             self._draw_log_id,
             gateway_for=gateway,

@@ -154,6 +154,32 @@ def test_order_decided_just_before_its_bot_is_halted_never_leaves(tmp_path: Path
     story(tmp_path, tell)
 
 
+@pytest.mark.parametrize("turns", range(5))
+def test_halt_at_any_turn_between_decision_and_sending_keeps_the_order_back(tmp_path: Path, turns: int) -> None:
+    async def tell(lives: Lives) -> None:
+        beta = {"bot_id": "beta", "strategy_params": {"max_price": 1}}
+        async with lives.life(LOW, beta) as run:
+            await is_ready(run)
+            (world,) = run.session.worlds()
+            bot = next(each for each in world.bots if each.state.bot_id == "alpha")
+            halts: list[asyncio.Future[None]] = []
+
+            def halt(turns_left: int) -> None:
+                if turns_left:
+                    asyncio.get_running_loop().call_soon(halt, turns_left - 1)
+                else:
+                    halts.append(asyncio.ensure_future(world.note(bot, OrdersSurveyed(("another's",), ()))))
+
+            run.heard.append(lambda told: halt(turns) if isinstance(told.event, OrderRequested) else None)
+            lives.price(48_000)
+            await run.until(lambda: run.state().halted is not None)
+            await run.pass_time(60)
+            assert run.events(OrderRequested)
+            assert not lives.placed()
+
+    story(tmp_path, tell)
+
+
 def test_order_of_this_log_that_is_out_of_its_memory_is_told_and_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
