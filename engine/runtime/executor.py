@@ -6,7 +6,7 @@ the same calls. Source: design, "Order protocol".
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from engine.core.effects import OrderEffect, outstanding
 from engine.core.events import BotEvent, OrderSent
@@ -61,6 +61,8 @@ class Executor:
             case "cancel":
                 self._calls["cancel_order"] += 1
                 await self._record(bot, answer_events(order, await self._gateway.cancel(bot.state, order)))
+            case never:
+                assert_never(never)
 
     async def _create(self, bot: Bot, order: Order) -> None:
         self._calls["create_order"] += 1

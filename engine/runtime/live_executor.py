@@ -8,7 +8,7 @@ Source: design, "Order protocol".
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -159,6 +159,8 @@ class LiveExecutor:
                     await self._answered(bot, order, self._gateway.query(bot.state, order))
                 case "cancel":
                     await self._answered(bot, order, self._gateway.cancel(bot.state, order))
+                case never:
+                    assert_never(never)
         finally:
             self.busy.discard(effect.client_order_id)
             self._done()

@@ -8,17 +8,19 @@ import pytest
 
 from engine.core.events import (
     BalancesObserved,
+    OrderCanceled,
     OrderCancelRequested,
     OrderFilled,
     OrderReconciled,
     OrderRejected,
     OrdersSurveyed,
+    PurchaseRecorded,
     SaleRecorded,
 )
 from engine.core.identity import client_order_id
 from engine.core.state import Order
 from engine.runtime import reconciliation
-from engine.runtime.reconciliation import ASKED_MOST
+from engine.runtime.reconciliation import ASKED_MOST, GONE_AFTER
 from engine.runtime.reports import NOT_PLACED
 from tests.simulation.lives import BOT, Lives, Run, story
 
@@ -154,6 +156,10 @@ def test_order_that_the_exchange_lost_is_given_up_after_some_looks_and_decided_a
         async with lives.life() as run:
             lost = await holds_a_sell(run)
             lives.lose(lives.placed("sell")[0])
+            (world,) = run.session.worlds()
+            for _ in range(GONE_AFTER):
+                await world.reconcilers[0].sweep(thorough=True)
+            assert not gone(run), "looks in quick succession are one"
             await run.until(lambda: gone(run), within_s=1_800)
             assert gone(run) == [OrderReconciled(lost.client_order_id, "open", "gone")]
             again = await holds_a_sell(run)
@@ -262,6 +268,26 @@ def test_order_that_moves_while_its_trades_are_valued_is_looked_up_and_booked_on
             assert [each.client_order_id for each in run.events(OrderFilled)] == [name]
             assert len(run.events(SaleRecorded)) == 1
             assert run.count("fetch_order")
+
+    story(tmp_path, tell)
+
+
+def test_trade_in_the_moment_of_a_cancellation_is_booked_once_the_list_of_trades_tells_it(tmp_path: Path) -> None:
+    bot = {"buy_order_type": "limit", "buy_order_timeout": 60, "strategy_params": {"max_price": 50_000}}
+
+    async def tell(lives: Lives) -> None:
+        lives.fate.bring("late_fill")
+        lives.fate.bring("late_fill/sort", 1)  # the order's end does not count it
+        async with lives.life(bot) as run:
+            await run.until(lambda: run.events(OrderCanceled))
+            (canceled,) = run.events(OrderCanceled)
+            assert canceled.filled == 0
+            lives.price(50_001)  # nothing else is bought
+            await run.until(lambda: run.events(PurchaseRecorded))
+            (fill,) = run.events(OrderFilled)
+            assert fill.client_order_id == canceled.client_order_id
+            (bought, *_) = lives.placed("buy")
+            assert [(fill.trade_id, fill.quantity)] == [(each.trade_id, each.quantity) for each in bought.trades]
 
     story(tmp_path, tell)
 
