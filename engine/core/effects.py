@@ -52,7 +52,7 @@ def is_stale(order: Order, now_ms: int) -> bool:
 
     A limit sell at its target is good at any time; all others rest on the price of a moment.
     """
-    rests_on_a_moment = order.kind == "market" or order.side == "buy" or order.purpose != "target"
+    rests_on_a_moment = order.kind == "market" or order.purpose != "target"
     return rests_on_a_moment and now_ms - order.requested_ms > FRESH_MS
 
 

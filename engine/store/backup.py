@@ -74,15 +74,13 @@ def backup_folder(path: Path) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy one consistent state of a log that may be written meanwhile, as a single file."""
+    """Copy one consistent state of a log that may be written meanwhile, as a single file. Raises OSError."""
+    write_private(target, b"")
     try:
-        write_private(target, b"")
         uri = f"{source.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
             new.execute("PRAGMA journal_mode = DELETE")
-    except OSError as error:
-        raise write_fault(error, target) from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", None) or ""
         raise (

@@ -49,11 +49,8 @@ class StateDirectory:
 
 
 def create_private(path: Path, sync: Callable[[int], None]) -> None:
-    """Create a file that only we may read, unless it is there; `sync` makes its name durable. Raises OSError."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE))
-    except FileExistsError:
-        return
+    """Create a file that only we may read, and that is not there yet; `sync` makes its name durable. Raises OSError."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE))
     sync_names(path.parent, sync)
 
 

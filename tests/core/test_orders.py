@@ -10,6 +10,7 @@ from engine.core.events import (
     OrderAccepted,
     OrderCanceled,
     OrderCancelRequested,
+    OrderExpired,
     OrderOutcomeUnknown,
     OrderRejected,
     OrderRequested,
@@ -193,6 +194,9 @@ def test_lot_with_a_sell_underway_asks_for_no_other() -> None:
         pytest.param(["sent", "accepted"], None, id="open"),
         pytest.param(["sent", "accepted", "cancel"], "cancel", id="to-be-cancelled"),
         pytest.param(["sent", "rejected"], None, id="rejected"),
+        pytest.param(["sent", "accepted", "canceled"], "query", id="cancelled-and-its-trades-not-told-yet"),
+        pytest.param(["sent", "accepted", "expired"], "query", id="expired-and-its-trades-not-told-yet"),
+        pytest.param(["sent", "accepted", "cancel", "expired"], "query", id="expired-before-it-was-cancelled"),
     ],
 )
 def test_order_in_any_status_owes_the_exchange_one_call(steps: list[str], action: str | None) -> None:
@@ -205,6 +209,8 @@ def test_order_in_any_status_owes_the_exchange_one_call(steps: list[str], action
         "accepted": OrderAccepted(name, "x1"),
         "rejected": OrderRejected(name, "FILTER", "no"),
         "cancel": OrderCancelRequested(name, "timeout"),
+        "canceled": OrderCanceled(name, D("0.001")),
+        "expired": OrderExpired(name, D("0.001")),
     }
     kernel.observe(*(reports[step] for step in steps))
     assert [effect.action for effect in outstanding(kernel.state)] == ([] if action is None else [action])

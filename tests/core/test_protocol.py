@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -43,11 +43,23 @@ def order_of(**changes: object) -> Order:
 
 @SPEC("not found proves absence only after the validity window and the grace", section="Order protocol")
 @given(sent=TIMES, valid=TIMES, grace=TIMES, asked=TIMES)
+@example(sent=0, valid=0, grace=0, asked=0)
+@example(sent=0, valid=0, grace=0, asked=1)
+@example(sent=7, valid=5, grace=3, asked=15)
+@example(sent=7, valid=5, grace=3, asked=16)
 def test_look_up_proves_absence_only_if_it_began_after_window_and_grace(
     sent: int, valid: int, grace: int, asked: int
 ) -> None:
     order = order_of(sent_ms=sent, valid_ms=valid, status="unknown")
-    assert proves_absence(order, asked, grace) == (asked > sent + valid + grace)
+    assert proves_absence(order, asked, grace) is (asked > sent + valid + grace)
+
+
+@pytest.mark.parametrize(("asked", "proves"), [(208, False), (209, True)])
+def test_look_up_proves_absence_only_by_a_clock_that_has_run_evenly_for_so_long(asked: int, *, proves: bool) -> None:
+    order = order_of(sent_ms=100, valid_ms=5, status="unknown")
+    assert proves_absence(order, 109, 3)
+    assert proves_absence(order, asked, 3, since_ms=200) is proves
+    assert proves_absence(order, asked, 3, since_ms=50), "a clock that ran evenly for longer takes nothing away"
 
 
 def test_order_that_was_never_sent_is_proven_absent_by_no_look_up() -> None:
@@ -67,9 +79,9 @@ def test_order_that_was_never_sent_is_proven_absent_by_no_look_up() -> None:
 def test_order_waiting_to_be_sent_grows_stale_unless_its_price_is_good_at_any_time(
     changes: dict[str, object], keeps: bool
 ) -> None:
-    order = order_of(**changes)
-    assert not is_stale(order, FRESH_MS)
-    assert is_stale(order, FRESH_MS + 1) is not keeps
+    order = order_of(requested_ms=7_000, **changes)
+    assert is_stale(order, 7_000 + FRESH_MS) is False
+    assert is_stale(order, 7_000 + FRESH_MS + 1) is (not keeps)
 
 
 @SPEC("an unknown outcome is asked about at once and then at growing intervals", section="Order protocol")

@@ -120,10 +120,10 @@ class Run:
         self.slow_s = 0.0
         """How long each sync of the disk takes."""
 
-        self.passed: Final[list[Callable[[str], None]]] = []
+        self.passed: Final[list[Callable[[str], object]]] = []
         """Who is told of every step of the life: of the disk, and of its calls to the exchange."""
 
-        self.heard: Final[list[Callable[[Published], None]]] = []
+        self.heard: Final[list[Callable[[Published], object]]] = []
         """Who is told of every event, in the very moment in which it becomes durable."""
 
         self.client: ExchangeClient | None = None
@@ -165,6 +165,15 @@ class Run:
     def count(self, kind: str) -> int:
         """Count what this life has asked the exchange, of one kind."""
         return 0 if self.client is None else self.client.calls[kind]
+
+    def die_once(self, has_told: type[BotEvent]) -> None:
+        """Have the life end at the first step after an event of this kind has become durable."""
+
+        def told(point: str) -> None:
+            if self.events(has_told):
+                self.session.life.end(point)
+
+        self.passed.append(told)
 
     def at(self, point: str, deed: Callable[[], object]) -> None:
         """Do something, once, when the life comes to a point next."""

@@ -9,6 +9,7 @@ import pytest
 
 from engine.core.config import BotConfig
 from engine.core.events import (
+    Balance,
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
@@ -254,7 +255,7 @@ def test_paper_bot_on_a_real_market_sells_when_the_price_comes(tmp_path: Path) -
 def test_paper_order_that_was_sent_when_the_engine_died_is_placed_again_under_its_id(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life(PAPER) as run:
-            run.passed.append(lambda point: run.events(OrderSent) and run.session.life.end(point))
+            run.die_once(OrderSent)
             await run.session.until_over(120)
             (sent,) = run.events(OrderSent)
             assert not run.events(OrderAccepted)
@@ -277,21 +278,21 @@ WAITING = {
 }
 
 
-class SecretiveGateway(PaperGateway):
+class SecretiveGateway:
     """A paper account that answers no order, only questions about it, and must not be sent an order again."""
 
-    def __init__(self, config: BotConfig, feed: FeedStream) -> None:
-        super().__init__(paper_settings(config), lambda: feed.view)
-        self.created: list[str] = []
-        self._taken: dict[str, Accepted] = {}
+    repeats_create = False
+    valid_ms = 5_000
+    grace_ms = 0
 
-    @property
-    def repeats_create(self) -> bool:
-        return False
+    def __init__(self, config: BotConfig, feed: FeedStream) -> None:
+        self.created: list[str] = []
+        self._paper = PaperGateway(paper_settings(config), lambda: feed.view)
+        self._taken: dict[str, Accepted] = {}
 
     async def create(self, state: BotState, order: Order) -> Outcome:
         self.created.append(order.client_order_id)
-        outcome = await super().create(state, order)
+        outcome = await self._paper.create(state, order)
         assert isinstance(outcome, Accepted), outcome
         self._taken[order.client_order_id] = outcome
         return Unknown("the answer was lost")
@@ -299,10 +300,19 @@ class SecretiveGateway(PaperGateway):
     async def query(self, state: BotState, order: Order) -> OrderReport | Unknown | None:
         taken = self._taken.pop(order.client_order_id, None)
         if taken is None:
-            return await super().query(state, order)
+            return await self._paper.query(state, order)
         filled = sum((fill.quantity for fill in taken.fills), Decimal(0))
         status: Literal["filled", "open"] = "filled" if filled == order.quantity else "open"
         return OrderReport(order.client_order_id, taken.exchange_order_id, status, filled, taken.fills)
+
+    async def cancel(self, state: BotState, order: Order) -> OrderReport | Unknown | None:
+        return await self._paper.cancel(state, order)
+
+    async def balances(self, state: BotState) -> dict[str, Balance]:
+        return await self._paper.balances(state)
+
+    def trades(self, state: BotState) -> tuple[OrderReport, ...]:
+        return self._paper.trades(state)
 
 
 def test_order_without_an_answer_on_a_waiting_market_is_asked_about_and_not_sent_again(tmp_path: Path) -> None:
@@ -349,7 +359,7 @@ def test_limit_buy_on_a_waiting_market_is_cancelled_at_its_timeout(tmp_path: Pat
 def test_order_on_a_waiting_market_that_was_sent_when_the_engine_died_is_placed_again(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life(WAITING) as run:
-            run.passed.append(lambda point: run.events(OrderSent) and run.session.life.end(point))
+            run.die_once(OrderSent)
             await run.session.until_over(86_400)
             (sent,) = run.events(OrderSent)
             assert not run.events(OrderAccepted)

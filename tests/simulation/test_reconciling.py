@@ -1,8 +1,10 @@
 """Reconciliation in virtual time: what the exchange lost or showed late, and what others did under the log's ids."""
 
 import asyncio
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,7 @@ def gone(run: Run) -> list[OrderReconciled]:
     return [event for event in run.events(OrderReconciled) if event.new_status == "gone"]
 
 
-async def log_id_of(lives: Lives, number: int = 0, *bots: dict[str, object]) -> str:
+async def log_id_of(lives: Lives, number: int = 0, *bots: Mapping[str, Any]) -> str:
     """Have a first life that buys nothing, and give the id of its log."""
     async with lives.life(*bots) as run:
         await run.until(lambda: was_looked_at(run))

@@ -1,19 +1,24 @@
 """Backups: whole while an engine writes, complete or not there, private, and never a way out of their folder."""
 
 import asyncio
+import os
+import resource
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
-from engine.core.errors import ConfigError, LogDamagedError, UsageError
+from engine.core.errors import ConfigError, LogDamagedError, StorageError, UsageError
+from engine.store import backup as backing_up
 from engine.store.backup import Backup, back_up, backup_folder
 from engine.store.folders import UNFINISHED, folders
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from engine.store.verification import verify
+from engine.store.witness import Sighting, read_witness
+from tests.store.conftest import NOBODY
 from tests.store.helpers import edit, events, fill_log, write_log
 
 AT_MS = 1_760_000_000_123
@@ -140,3 +145,67 @@ def test_backup_is_named_by_its_folder_or_its_file(tmp_path: Path) -> None:
     assert backup_folder(made.folder) == backup_folder(made.folder / LOG_NAME) == made.folder
     with pytest.raises(ConfigError, match="is no backup"):
         backup_folder(tmp_path / "backups")
+
+
+def test_backup_into_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    foreign = Path("/usr")
+    if os.geteuid() == 0:
+        foreign = tmp_path / "theirs"
+        foreign.mkdir()
+        os.chown(foreign, NOBODY, NOBODY)
+    write_log(tmp_path / "log")
+    with pytest.raises(ConfigError, match=r"belongs to user \d+, not to you"):
+        back_up(tmp_path / "log", foreign, AT_MS)
+
+
+def test_folder_of_ours_for_backups_is_closed_to_others(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups").chmod(0o755)
+    back_up(tmp_path, None, AT_MS)
+    assert stat.S_IMODE((tmp_path / "backups").stat().st_mode) == 0o700
+    assert folders(tmp_path / "nowhere") == []
+
+
+def test_backup_to_where_no_folder_can_be_is_a_storage_fault(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    (tmp_path / "backups").write_text("")
+    with pytest.raises(StorageError):
+        back_up(tmp_path, None, AT_MS)
+
+
+def test_backup_on_a_disk_that_is_too_small_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=f"{LOG_NAME} could not be written"):
+            back_up(tmp_path, None, AT_MS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_backup_of_a_log_that_is_replaced_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_log(tmp_path / "log")
+    write_log(tmp_path / "other", 11)
+    (tmp_path / "log" / WITNESS_NAME).unlink()
+
+    def replacing(path: Path) -> Sighting:
+        (tmp_path / "other" / LOG_NAME).replace(tmp_path / "log" / LOG_NAME)
+        return read_witness(path)
+
+    monkeypatch.setattr(backing_up, "read_witness", replacing)  # the moment between opening and copying
+    with pytest.raises(LogDamagedError, match="does not end as the log does"):
+        back_up(tmp_path / "log", None, AT_MS)
+    assert list((tmp_path / "log" / "backups").iterdir()) == []
+
+
+def test_old_backup_that_cannot_be_removed_is_told_and_the_new_one_is_there(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    old = back_up(tmp_path, None, AT_MS)
+    (old.folder / WITNESS_NAME).unlink()
+    (old.folder / WITNESS_NAME).mkdir()
+    with pytest.raises(StorageError):
+        back_up(tmp_path, None, AT_MS + 1, keep=1)
+    assert is_sound(folders(tmp_path / "backups")[-1])

@@ -117,6 +117,8 @@ def test_decode_newer_log_names_stream_sequence_and_tag(stored: bytes) -> None:
         body(last="inf"),
         body(last="1E+1000000"),
         body(last=1e300),
+        body(last="1", exchange_time_ms=10**17),
+        b'{"at":-1,"e":{"type":"price_observed","last":"1"}}',
         body(last="1", ask="1000000000000001"),
         body("balances_observed", balances={"USD": {"free": "NaN"}}),
         body("candles_closed", timeframe="5m", candles=[[0, "1", "1", "Infinity", "1", "1"]]),
@@ -129,6 +131,12 @@ def test_decode_damaged_body_is_refused_by_stream_and_sequence(stored: bytes) ->
     with pytest.raises(LogDamagedError, match=r"event 3 of feed:x cannot be read: .") as caught:
         decode(stored, "feed:x", 3)
     assert not isinstance(caught.value, LogTooNewError)
+
+
+@pytest.mark.parametrize("at_ms", [-1, 10**17])
+def test_recorded_time_that_is_none_is_refused_by_stream_and_sequence(at_ms: int) -> None:
+    with pytest.raises(LogDamagedError, match=f"event 3 of feed:x cannot be read: its time is {at_ms}"):
+        recorded_at(b'{"at":%d,"e":{}}' % at_ms, "feed:x", 3)
 
 
 @given(st.binary(max_size=200))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import EngineError, LogDamagedError
+from engine.store.codec import link
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import VerifyReport, verify
@@ -303,3 +304,14 @@ def test_both_halves_of_the_witness_damaged_are_refused_with_a_way_out(tmp_path:
         True
     ]
     assert report.has_witness
+
+
+def test_verify_row_of_a_newer_program_is_told_as_what_it_is(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    with LogReader.open(tmp_path) as reader:
+        *_, before, last = [row for page in reader.pages("bot-a") for row in page]
+    body = b'{"at":1,"e":{"type":"of_the_future"}}'
+    checksum = link(before[4], body).hex()
+    edit(tmp_path, f"UPDATE event SET body = '{body.decode()}', checksum = x'{checksum}' WHERE row_id = {last[0]}")
+    (damage,) = [each for each in verified(tmp_path).damages if each.position == last[0] and each.stream == "bot-a"]
+    assert "a newer version wrote this log" in damage.what

@@ -1,14 +1,12 @@
 """Taking a state directory: who may, what is made private, and what is refused with which sentence."""
 
 import os
-import shutil
 import socket
 import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,30 +20,12 @@ from engine.core.errors import (
     StorageError,
     UsageError,
 )
-from engine.store.directory import StateDirectory, _same_file
+from engine.store.directory import StateDirectory, _same_file, create_private, read_regular
 from engine.store.reader import LogReader
 from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
+from tests.store.conftest import NOBODY
 from tests.store.helpers import contents, events, reopen, with_log, write_log
-
-NOBODY = 65_534
-
-
-@pytest.fixture
-def as_nobody() -> Iterator[Path]:
-    """Give a directory of a user without privileges, and be that user."""
-    directory = Path(tempfile.mkdtemp())
-    privileged = os.geteuid() == 0
-    if privileged:
-        os.chown(directory, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
-    try:
-        yield directory
-    finally:
-        if privileged:
-            os.seteuid(0)
-        directory.chmod(0o700)
-        shutil.rmtree(directory)
 
 
 def mode(path: Path) -> int:
@@ -272,3 +252,44 @@ def test_lock_on_a_file_that_lost_its_name_is_known(tmp_path: Path) -> None:
 
 def test_application_id_is_ours_for_ever() -> None:
     assert APPLICATION_ID.to_bytes(4) == b"krlg"
+
+
+def test_reader_where_it_may_not_look_says_so(as_nobody: Path) -> None:
+    write_log(as_nobody / "closed")
+    (as_nobody / "closed").chmod(0)
+    try:
+        with pytest.raises(StorageError, match="Permission denied"):
+            LogReader(as_nobody / "closed" / LOG_NAME)
+    finally:
+        (as_nobody / "closed").chmod(0o700)
+
+
+def test_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular(tmp_path / "pipe")
+
+
+def test_file_that_is_made_is_made_over_nothing(tmp_path: Path) -> None:
+    (tmp_path / "draft").write_text("somebody else's")
+    with pytest.raises(FileExistsError):
+        create_private(tmp_path / "draft", os.fsync)
+    assert (tmp_path / "draft").read_text() == "somebody else's"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [(f"{LOG_NAME}-journal", "lies beside the log, which never has such a file"), (WAL_NAME, "is empty, but")],
+)
+def test_file_beside_the_log_with_which_sqlite_would_mend_it_is_refused_unchanged(
+    tmp_path: Path, name: str, says: str
+) -> None:
+    write_log(tmp_path)
+    if name == WAL_NAME:
+        (tmp_path / LOG_NAME).write_bytes(b"")
+    (tmp_path / name).write_bytes(b"something")
+    before = contents(tmp_path)
+    for look in (reopen, events):
+        with pytest.raises(LogDamagedError, match=says):
+            look(tmp_path)
+    assert contents(tmp_path) == before
