@@ -32,9 +32,11 @@ outside: $(STAMP) ## Prove the local exchange with clients that nobody here wrot
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-coverage: $(STAMP) ## Prove that tests take every branch of protocol, store and trailing
+coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, store and trailing
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
-		tests/core tests/store tests/exchanges/test_paper.py tests/runtime/test_reports.py tests/runtime/test_journal.py $(ARGS)
+		tests/core tests/store tests/exchanges/test_paper.py tests/runtime/test_account_desk.py \
+		tests/runtime/test_journal.py tests/runtime/test_reports.py tests/simulation/test_executing.py \
+		tests/simulation/test_reconciling.py $(ARGS)
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted

@@ -7,7 +7,7 @@ import pytest
 
 from engine.store import survey as surveying
 from engine.store.directory import StateDirectory
-from engine.store.schema import LOCK_NAME, LOG_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, WITNESS_NAME
 from engine.store.survey import survey
 
 PROC = Path("/proc/self")
@@ -31,9 +31,11 @@ def test_lock_that_is_no_file_is_none(tmp_path: Path) -> None:
     assert survey(tmp_path).lock == "none"
 
 
-def test_pipe_in_place_of_the_log_is_told_as_what_it_is(tmp_path: Path) -> None:
+def test_pipe_or_link_in_place_of_a_file_is_told_as_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / LOG_NAME)
-    assert [(each.name, each.kind) for each in survey(tmp_path).entries] == [(LOG_NAME, "other")]
+    (tmp_path / WITNESS_NAME).symlink_to("elsewhere")
+    kinds = {each.name: each.kind for each in survey(tmp_path).entries}
+    assert kinds == {LOG_NAME: "other", WITNESS_NAME: "link"}
 
 
 def test_file_in_place_of_the_directory_is_told(tmp_path: Path) -> None:
