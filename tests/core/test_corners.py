@@ -191,6 +191,7 @@ def test_price_between_two_targets_activates_the_lower_trail_alone() -> None:
     upper, lower = kernel.state.lots
     assert one(kernel.price(50_000), TrailingActivated).lot == lower
     assert kernel.state.trails[upper].status == "waiting"
+    assert one(kernel.price(50_700), TrailingActivated).lot == upper, "the lower one is active already"
 
 
 def test_trail_left_triggered_goes_on_and_leaves_the_others_as_they_are() -> None:
@@ -200,7 +201,8 @@ def test_trail_left_triggered_goes_on_and_leaves_the_others_as_they_are() -> Non
     upper, lower = kernel.state.lots
     kernel.price(50_000)
     kernel.observe(TrailingTriggered(lower, "up", D(49_900), D(50_000), D("0.2")))
-    assert one(kernel.price(49_990, settled=False), TrailingActivated).lot == lower
+    activated = one(kernel.price(49_990, settled=False), TrailingActivated)
+    assert activated == TrailingActivated(lower, "up", D(49_990), D(50_000))
     assert kernel.state.trails[upper].status == "waiting"
 
 

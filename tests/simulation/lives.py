@@ -5,7 +5,7 @@ stands where the test has put it; so a story always goes the same way.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -18,7 +18,6 @@ import msgspec
 from engine.core.config import BotConfig
 from engine.core.events import BotEvent
 from engine.core.identity import LOG_ID_LENGTH, bot_stream, encode_base32
-from engine.core.market import Tick
 from engine.core.state import BotState, Order
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import Fill, OwnTrade
@@ -28,11 +27,10 @@ from engine.runtime.config_file import parse_config
 from engine.runtime.connections import Wiring, account_of
 from engine.runtime.journal import Published
 from engine.testing.simulation.bots import ALWAYS, COMMON
-from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk
 from engine.testing.simulation.exchange.client import ExchangeClient
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
-from engine.testing.simulation.exchange.markets import TICK, Market, half_spread
+from engine.testing.simulation.exchange.markets import TICK
 from engine.testing.simulation.exchange.orders import Placed, Side, Wish
 from engine.testing.simulation.exchange.terms import FAULTS, Terms
 from engine.testing.simulation.life import Life
@@ -41,65 +39,13 @@ from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
 from engine.testing.simulation.plan import CALM
 from engine.testing.simulation.session import Session
+from tests.simulation.fate import Fate, SteeredMarket
 
-T = TypeVar("T")
 E = TypeVar("E", bound=BotEvent)
 
 BOT: Final = "alpha"
 BTC: Final = "BTC/USD"
 STEP_S: Final = 0.25
-_GLANCE_MS: Final = 2_000
-
-
-class Fate(Chance):
-    """Chance that brings what a test has ordered, the next time that somebody asks for it, and else nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self._ordered: Final[defaultdict[str, deque[int]]] = defaultdict(deque)
-
-    def bring(self, site: str, *choices: int) -> None:
-        """Order something at a site: to happen, once or as often as there are choices, or so chosen."""
-        self._ordered[f"exchange/{site}"].extend(choices or (1,))
-
-    def cancel(self, site: str) -> None:
-        """Take back what is still ordered at a site."""
-        self._ordered[f"exchange/{site}"].clear()
-
-    def happens(self, site: str, rate: float) -> bool:
-        return rate > 0 and self._next(site) == 1
-
-    def choose(self, site: str, options: Sequence[T]) -> T:
-        return options[self._next(site)]
-
-    def between(self, site: str, least: int, most: int) -> int:
-        return min(least + self._next(site), most)
-
-    def _next(self, site: str) -> int:
-        ordered = self._ordered[site]
-        return ordered.popleft() if ordered else 0
-
-
-class SteeredMarket(Market):
-    """A market whose price is what the test says; a resting order that it reaches is met within two seconds."""
-
-    middle = 5_000_000
-
-    def tick(self, at_ms: int, told_ms: int) -> Tick:
-        del at_ms
-        half = half_spread(self.middle)
-        return Tick(told_ms, self.middle * TICK, (self.middle - half) * TICK, (self.middle + half) * TICK)
-
-    def best(self, side: str, at_ms: int) -> int:
-        del at_ms
-        half = half_spread(self.middle)
-        return self.middle + half if side == "buy" else self.middle - half
-
-    def crossing(self, side: str, limit: Decimal, from_ms: int) -> tuple[int, bool]:
-        ticks = int(limit / TICK)
-        half = half_spread(ticks)
-        is_met = self.middle <= ticks - half if side == "buy" else self.middle >= ticks + half
-        return (from_ms, True) if is_met else (from_ms + _GLANCE_MS, False)
 
 
 class ValuingClient(ExchangeClient):

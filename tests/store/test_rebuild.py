@@ -208,5 +208,5 @@ def test_copies_that_were_made_to_be_read_are_removed(damaged: tuple[Path, list[
 def test_log_that_may_not_be_read_is_a_storage_fault_and_no_empty_one(as_nobody: Path) -> None:
     write_log(as_nobody)
     (as_nobody / LOG_NAME).chmod(0)
-    with pytest.raises(StorageError, match="could not be read .Permission denied."):
+    with pytest.raises(StorageError, match=r"could not be read .Permission denied."):
         salvage(as_nobody, as_nobody / "scratch")
