@@ -1,16 +1,19 @@
 """An event loop on virtual time: when nothing is ready, time jumps to the next timer.
 
 Owns time in a simulated world. Nothing here waits for anything real; a loop on which nothing is scheduled any more is
-a hang, and is said to be one.
+a hang, and is said to be one, and so is one that never comes to the end of a moment.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+MOST_TURNS: Final = 300_000
+"""So many turns may pass at one moment."""
 
 
 class HangError(RuntimeError):
-    """Nothing is ready and no timer runs: whoever waits would wait for ever."""
+    """Nothing is ready and no timer runs, or something is always ready: whoever waits would wait for ever."""
 
 
 class _NoSelector:
@@ -36,6 +39,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Start at second 0."""
         super().__init__()
         self._now_s = 0.0
+        self._turns = 0
         self._clock_resolution = 1e-9
         self._selector = _NoSelector(self._advance)
 
@@ -63,6 +67,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise HangError("nothing is ready and no timer runs")
         if timeout > 0:
             self._now_s += timeout
+            self._turns = 0
+            return
+        self._turns += 1
+        if self._turns > MOST_TURNS:
+            raise HangError(f"time stands still at {self._now_s} s: something begins the same work again and again")
 
     def _process_events(self, event_list: list[Any]) -> None:
         """Have no events: there are no sockets."""
