@@ -210,7 +210,8 @@ def test_buy_trail_that_waits_activates_at_its_price_and_follows_it_down() -> No
     kernel = bought(sell_order_type="market")
     kernel.observe(TrailingStarted(ENTRY, "down", D(49_000), D(1), amount=D(100), reason="test"))
     assert kernel.price(49_100) == []
-    assert one(kernel.price(48_900), TrailingActivated).lot == ENTRY
+    activated = one(kernel.price(49_000), TrailingActivated)
+    assert activated == TrailingActivated(ENTRY, "down", D(49_000), D(49_000))
     assert one(kernel.price(48_000), TrailingWatermarkMoved).watermark == D(48_000)
 
 
@@ -234,9 +235,14 @@ def test_trail_that_fires_while_the_exchange_wants_silence_fires_afterwards() ->
 def test_buy_trail_that_fires_while_the_exchange_wants_silence_fires_afterwards() -> None:
     kernel = Kernel(buy_order_type="trailing_market", trailing_buy_percent="0.5")
     kernel.prices(50_000, 49_000)
-    kernel.observe(RateLimited(kernel.now_ms + 90_000))
+    reason = kernel.trail.reason
+    kernel.observe(RateLimited(kernel.now_ms + 120_000))
     assert kernel.price(49_300, settled=False) == []
-    assert tags(kernel.price(49_300, after_s=60, settled=False)) == ["trailing_triggered", "order_requested"]
+    told = kernel.price(49_300, after_s=60, settled=False)  # in the very moment in which the silence ends
+    assert tags(told) == ["trailing_triggered", "order_requested"]
+    requested = one(told, OrderRequested)
+    assert (requested.purpose, requested.reason) == ("trailing", reason)
+    assert reason
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from engine.core.events import (
     TrailingStarted,
     TrailingTriggered,
 )
+from engine.core.state import ENTRY
 from tests.kernel import RULES, Kernel, bought, of, one, tags
 
 SPEC = pytest.mark.spec
@@ -217,7 +218,7 @@ def test_buy_trail_at_a_closed_gate_is_reset_with_the_reason_told() -> None:
     kernel.prices(50_000, 49_900)
     events = kernel.price(50_500)
     assert tags(events) == ["trailing_triggered", "trailing_reset", "entry_skipped"]
-    assert one(events, TrailingReset).reason == "gate"
+    assert one(events, TrailingReset) == TrailingReset(ENTRY, "down", "gate")
 
 
 @SPEC("a fired trail whose order came to nothing goes on with its watermark, after a hold", section="Orders")
