@@ -206,12 +206,13 @@ def test_trail_left_triggered_goes_on_and_leaves_the_others_as_they_are() -> Non
     assert kernel.state.trails[upper].status == "waiting"
 
 
-def test_buy_trail_that_waits_activates_at_its_price_and_follows_it_down() -> None:
+@pytest.mark.parametrize("price", [49_000, 48_900], ids=["at", "under"])
+def test_buy_trail_that_waits_activates_at_its_price_and_follows_it_down(price: int) -> None:
     kernel = bought(sell_order_type="market")
     kernel.observe(TrailingStarted(ENTRY, "down", D(49_000), D(1), amount=D(100), reason="test"))
     assert kernel.price(49_100) == []
-    activated = one(kernel.price(49_000), TrailingActivated)
-    assert activated == TrailingActivated(ENTRY, "down", D(49_000), D(49_000))
+    activated = one(kernel.price(price), TrailingActivated)
+    assert activated == TrailingActivated(ENTRY, "down", D(price), D(price))
     assert one(kernel.price(48_000), TrailingWatermarkMoved).watermark == D(48_000)
 
 
