@@ -26,6 +26,7 @@ from engine.runtime.recovery_exchange import Adoption, Exchange, Taken
 from engine.runtime.recovery_log import MARGIN, Start, begin, mend
 from engine.runtime.recovery_report import Adopted, BotReport, Report
 from engine.runtime.replica import bot_ids, known_bot, restore_bot, restore_view
+from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Store
 from engine.store.reader import LogReader
 from engine.store.sqlite import SqliteLog
@@ -48,7 +49,13 @@ class Help(msgspec.Struct, frozen=True):
 
 
 async def recover(
-    directory: Path, bot_id: str | None, backup: Path | None, *, clock: EngineClock, help_: Help
+    directory: Path,
+    bot_id: str | None,
+    backup: Path | None,
+    *,
+    clock: EngineClock,
+    help_: Help,
+    medium: Medium = SYSTEM,
 ) -> Report:
     """Recover the log of a state directory, and one of its bots or all.
 
@@ -56,10 +63,10 @@ async def recover(
 
     Raises EngineError: the directory is in use or not ours, nothing is left to recover, an exchange does not answer.
     """
-    mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep)
+    mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep, medium)
     if not _awaits_recovery(directory, bot_id):
         return Report(mended, ())
-    log = await SqliteLog.open(directory, linger=clock.real_time.sleep)
+    log = await SqliteLog.open(directory, linger=clock.real_time.sleep, medium=medium)
     try:
         waiting = await _waiting(log, bot_id, clock)
         works = [_Work(log, each) for each in waiting]

@@ -27,6 +27,7 @@ from engine.store.reader import LogReader
 from engine.testing.simulation.bots import BUDGET, LOTS, choose_bots, configs_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
+from engine.testing.simulation.disasters import REFUSALS, Disasters, carry, leave
 from engine.testing.simulation.disk import Disk, Fault, Mode, Operation
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.monitor import Limits
@@ -36,12 +37,14 @@ from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
 from engine.testing.simulation.plan import CALM, LifePlan, plan_life
+from engine.testing.simulation.recovering import Recovery, RecoveryPlan
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
 from engine.testing.simulation.verdict import CANARY, judge
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
+MOST_RECOVERIES: Final = 40
 CALM_S: Final = 240
 STOP_S: Final = 300
 REST_S: Final = 7_200
@@ -85,6 +88,7 @@ class World:
         self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, terms)
         self.watch: Final = Watch(self.exchange, Limits(BUDGET, LOTS))
         self.violations: Final = self.watch.monitor.violations
+        self.disasters: Final = Disasters(self.chance, self.watch.sent)
         self.endings: Final[Counter[str]] = Counter()
         self.lives = 0
         self._drawn = 0
@@ -106,13 +110,26 @@ class World:
                 return
         self.exchange.heal()
         self.machine.wall_ahead_ms = 0
+        self.disasters.are_over = True
         if await self._live(replace(CALM, seconds=CALM_S), self._resume) and await self._live(
             replace(CALM, seconds=REST_S), self._rest, may_buy=False
         ):
             self.violations.extend(judge(self.directory, self.exchange.history, configs_of(self.bots, may_buy=True)))
+            self.violations.extend(self.disasters.forgotten(self.directory, self.watch.log_ids()))
 
     async def _live(self, plan: LifePlan, deeds: Deeds | None = None, *, may_buy: bool = True) -> bool:
-        """Live one life to its end, and let the time until the next go by; tell whether there may be one."""
+        """Live one life to its end, and let the time until the next go by; tell whether there may be one.
+
+        One that an engine refused to begin is tried again at the end, when all must be well, after a recovery.
+        """
+        while await self._recovered():
+            if not await self._lived(plan, deeds, may_buy=may_buy):
+                return False
+            if not (self.disasters.are_over and self.disasters.awaits):
+                return True
+        return False
+
+    async def _lived(self, plan: LifePlan, deeds: Deeds | None, *, may_buy: bool) -> bool:
         booted = self._boot(plan, may_buy=may_buy)
         session = booted.session
         if deeds is not None:
@@ -170,13 +187,61 @@ class World:
         session, disk, medium = booted
         fault = None if session.fault is None else type(session.fault).__name__
         disk.image(self.directory, mode)
+        carry(disk.folder, self.directory)
         await self._clear_up()
         medium.close()
         disk.release()
         shutil.rmtree(disk.folder)
         self._disk = disk
+        self._befall(session)
         self.watch.states = list
         self.exchange.note("life", number=self.lives, ended=session.life.ended_at, mode=mode, fault=fault)
+
+    def _befall(self, session: Session) -> None:
+        """Look whether a log that a disaster befell was rightly gone on with, and let another befall it, perhaps."""
+        missing = self.disasters.missing(self.directory) if session.engine is not None else []
+        number = session.life.number
+        self.violations.extend(f"rollback: life {number} opened a log that lacks {name}" for name in missing)
+        if self.disasters.rate and any(state.halted is not None for state in session.states()):
+            self._refused("halted")
+        struck = self.disasters.befall(self.directory, self.machine.wall_ms())
+        if struck is not None:
+            self._disk = None  # whoever put these files there had them synced
+            self.watch.struck(f"disaster {struck}")
+            self.exchange.note("disaster", kind=struck)
+
+    def _refused(self, how: str) -> None:
+        """Take note that only a recovery can go on from here: nothing may leave before it is confirmed."""
+        self.endings[f"refused: {how}"] += 1
+        self.disasters.awaits = self.watch.is_stopped = True
+
+    async def _recovered(self) -> bool:
+        """Recover a log that an engine refused, or try to; tell whether the world goes on."""
+        for _ in range(MOST_RECOVERIES):
+            if not self.disasters.awaits:
+                return True
+            self.lives += 1
+            folder = self.directory.with_name(f"life-{self.lives - 1}")
+            plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
+            recovery = Recovery(self.lives, self.machine, self.exchange, plan)
+            await recovery.run(folder)
+            leave(folder, self.directory, self.machine.wall_ms())
+            await self._clear_up()
+            recovery.medium.close()
+            shutil.rmtree(folder)
+            self._disk = None
+            came = self.disasters.judge(recovery, self.directory)
+            self.endings[f"recovery: {came.how}"] += 1
+            self.exchange.note("recovery", number=self.lives, how=came.how, fault=came.told)
+            self.violations.extend(came.violations)
+            self.watch.is_stopped = self.disasters.awaits
+            if came.is_the_end:
+                return False
+            await asyncio.sleep(came.wait_s)
+            if came.how == "cut short" and self.chance.choose("recovery/again", (True, False)):
+                return True  # an operator may just as well start the engine
+        self.violations.append(f"liveness: no recovery came to its end in {MOST_RECOVERIES} tries")
+        return False
 
     async def _clear_up(self) -> None:
         """Cancel whatever a dead life still has under way; it cannot do anything any more."""
@@ -198,6 +263,9 @@ class World:
     def _may_go_on(self, plan: LifePlan, session: Session) -> bool:
         """Judge how a life ended; tell whether another may follow."""
         fault, number = session.fault, session.life.number
+        if self.disasters.is_struck and isinstance(fault, REFUSALS):
+            self._refused(type(fault).__name__)
+            return True
         if not session.has_ended or (isinstance(fault, StorageError) and plan.how in DISK_FAULTS):
             return True
         if fault is not None:
