@@ -69,7 +69,8 @@ async def recover(
     log = await SqliteLog.open(directory, linger=clock.real_time.sleep, medium=medium)
     try:
         waiting = await _waiting(log, bot_id, clock)
-        works = [_Work(log, each) for each in waiting]
+        feeds: dict[str, FeedStream] = {}
+        works = [_Work(log, each, feeds) for each in waiting]
         for work in works:
             await work.take_over(clock, help_)
         report = Report(mended, tuple(work.report() for work in works))
@@ -115,11 +116,13 @@ class _Since(NamedTuple):
 class _Work:
     """One bot's recovery under way."""
 
-    def __init__(self, log: Store, bot_id: str) -> None:
+    def __init__(self, log: Store, bot_id: str, feeds: dict[str, FeedStream]) -> None:
+        """Take up a bot. `feeds` are those of all bots: two of one market write to one stream."""
         self.bot = Bot(*restore_bot(log, bot_id))
         state = self.bot.state
         assert state.recovery is not None, "only a recovering bot is recovered"
-        self.feed: Final = FeedStream(restore_view(log, state.feed or feed_of(state.config)))
+        name = state.feed or feed_of(state.config)
+        self.feed: Final = feeds.setdefault(name, FeedStream(restore_view(log, name)))
         self.journal: Final = Journal(log, ())
         self._first_number: Final = state.skipped[-1][1] if state.skipped else state.order_number
         self._taken: Taken | None = None

@@ -87,9 +87,7 @@ def ailment(directory: Path) -> str | None:
     return None
 
 
-async def mend(
-    directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium = SYSTEM
-) -> Mend | None:
+async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium = SYSTEM) -> Mend | None:
     """Make a damaged log anew from its longest sound beginning, or a backup's; None if it is sound.
 
     Everything that was there is in the quarantine first; an interruption at any moment leaves a directory that engines

@@ -129,7 +129,9 @@ class Orders:
         name = row.says["client_order_id"]
         order = self.by_name.get(name)
         if row.tag in SENDING and self.is_recovering:
-            self.wrong.append(f"intent: {self.bot} {row.sequence}: {row.tag} of {name} before the recovery is confirmed")
+            self.wrong.append(
+                f"intent: {self.bot} {row.sequence}: {row.tag} of {name} before the recovery is confirmed"
+            )
         if row.tag == "order_requested":
             self._requested(row, name, order)
         elif row.tag == "order_adopted":
@@ -192,7 +194,9 @@ class Orders:
         """Say what is wrong with an event about a known order."""
         if row.tag == "order_sent" and (order.is_ended or order.is_adopted or (order.sent and self.is_live)):
             yield "intent", f"{order.name} is sent again, or after its end"
-        if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (order.sent or order.is_adopted):
+        if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (
+            order.sent or order.is_adopted
+        ):
             yield "intent", f"{row.tag} of {order.name}, which was never sent"
         if row.tag == "order_filled":
             fill = fill_of(row)

@@ -29,7 +29,8 @@ from engine.testing.simulation.recovering import Recovery
 Disaster = Literal["wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone"]
 DISASTERS: Final[tuple[Disaster, ...]] = ("wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone")
 
-RATES: Final = (*(0.0,) * 9, 0.15)
+WORLDS_WITH: Final = 0.1
+RATE: Final = 0.15
 BACKUP_RATE: Final = 0.3
 MOST_OLDER: Final = 4
 
@@ -61,7 +62,7 @@ class Disasters:
 
     def __init__(self, chance: Chance, sent: Iterable[str]) -> None:
         """Choose whether there are any. `sent` are the orders that any life has durably sent; it grows."""
-        self.rate: float = chance.choose("swarm/disasters", RATES)
+        self.rate: Final = RATE if chance.happens("swarm/disasters", WORLDS_WITH) else 0.0
         self.is_struck = False
         self.awaits = False
         self.are_over = False
@@ -133,7 +134,9 @@ class Disasters:
             case "wal gone":
                 after = tampered(files, {}, "wal gone")
             case "older log":
-                older = self._older[self._chance.between("disaster/older", 0, len(self._older) - 1)] if self._older else {}
+                older = (
+                    self._older[self._chance.between("disaster/older", 0, len(self._older) - 1)] if self._older else {}
+                )
                 after = tampered(files, older, "log and wal older")
             case "bit flipped":
                 after = flipped(files, where)

@@ -8,8 +8,7 @@ import asyncio
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,18 +16,16 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from engine.core.errors import EngineError, StorageError, UnreachableError
+from engine.core.errors import StorageError, UnreachableError
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
-from engine.core.state import Order
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
-from engine.store.reader import LogReader
 from engine.testing.simulation.bots import BUDGET, LOTS, choose_bots, configs_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
-from engine.testing.simulation.disasters import REFUSALS, Disasters, carry, leave
-from engine.testing.simulation.disk import Disk, Fault, Mode, Operation
+from engine.testing.simulation.disasters import REFUSALS, Came, Disasters, carry, leave
+from engine.testing.simulation.disk import Disk, Mode
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.monitor import Limits
 from engine.testing.simulation.exchange.terms import swarm_terms
@@ -36,15 +33,16 @@ from engine.testing.simulation.life import Life
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
-from engine.testing.simulation.plan import CALM, LifePlan, plan_life
+from engine.testing.simulation.plan import CALM, DISK_FAULTS, LifePlan, disk_plan, plan_life, reaper
 from engine.testing.simulation.recovering import Recovery, RecoveryPlan
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
-from engine.testing.simulation.verdict import CANARY, judge
+from engine.testing.simulation.verdict import CANARY, judge, log_digest
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
-MOST_RECOVERIES: Final = 40
+MOST_RECOVERIES: Final = 20
+PATIENCE: Final = 5
 CALM_S: Final = 240
 STOP_S: Final = 300
 REST_S: Final = 7_200
@@ -52,15 +50,6 @@ REST_S: Final = 7_200
 
 POLL_S: Final = 5.0
 
-DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
-POINTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "disk": ("disk/",),
-    "exchange": ("exchange/",),
-    "order": ("exchange/create/", "exchange/cancel/", "exchange/query/", "exchange/order_trades/"),
-}
-"""Where a life may end, by how it is to end."""
-
-MOST_ORDER_STEPS: Final = 8
 _CLEAN_UPS: Final = 100
 _SPREAD: Final = 7919**3
 
@@ -151,8 +140,8 @@ class World:
     def _boot(self, plan: LifePlan, *, may_buy: bool) -> Boot:
         directory = self.directory
         self.lives += 1
-        life = Life(self.lives, _reaper(plan))
-        disk = Disk(directory, self.chance, life, plan=_disk_plan(plan), former=self._disk)
+        life = Life(self.lives, reaper(plan))
+        disk = Disk(directory, self.chance, life, plan=disk_plan(plan), former=self._disk)
         medium = DiskMedium(disk, self.machine.sleep, lambda: plan.slow_s)
         session = Session(life, self.machine, self.exchange.note)
         self.watch.states = session.states
@@ -217,31 +206,38 @@ class World:
 
     async def _recovered(self) -> bool:
         """Recover a log that an engine refused, or try to; tell whether the world goes on."""
+        tries: Counter[str] = Counter()
         for _ in range(MOST_RECOVERIES):
             if not self.disasters.awaits:
                 return True
-            self.lives += 1
-            folder = self.directory.with_name(f"life-{self.lives - 1}")
-            plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
-            recovery = Recovery(self.lives, self.machine, self.exchange, plan)
-            await recovery.run(folder)
-            leave(folder, self.directory, self.machine.wall_ms())
-            await self._clear_up()
-            recovery.medium.close()
-            shutil.rmtree(folder)
-            self._disk = None
-            came = self.disasters.judge(recovery, self.directory)
-            self.endings[f"recovery: {came.how}"] += 1
-            self.exchange.note("recovery", number=self.lives, how=came.how, fault=came.told)
-            self.violations.extend(came.violations)
-            self.watch.is_stopped = self.disasters.awaits
+            came = await self._recover()
+            tries[came.how] += 1
             if came.is_the_end:
                 return False
             await asyncio.sleep(came.wait_s)
-            if came.how == "cut short" and self.chance.choose("recovery/again", (True, False)):
-                return True  # an operator may just as well start the engine
+            if not self.disasters.are_over and (tries["cut short"] or tries["unreachable"] >= PATIENCE):
+                return True  # the operator starts the engine, which must know whether it may go on
         self.violations.append(f"liveness: no recovery came to its end in {MOST_RECOVERIES} tries")
         return False
+
+    async def _recover(self) -> Came:
+        """Run a recovery where the next life would begin, and leave what it left to that."""
+        folder = self.directory
+        self.lives += 1
+        plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
+        recovery = Recovery(self.lives, self.machine, self.exchange, plan)
+        await recovery.run(folder)
+        leave(folder, self.directory, self.machine.wall_ms())
+        await self._clear_up()
+        recovery.medium.close()
+        shutil.rmtree(folder)
+        self._disk = None
+        came = self.disasters.judge(recovery, self.directory)
+        self.watch.is_stopped = self.disasters.awaits
+        self.endings[f"recovery: {came.how}"] += 1
+        self.violations.extend(came.violations)
+        self.exchange.note("recovery", number=self.lives, how=came.how, fault=came.told)
+        return came
 
     async def _clear_up(self) -> None:
         """Cancel whatever a dead life still has under way; it cannot do anything any more."""
@@ -304,7 +300,7 @@ class World:
 
     async def _is_at_rest(self, session: Session) -> bool:
         """Tell whether all is settled; from the first time that it seems so, the exchange stands still."""
-        if not _is_quiet(session):
+        if not session.is_quiet:
             return False
         self.exchange.is_still = True
         if any(trade.shown_ms > self.exchange.at_ms for trade, _ in self.exchange.matching.trades):
@@ -315,7 +311,7 @@ class World:
                     await reconciler.sweep(thorough=True)
         except UnreachableError:
             return False
-        return _is_quiet(session)
+        return session.is_quiet
 
 
 def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldReport:
@@ -333,7 +329,7 @@ async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) 
     history = world.exchange.history
     return WorldReport(
         seed=seed,
-        digest=sha256(msgspec.json.encode([history, world.violations, _log_digest(world.directory)])).hexdigest(),
+        digest=sha256(msgspec.json.encode([history, world.violations, log_digest(world.directory)])).hexdigest(),
         lives=world.lives,
         orders=sum(record["what"] == "order" and record["life"] > 0 for record in history),
         trades=sum(record["what"] == "trade" for record in history),
@@ -344,54 +340,3 @@ async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) 
         violations=tuple(world.violations),
         tape=dict(world.chance.tape),
     )
-
-
-def _reaper(plan: LifePlan) -> Callable[[str], bool]:
-    """Give who ends a life at the planned step: of the disk, of its calls to the exchange, or of those about orders."""
-    points = POINTS.get(plan.how, ())
-    left = plan.steps % MOST_ORDER_STEPS if plan.how == "order" else plan.steps
-
-    def ends(point: str) -> bool:
-        nonlocal left
-        if not point.startswith(points):
-            return False
-        left -= 1
-        return left < 0
-
-    return ends
-
-
-def _disk_plan(plan: LifePlan) -> Callable[[Operation], Fault | None] | None:
-    """Give what goes wrong with the disk: from the planned step on it is full, or one operation fails."""
-    fault = DISK_FAULTS.get(plan.how)
-    if fault is None:
-        return None
-    lasts = fault == "full"
-
-    def strikes(operation: Operation) -> Fault | None:
-        return fault if operation.number == plan.steps + 1 or (lasts and operation.number > plan.steps) else None
-
-    return strikes
-
-
-def _is_quiet(session: Session) -> bool:
-    """Tell whether every bot has looked at its account, and nothing is open but sells at their limits."""
-    worlds = session.worlds()
-    return bool(worlds) and all(
-        world.is_quiet and all(_is_settled(order) for bot in world.bots for order in bot.state.orders.values())
-        for world in worlds
-    )
-
-
-def _is_settled(order: Order) -> bool:
-    return order.status == "open" and order.side == "sell" and order.cancel_reason is None
-
-
-def _log_digest(directory: Path) -> str:
-    """Give a digest over every stored row of a log."""
-    digest = sha256()
-    with suppress(EngineError), LogReader.open(directory) as reader:
-        for page in reader.pages():
-            for row in page:
-                digest.update(row[3] + row[4])
-    return digest.hexdigest()
