@@ -99,7 +99,7 @@ async def _waiting(log: Store, bot_id: str | None, clock: EngineClock) -> list[s
         if state.halted is not None and state.recovery is None and bot_id in {None, name}:
             position = sum(log.head(stream).sequence for stream in log.streams())
             since_ms = clock.now_ms - HALTED_BACK_MS
-            start = Start(f"an operator had to decide about {state.halted}", position, head.at_ms, kept_ms=since_ms)
+            start = Start(f"an operator had to decide about {state.halted}", position, head.at_ms, position, since_ms)
             await begin(log, start, clock.now_ms, {name})
             known[name] = restore_bot(log, name)
     return [name for name, (state, _) in known.items() if state.recovery is not None and bot_id in {None, name}]

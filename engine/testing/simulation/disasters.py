@@ -6,14 +6,14 @@ that was ever durably sent. Worlds without disasters are left alone: they make n
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from engine.core.errors import EngineError, LogDamagedError, OperatorNeededError, UnreachableError
+from engine.core.errors import EngineError, LogDamagedError, OperatorNeededError, UnreachableError, UsageError
 from engine.core.events import OrderAdopted, OrderSent
-from engine.core.identity import bot_stream
+from engine.core.identity import PREFIX, bot_stream
 from engine.runtime.recovery_log import ailment
 from engine.runtime.replica import bot_ids, restore_bot
 from engine.store.backup import BACKUPS_NAME, back_up
@@ -60,10 +60,11 @@ class Disasters:
     `awaits` tells that one did. Once they `are_over` none befalls a log any more, and no recovery is cut short.
     """
 
-    def __init__(self, chance: Chance, sent: Iterable[str]) -> None:
+    def __init__(self, chance: Chance, sent: Collection[str]) -> None:
         """Choose whether there are any. `sent` are the orders that any life has durably sent; it grows."""
         self.rate: Final = RATE if chance.happens("swarm/disasters", WORLDS_WITH) else 0.0
         self.is_struck = False
+        self.was_recovered = False
         self.awaits = False
         self.are_over = False
         self._chance: Final = chance
@@ -101,6 +102,7 @@ class Disasters:
         """Take note that a recovery was confirmed: what it did not find at the exchange came to nothing there."""
         self._given_up.update(set(self._sent) - held(directory))
         self.is_struck = self.awaits = False
+        self.was_recovered = True
 
     def judge(self, recovery: Recovery, directory: Path) -> Came:
         """Say what came of one run of a recovery, and of a world with it."""
@@ -116,16 +118,28 @@ class Disasters:
         told = f"{type(fault).__name__}: {fault}"
         if isinstance(fault, UnreachableError):
             return Came("unreachable", told, wait_s=self._chance.choose("recovery/wait", WAITS_S))
-        if isinstance(fault, OperatorNeededError) and not folders(directory / BACKUPS_NAME):
+        has_backup = any(bots_of(folder) for folder in folders(directory / BACKUPS_NAME))
+        if isinstance(fault, OperatorNeededError) and not has_backup:
             return Came("refused", told, is_the_end=True)
+        if (
+            isinstance(fault, UsageError)
+            and not self._sent
+            and not any((directory / name).exists() for name in _LOG_FILES)
+        ):
+            self.awaits = False  # neither log nor witness, as before the first boot: no order can have left
+            return Came("nothing there", told)
         return Came("failed", told, is_the_end=True, violations=(f"recovery: it failed: {told}",))
+
+    def may_refuse(self, directory: Path, bots: Iterable[str]) -> bool:
+        """Tell whether an engine must not begin a bot anew: a recovery went on without it."""
+        return self.was_recovered and not set(bots) <= set(bots_of(directory))
 
     def forgotten(self, directory: Path, log_ids: Mapping[str, str]) -> Iterator[str]:
         """Say which bots' logs an engine has forgotten in the end: begun anew, they know nothing of their orders."""
         with LogReader.open(directory) as reader:
             left = {restore_bot(reader, name)[0].log_id for name in bot_ids(reader)}
         for log_id, bot in log_ids.items():
-            if self.rate and log_id not in left:
+            if self.rate and log_id not in left and any(order.startswith(PREFIX + log_id) for order in self._sent):
                 yield f"forgotten: {bot} had the log id {log_id}, and its log was begun anew"
 
     def _strike(self, directory: Path, kind: Disaster, files: Files) -> None:
@@ -160,6 +174,13 @@ def held(directory: Path) -> set[str]:
                 if isinstance(each.event, OrderSent | OrderAdopted):
                     found.add(each.event.client_order_id)
     return found
+
+
+def bots_of(directory: Path) -> list[str]:
+    """Name the bots of a log, none if it cannot be read."""
+    with suppress(EngineError), LogReader.open(directory) as reader:
+        return list(bot_ids(reader))
+    return []
 
 
 def is_confirmed(directory: Path) -> bool:

@@ -74,12 +74,19 @@ class Recovery:
         over.cancel()
         if not work.done() or self.life.is_dead:
             self.life.end("recovery/time")
+            work.add_done_callback(_forget)
             return
         try:
             self.report = work.result()
         except EngineError as error:
             self.fault = error
         self.life.end("recovery/done")
+
+
+def _forget(work: "asyncio.Task[Report]") -> None:
+    """Look at what a dead recovery raised, which is nobody's concern."""
+    if not work.cancelled():
+        work.exception()
 
 
 class RecoveryMedium(InlineMedium):

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from engine.core.errors import StorageError, UnreachableError
+from engine.core.errors import OperatorNeededError, StorageError, UnreachableError
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
@@ -262,6 +262,9 @@ class World:
         if self.disasters.is_struck and isinstance(fault, REFUSALS):
             self._refused(type(fault).__name__)
             return True
+        if isinstance(fault, OperatorNeededError) and self.disasters.may_refuse(self.directory, self.bots):
+            self.endings["refused: a bot is lost"] += 1
+            return False
         if not session.has_ended or (isinstance(fault, StorageError) and plan.how in DISK_FAULTS):
             return True
         if fault is not None:
