@@ -174,8 +174,8 @@ def _require_none_forgotten(
     ):
         raise OperatorNeededError(
             f"{new[0]}: the log in {directory} lost events before it was recovered, and this bot may be among them: if "
-            "it never traded, give it a state directory of its own; else sell by hand what it had bought and begin a new "
-            "bot under another bot_id in another state directory (docs/operations.md, Recovery)"
+            "it never traded, give it a state directory of its own; else sell by hand what it had bought and begin a "
+            "new bot under another bot_id in another state directory (docs/operations.md, Recovery)"
         )
 
 
