@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import engine.store.sqlite
+import engine.testing.simulation.disasters
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.world import run_world
 
@@ -74,3 +75,12 @@ def test_engine_that_does_not_ask_its_witness_is_caught(
     monkeypatch.setattr(engine.store.sqlite, "compare", lambda *_: None)
     world = run_world(seed, tmp_path)
     assert any(violation.startswith("rollback: ") for violation in world.violations), world.violations
+
+
+def test_recovery_of_two_bots_that_share_a_market_whose_facts_are_lost_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.testing.simulation.disasters, "WORLDS_WITH", 1.0)
+    world = run_world(996, tmp_path)
+    assert world.violations == ()
+    assert _recoveries(world, "confirmed") == 1

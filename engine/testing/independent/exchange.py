@@ -25,7 +25,7 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
         order = book.orders.by_name.get(name)
         if order is None and book.orders.is_lost(name) and not placed.trades and not placed.is_open:
             continue  # it was lost with the end of the log and came to nothing: nothing is adopted
-        if order is None or not (order.sent or order.is_adopted):
+        if order is None or not (order.sent or order.may_have_left):
             if placed.orders or placed.creates:
                 text = "was never requested" if order is None else "is not recorded as sent"
                 yield f"intent: {book.bot}: {name} came to the exchange and {text} in the log"

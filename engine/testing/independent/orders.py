@@ -52,6 +52,8 @@ class Order:
         self.recorded = 0
         self.is_adopted: Final = row.tag == "order_adopted"
         """Whether it was taken over from the exchange: its intent was lost with the end of the log."""
+        self.may_have_left = self.is_adopted
+        """Whether it can stand at the exchange without `order_sent`, which was lost with the end of the log."""
         self.status = "open" if self.is_adopted else "requested"
         if self.is_adopted:
             self.exchange_ids.add(says["exchange_order_id"])
@@ -171,6 +173,9 @@ class Orders:
     def recovery(self, row: Row) -> None:
         """Take in the beginning of a recovery, or its confirmation: both leave order numbers out."""
         self.is_recovering = row.tag == "recovery_started"
+        if self.is_recovering:
+            for order in self.by_name.values():
+                order.may_have_left |= not order.sent and not order.is_ended
         number_after = int(row.says.get("order_number", 0))
         if self.is_recovering and number_after <= self.number:
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {row.tag} goes on after {number_after}, no further")
@@ -192,7 +197,7 @@ class Orders:
 
     def _amiss(self, row: Row, order: Order) -> Iterator[tuple[str, str]]:
         """Say what is wrong with an event about a known order."""
-        if row.tag == "order_sent" and (order.is_ended or order.is_adopted or (order.sent and self.is_live)):
+        if row.tag == "order_sent" and (order.is_ended or order.may_have_left or (order.sent and self.is_live)):
             yield "intent", f"{order.name} is sent again, or after its end"
         if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (
             order.sent or order.is_adopted

@@ -259,6 +259,8 @@ class World:
     def _may_go_on(self, plan: LifePlan, session: Session) -> bool:
         """Judge how a life ended; tell whether another may follow."""
         fault, number = session.fault, session.life.number
+        if fault is None and self.disasters.awaits:
+            return True  # its bots halted, all of them
         if self.disasters.is_struck and isinstance(fault, REFUSALS):
             self._refused(type(fault).__name__)
             return True
