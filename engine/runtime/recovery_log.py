@@ -42,7 +42,7 @@ from engine.store.verification import require_sound
 from engine.store.witness import Mark, compare, read_witness
 
 MARGIN: Final = 1_000_000
-"""Order numbers leave out at least so many; see `next_number`."""
+"""Order numbers leave out so many where a clock is behind them; see `next_number`."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -63,11 +63,13 @@ class Start(msgspec.Struct, frozen=True):
 def next_number(order_number: int, now_ms: int) -> int:
     """Give the order number after which a recovered log goes on.
 
-    Nobody knows which numbers the lost end used. The seconds since 1970 are beyond any that an engine can have used,
-    also after earlier recoveries, as long as it places less than one order a second over its life; where a clock is
-    wrong, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
+    Nobody knows which numbers the lost end used, nor whether an earlier recovery was lost with it. The seconds since
+    1970 are beyond any that an engine can have used, also after earlier recoveries, as long as it places less than one
+    order a second over its life; and no two recoveries of one beginning give the same. Where a clock is behind the
+    numbers, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
     """
-    return max(order_number + MARGIN, now_ms // 1000)
+    seconds = now_ms // 1000
+    return seconds if seconds > order_number else order_number + MARGIN
 
 
 def ailment(directory: Path) -> str | None:

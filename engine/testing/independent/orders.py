@@ -120,6 +120,7 @@ class Orders:
         """The highest number that is used or left out."""
         self.left_out: Final[list[tuple[int, int]]] = []
         self.is_recovering = False
+        self._beyond = 0
 
     @property
     def prefix(self) -> str:
@@ -161,7 +162,8 @@ class Orders:
             return
         if not self.is_recovering:
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is adopted while no recovery is under way")
-        if not self.is_left_out(count) or name != client_order_id(self.log_id, count):
+        self._beyond = max(self._beyond, count)
+        if not (self.is_left_out(count) or count > self.number) or name != client_order_id(self.log_id, count):
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is not the id of {count}, a number left out")
         self._keep(Order(row))
 
@@ -182,6 +184,10 @@ class Orders:
         if number_after > self.number:
             self.left_out.append((self.number + 1, number_after))
             self.number = number_after
+        if not self.is_recovering and self._beyond > self.number:
+            self.wrong.append(
+                f"intent: {self.bot} {row.sequence}: numbers go on after {number_after}, not {self._beyond}"
+            )
 
     def is_left_out(self, count: int) -> bool:
         """Tell whether a recovery left a number out, so that the lost end of a log may have used it."""
@@ -200,7 +206,7 @@ class Orders:
         if row.tag == "order_sent" and (order.is_ended or order.may_have_left or (order.sent and self.is_live)):
             yield "intent", f"{order.name} is sent again, or after its end"
         if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (
-            order.sent or order.is_adopted
+            order.sent or order.may_have_left
         ):
             yield "intent", f"{row.tag} of {order.name}, which was never sent"
         if row.tag == "order_filled":
