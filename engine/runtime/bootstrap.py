@@ -5,7 +5,7 @@ it, refuses what may not change, and gives every market its world.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import msgspec
 from engine.core.config import BotConfig, changed_keys, config_digest
 from engine.core.config_rules import forbidden_change
 from engine.core.errors import ConfigError, OperatorNeededError
-from engine.core.events import ConfigChanged
+from engine.core.events import ConfigChanged, RecoveryStarted
 from engine.core.feed_view import FeedView
 from engine.core.identity import bot_stream
 from engine.core.market import TIMEFRAMES_MS
@@ -134,7 +134,7 @@ async def open_worlds(
 
     Raises:
         ConfigError: a configuration is refused after what the log holds. CredentialsError: a live bot has no keys.
-        OperatorNeededError: a recovery of its log was not confirmed.
+        OperatorNeededError: a recovery of its log was not confirmed, or may have lost a bot that would be begun anew.
     """
     known = {bot_id: restore_bot(store, bot_id) for bot_id in bot_ids(store)}
     for config in configs:
@@ -146,6 +146,7 @@ async def open_worlds(
                 f"{config.bot_id}: its log was recovered ({held[0].recovery.reason}), and no operator has confirmed "
                 f"that it may go on: krypto-engine recover --state-dir {around.directory}"
             )
+    _require_none_forgotten(store, known, configs, around.directory)
     desks = {config.bot_id: connections.desk(config) for config in configs if not config.paper_trading}
     await detach_the_dead(store, known)
     clock.not_before(max((head.at_ms for _, head in known.values()), default=0))
@@ -158,6 +159,24 @@ async def open_worlds(
         else:
             worlds.append(await _live_world(plan, connections, desks, clock))
     return worlds
+
+
+def _require_none_forgotten(
+    store: Store, known: Collection[str], configs: Sequence[BotConfig], directory: Path
+) -> None:
+    """Refuse to begin a live bot in a log that lost its end: the bot may have been there, with lots and open orders."""
+    new = [config.bot_id for config in configs if config.bot_id not in known and not config.paper_trading]
+    if new and any(
+        isinstance(each.event, RecoveryStarted)
+        and (each.event.witness_position is None or each.event.witness_position > each.event.kept_position)
+        for bot_id in known
+        for each in store.read(bot_stream(bot_id))
+    ):
+        raise OperatorNeededError(
+            f"{new[0]}: the log in {directory} lost events before it was recovered, and this bot may be among them: if "
+            "it never traded, give it a state directory of its own; else sell by hand what it had bought and begin a "
+            "new bot under another bot_id in another state directory (docs/operations.md, Recovery)"
+        )
 
 
 class _Plan(NamedTuple):

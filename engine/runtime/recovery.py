@@ -26,6 +26,7 @@ from engine.runtime.recovery_exchange import Adoption, Exchange, Taken
 from engine.runtime.recovery_log import MARGIN, Start, begin, mend
 from engine.runtime.recovery_report import Adopted, BotReport, Report
 from engine.runtime.replica import bot_ids, known_bot, restore_bot, restore_view
+from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Store
 from engine.store.reader import LogReader
 from engine.store.sqlite import SqliteLog
@@ -48,7 +49,13 @@ class Help(msgspec.Struct, frozen=True):
 
 
 async def recover(
-    directory: Path, bot_id: str | None, backup: Path | None, *, clock: EngineClock, help_: Help
+    directory: Path,
+    bot_id: str | None,
+    backup: Path | None,
+    *,
+    clock: EngineClock,
+    help_: Help,
+    medium: Medium = SYSTEM,
 ) -> Report:
     """Recover the log of a state directory, and one of its bots or all.
 
@@ -56,13 +63,14 @@ async def recover(
 
     Raises EngineError: the directory is in use or not ours, nothing is left to recover, an exchange does not answer.
     """
-    mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep)
+    mended = await mend(directory, backup, clock.now_ms, clock.real_time.sleep, medium)
     if not _awaits_recovery(directory, bot_id):
         return Report(mended, ())
-    log = await SqliteLog.open(directory, linger=clock.real_time.sleep)
+    log = await SqliteLog.open(directory, linger=clock.real_time.sleep, medium=medium)
     try:
         waiting = await _waiting(log, bot_id, clock)
-        works = [_Work(log, each) for each in waiting]
+        feeds: dict[str, FeedStream] = {}
+        works = [_Work(log, each, feeds) for each in waiting]
         for work in works:
             await work.take_over(clock, help_)
         report = Report(mended, tuple(work.report() for work in works))
@@ -91,7 +99,7 @@ async def _waiting(log: Store, bot_id: str | None, clock: EngineClock) -> list[s
         if state.halted is not None and state.recovery is None and bot_id in {None, name}:
             position = sum(log.head(stream).sequence for stream in log.streams())
             since_ms = clock.now_ms - HALTED_BACK_MS
-            start = Start(f"an operator had to decide about {state.halted}", position, head.at_ms, kept_ms=since_ms)
+            start = Start(f"an operator had to decide about {state.halted}", position, head.at_ms, position, since_ms)
             await begin(log, start, clock.now_ms, {name})
             known[name] = restore_bot(log, name)
     return [name for name, (state, _) in known.items() if state.recovery is not None and bot_id in {None, name}]
@@ -108,11 +116,13 @@ class _Since(NamedTuple):
 class _Work:
     """One bot's recovery under way."""
 
-    def __init__(self, log: Store, bot_id: str) -> None:
+    def __init__(self, log: Store, bot_id: str, feeds: dict[str, FeedStream]) -> None:
+        """Take up a bot. `feeds` are those of all bots: two of one market write to one stream."""
         self.bot = Bot(*restore_bot(log, bot_id))
         state = self.bot.state
         assert state.recovery is not None, "only a recovering bot is recovered"
-        self.feed: Final = FeedStream(restore_view(log, state.feed or feed_of(state.config)))
+        name = state.feed or feed_of(state.config)
+        self.feed: Final = feeds.setdefault(name, FeedStream(restore_view(log, name)))
         self.journal: Final = Journal(log, ())
         self._first_number: Final = state.skipped[-1][1] if state.skipped else state.order_number
         self._taken: Taken | None = None

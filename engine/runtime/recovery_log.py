@@ -21,6 +21,7 @@ from engine.runtime.sessions import detach_the_dead
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.directory import StateDirectory
 from engine.store.folders import folders
+from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Batch, Entry, Store
 from engine.store.reader import LogReader
 from engine.store.rebuild import (
@@ -41,7 +42,7 @@ from engine.store.verification import require_sound
 from engine.store.witness import Mark, compare, read_witness
 
 MARGIN: Final = 1_000_000
-"""Order numbers leave out at least so many; see `next_number`."""
+"""Order numbers leave out so many where a clock is behind them; see `next_number`."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -62,11 +63,13 @@ class Start(msgspec.Struct, frozen=True):
 def next_number(order_number: int, now_ms: int) -> int:
     """Give the order number after which a recovered log goes on.
 
-    Nobody knows which numbers the lost end used. The seconds since 1970 are beyond any that an engine can have used,
-    also after earlier recoveries, as long as it places less than one order a second over its life; where a clock is
-    wrong, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
+    Nobody knows which numbers the lost end used, nor whether an earlier recovery was lost with it. The seconds since
+    1970 are beyond any that an engine can have used, also after earlier recoveries, as long as it places less than one
+    order a second over its life; and no two recoveries of one beginning give the same. Where a clock is behind the
+    numbers, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
     """
-    return max(order_number + MARGIN, now_ms // 1000)
+    seconds = now_ms // 1000
+    return seconds if seconds > order_number else order_number + MARGIN
 
 
 def ailment(directory: Path) -> str | None:
@@ -86,7 +89,7 @@ def ailment(directory: Path) -> str | None:
     return None
 
 
-async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend | None:
+async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium = SYSTEM) -> Mend | None:
     """Make a damaged log anew from its longest sound beginning, or a backup's; None if it is sound.
 
     Everything that was there is in the quarantine first; an interruption at any moment leaves a directory that engines
@@ -99,7 +102,7 @@ async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) 
     try:
         resume(directory)
         if ailment(directory) is not None:
-            return await _mend(directory, backup, now_ms, sleep)
+            return await _mend(directory, backup, now_ms, sleep, medium)
         remove_scratch(directory / WORK_NAME)  # of a recovery that was interrupted at its very end
         return None
     finally:
@@ -113,7 +116,7 @@ def _taken(directory: Path) -> StateDirectory:
     return StateDirectory.take(directory)
 
 
-async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep) -> Mend:
+async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium) -> Mend:
     mark, written_ms = _witness_of(directory), _written_ms(directory, now_ms)
     work = work_folder(directory)
     try:
@@ -126,7 +129,7 @@ async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep)
                 "in another state directory (docs/operations.md, Recovery)"
             )
         start = Start(_reason(own, mark), best.position, written_ms, None if mark is None else mark.position)
-        kept = await _replace(best, directory, work, start, now_ms, sleep)
+        kept = await _replace(best, directory, work, start, now_ms, sleep, medium)
     finally:
         remove_scratch(work)
     lost = None if mark is None else max(mark.position - best.position, 0)
@@ -186,11 +189,13 @@ async def begin(store: Store, start: Start, now_ms: int, bots: Iterable[str]) ->
         await store.append([Batch(bot_stream(bot_id), head.sequence, (Entry(event, at_ms),))], urgent=True)
 
 
-async def _replace(best: Prefix, directory: Path, work: Path, start: Start, now_ms: int, sleep: Sleep) -> Path | None:
+async def _replace(
+    best: Prefix, directory: Path, work: Path, start: Start, now_ms: int, sleep: Sleep, medium: Medium = SYSTEM
+) -> Path | None:
     """Make the new log in the work folder, and put it in the place of the old; give the quarantine of the old."""
     folder = work_folder(work)
     write_log(best, folder)
-    log = await SqliteLog.open(folder, linger=sleep)
+    log = await SqliteLog.open(folder, linger=sleep, medium=medium)
     try:
         await finish(log)
         await begin(log, start, now_ms, bot_ids(log))

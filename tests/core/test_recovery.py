@@ -82,6 +82,8 @@ def test_jump_grows_with_time_and_with_the_numbers_used() -> None:
     assert next_number(3, now_ms) == 1_764_000_000
     assert next_number(next_number(3, now_ms), now_ms) == 1_764_000_000 + MARGIN
     assert next_number(3, 0) == 3 + MARGIN
+    again = next_number(1_764_000_005, now_ms + 60_000)  # and this recovery is lost in its turn
+    assert 1_764_000_005 < again < next_number(1_764_000_005, now_ms + 120_000)
     assert next_number(3, 10 * now_ms) < 32**7
 
 

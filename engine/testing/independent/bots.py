@@ -76,6 +76,8 @@ class BotBook:
             case "connectivity_checked":
                 self.failures = 0 if says["reachable"] else self.failures + 1
                 self.last_success_ms = row.at_ms if says["reachable"] else self.last_success_ms
+            case "recovery_started" | "recovery_confirmed":
+                self.orders.recovery(row)
             case "kill_switch_engaged":
                 self.kill_switch = says["action"]
             case "kill_switch_released":

@@ -23,7 +23,9 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
     is_quiet = bool(terms.get("quiet", True))
     for name, placed in history.of(book.orders.prefix):
         order = book.orders.by_name.get(name)
-        if order is None or not order.sent:
+        if order is None and book.orders.is_lost(name) and not placed.trades and not placed.is_open:
+            continue  # it was lost with the end of the log and came to nothing: nothing is adopted
+        if order is None or not (order.sent or order.may_have_left):
             if placed.orders or placed.creates:
                 text = "was never requested" if order is None else "is not recorded as sent"
                 yield f"intent: {book.bot}: {name} came to the exchange and {text} in the log"
@@ -54,7 +56,8 @@ def _intents(book: BotBook, order: Order, placed: Placed, terms: Terms) -> Itera
             yield f"was wanted as {_words(wanted)} and stands as {_words(stands)} of {record['symbol']}"
         if order.exchange_ids - {str(record["order_id"])}:
             yield f"is {record['order_id']} at the exchange and {sorted(order.exchange_ids)} in the log"
-        yield from _times(order, record, terms)
+        if order.sent:
+            yield from _times(order, record, terms)
 
 
 def _times(order: Order, record: Record, terms: Terms) -> Iterator[str]:
@@ -123,17 +126,21 @@ def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
 def _pauses(book: BotBook, history: History) -> Iterator[str]:
     """Follow the commands in the exchange's own order: once a pause is acknowledged, nothing leaves before its end.
 
-    An end that was asked for and never acknowledged may have come about, so it counts.
+    An end that was asked for and never acknowledged may have come about, so it counts. A pause before a disaster may be
+    lost with the end of the log; if it is not, the rule that follows the log alone still holds.
     """
     is_paused = False
-    for record in history.records:
+    lost = max((at for at, record in enumerate(history.records) if record.get("what") == "disaster"), default=-1)
+    for at, record in enumerate(history.records):
         what = record.get("what")
-        if what == "command" and record.get("bot") == book.bot:
+        if what == "disaster":
+            is_paused = False
+        elif what == "command" and record.get("bot") == book.bot:
             if record["name"] in RESUMING:
                 is_paused = False
             elif record["name"] == "pause" and record["acknowledged"]:
                 is_paused = True
-                if not book.pauses:
+                if not book.pauses and at > lost:
                     yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
         elif is_paused and what == "request" and record.get("verb") == "create":
             name = str(record.get("client_order_id"))

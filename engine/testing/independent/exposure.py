@@ -80,13 +80,14 @@ def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]
     """Give what is at stake after every order, trade and end of a bot."""
     stakes: dict[int, Stake] = {}
     live: dict[int, Stake] = {}
+    unknown: dict[str, int] = {}
     quote = book.symbol.partition("/")[2]
     for record in history.records:
         name = record.get("client_order_id")
         if record.get("what") not in {"order", "trade", "end"} or not str(name).startswith(book.orders.prefix):
             continue
         order = book.orders.by_name.get(str(name))
-        key = order.lot if order else -len(stakes) - 1
+        key = order.lot if order else unknown.setdefault(str(name), -len(unknown) - 1)
         stake = stakes.get(key)
         if stake is None:
             first = order if order and order.side == "buy" else None

@@ -6,7 +6,8 @@ Owns the form of its records, which are JSON objects with amounts as text, in th
 "life"}`, `{"what": "trade", "at_ms", "trade_id", "order_id", "client_order_id", "symbol", "side", "price", "quantity",
 "fee", "fee_asset"}`, `{"what": "end", "at_ms", "order_id", "client_order_id", "status"}` (`filled`, `canceled` or
 `expired`), `{"what": "request", "at_ms", "life", "verb", "client_order_id", "arrived", "fault"}` (`create` is the verb
-that counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}`. `price` is null for a market order,
+that counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}`,
+`{"what": "disaster"}` (the end of the log may be lost with what was acknowledged). `price` is null for a market order,
 `client_order_id` null or another's for orders of others. Any other record is passed over.
 """
 

@@ -15,6 +15,7 @@ ZERO: Final = Decimal(0)
 DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIX: Final = "k"
 NUMBER_LENGTH: Final = 7
+SENDING: Final = frozenset({"order_requested", "order_sent", "order_cancel_requested"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,13 @@ class Order:
         self.exchange_ids: Final[set[str]] = set()
         self.fills: Final[list[Fill]] = []
         self.recorded = 0
-        self.status = "requested"
+        self.is_adopted: Final = row.tag == "order_adopted"
+        """Whether it was taken over from the exchange: its intent was lost with the end of the log."""
+        self.may_have_left = self.is_adopted
+        """Whether it can stand at the exchange without `order_sent`, which was lost with the end of the log."""
+        self.status = "open" if self.is_adopted else "requested"
+        if self.is_adopted:
+            self.exchange_ids.add(says["exchange_order_id"])
         self.closed_at = ZERO
         self.proof: str | None = None
         """Why it was held to be not placed, if it ever was."""
@@ -109,6 +116,11 @@ class Orders:
         self.by_name: Final[dict[str, Order]] = {}
         self.by_lot: Final[dict[int, Order]] = {}
         self.wrong: Final[list[str]] = []
+        self.number = 0
+        """The highest number that is used or left out."""
+        self.left_out: Final[list[tuple[int, int]]] = []
+        self.is_recovering = False
+        self._beyond = 0
 
     @property
     def prefix(self) -> str:
@@ -119,8 +131,14 @@ class Orders:
         """Take in an event whose tag begins with `order_`."""
         name = row.says["client_order_id"]
         order = self.by_name.get(name)
+        if row.tag in SENDING and self.is_recovering:
+            self.wrong.append(
+                f"intent: {self.bot} {row.sequence}: {row.tag} of {name} before the recovery is confirmed"
+            )
         if row.tag == "order_requested":
             self._requested(row, name, order)
+        elif row.tag == "order_adopted":
+            self._adopted(row, name, order)
         elif order is None:
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {row.tag} of {name}, which was never requested")
         else:
@@ -131,18 +149,65 @@ class Orders:
         if order is not None:
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is requested a second time")
             return
-        count, expected = len(self.by_name) + 1, row.says["number"]
+        self.number += 1
+        count, expected = self.number, row.says["number"]
         if expected != count or name != client_order_id(self.log_id, count):
             self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is not the id of order number {count}")
-        new = self.by_name[name] = Order(row)
+        self._keep(Order(row))
+
+    def _adopted(self, row: Row, name: str, order: Order | None) -> None:
+        count = row.says["number"]
+        if order is not None:
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is adopted, and the log held it")
+            return
+        if not self.is_recovering:
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is adopted while no recovery is under way")
+        self._beyond = max(self._beyond, count)
+        if not (self.is_left_out(count) or count > self.number) or name != client_order_id(self.log_id, count):
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {name} is not the id of {count}, a number left out")
+        self._keep(Order(row))
+
+    def _keep(self, new: Order) -> None:
+        self.by_name[new.name] = new
         if new.side == "buy":
             self.by_lot[new.lot] = new
 
+    def recovery(self, row: Row) -> None:
+        """Take in the beginning of a recovery, or its confirmation: both leave order numbers out."""
+        self.is_recovering = row.tag == "recovery_started"
+        if self.is_recovering:
+            for order in self.by_name.values():
+                order.may_have_left |= not order.sent and not order.is_ended
+        number_after = int(row.says.get("order_number", 0))
+        if self.is_recovering and number_after <= self.number:
+            self.wrong.append(f"intent: {self.bot} {row.sequence}: {row.tag} goes on after {number_after}, no further")
+        if number_after > self.number:
+            self.left_out.append((self.number + 1, number_after))
+            self.number = number_after
+        if not self.is_recovering and self._beyond > self.number:
+            self.wrong.append(
+                f"intent: {self.bot} {row.sequence}: numbers go on after {number_after}, not {self._beyond}"
+            )
+
+    def is_left_out(self, count: int) -> bool:
+        """Tell whether a recovery left a number out, so that the lost end of a log may have used it."""
+        return any(first <= count <= last for first, last in self.left_out)
+
+    def is_lost(self, name: str) -> bool:
+        """Tell whether an id is of a number that was left out: an order that the log lost."""
+        digits = name.removeprefix(self.prefix)
+        count = 0
+        for digit in digits:
+            count = count * len(DIGITS) + DIGITS.index(digit)
+        return self.is_left_out(count)
+
     def _amiss(self, row: Row, order: Order) -> Iterator[tuple[str, str]]:
         """Say what is wrong with an event about a known order."""
-        if row.tag == "order_sent" and (order.is_ended or (order.sent and self.is_live)):
+        if row.tag == "order_sent" and (order.is_ended or order.may_have_left or (order.sent and self.is_live)):
             yield "intent", f"{order.name} is sent again, or after its end"
-        if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not order.sent:
+        if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (
+            order.sent or order.may_have_left
+        ):
             yield "intent", f"{row.tag} of {order.name}, which was never sent"
         if row.tag == "order_filled":
             fill = fill_of(row)

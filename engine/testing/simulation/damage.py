@@ -54,6 +54,12 @@ def cut(files: Files, chance: Chance) -> dict[str, bytes]:
     return {**files, WAL_NAME: wal[:length]} if WAL_NAME in files else {**files}
 
 
+def shortened(files: Files, chance: Chance) -> dict[str, bytes]:
+    """Cut the log's own file off at any byte."""
+    log = files.get(LOG_NAME, b"")
+    return {**files, LOG_NAME: log[: int(chance.unit("byte") * len(log))]} if LOG_NAME in files else {**files}
+
+
 def flipped(files: Files, chance: Chance) -> dict[str, bytes]:
     """Flip one bit of one of the files."""
     names = [name for name in (LOG_NAME, WAL_NAME, WITNESS_NAME) if files.get(name)]

@@ -18,7 +18,31 @@ _CHUNK_ROWS: Final = 64
 _WRITES: Final = ("BEGIN", "INSERT", "COMMIT")
 
 
-class DiskMedium:
+class InlineMedium:
+    """Opens connections that do their work on the loop's own thread."""
+
+    def __init__(self) -> None:
+        """Begin without one."""
+        self._connections: Final[list[sqlite3.Connection]] = []
+
+    async def connect(self, path: Path) -> aiosqlite.Connection:
+        """Open a database that does its work on the loop's thread."""
+        connection = sqlite3.connect(path, isolation_level=None)
+        self._connections.append(connection)
+        return _Inline(connection, self)
+
+    def close(self) -> None:
+        """Close the connections that a dead engine left open."""
+        for connection in self._connections:
+            connection.close()
+
+    async def pause(self, *, is_commit: bool) -> None:
+        """Let the others go on while the disk works."""
+        del is_commit
+        await _Turn()
+
+
+class DiskMedium(InlineMedium):
     """What a store writes on that runs in a simulated world."""
 
     def __init__(
@@ -28,16 +52,10 @@ class DiskMedium:
         delay_s: Callable[[], float] | None = None,
     ) -> None:
         """Take the disk. `delay_s` tells for how many virtual seconds the next sync holds its commit up."""
+        super().__init__()
         self._disk: Final = disk
         self._linger: Final = linger
         self._delay_s: Final = delay_s
-        self._connections: Final[list[sqlite3.Connection]] = []
-
-    async def connect(self, path: Path) -> aiosqlite.Connection:
-        """Open a database that does its work on the loop's thread."""
-        connection = sqlite3.connect(path, isolation_level=None)
-        self._connections.append(connection)
-        return _Inline(connection, self)
 
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write the witness and sync it."""
@@ -60,29 +78,24 @@ class DiskMedium:
         newest.executescript(statements)
         newest.set_authorizer(only_appending)
 
-    def close(self) -> None:
-        """Close the connections that a dead engine left open."""
-        for connection in self._connections:
-            connection.close()
-
     async def pause(self, *, is_commit: bool) -> None:
-        """Let the others go on while the disk works."""
+        """Let the others go on while the disk works, which takes a while if it is slow."""
         if is_commit and self._delay_s is not None and (seconds := self._delay_s()):
             await self._linger(seconds)
         else:
-            await _Turn()
+            await super().pause(is_commit=is_commit)
 
 
 class _Inline(aiosqlite.Connection):
     """A connection of aiosqlite, with its methods, that is open from the start and has no thread."""
 
-    def __init__(self, connection: sqlite3.Connection, medium: DiskMedium) -> None:
+    def __init__(self, connection: sqlite3.Connection, medium: InlineMedium) -> None:
         super().__init__(lambda: connection, _CHUNK_ROWS)
         self._connection = connection
         self._medium = medium
 
     def __del__(self) -> None:
-        """Leave it to `DiskMedium.close`: a dead engine closes nothing."""
+        """Leave it to `InlineMedium.close`: a dead engine closes nothing."""
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._connection is None:

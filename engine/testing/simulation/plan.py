@@ -3,11 +3,13 @@
 Owns the choices of a life. Every choice stands on the tape, and the neutral one is a life without trouble.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.disk import Fault, Operation
 
 HOW: Final = ("stop", "disk", "disk", "disk", "disk", "exchange", "exchange", "exchange", "time", "full", "broken")
 """How a life ends.
@@ -23,6 +25,16 @@ CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
 JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
 STILL_S: Final = (2, 6, 12, 40, 90, 600)
 MOST_COMMANDS: Final = 4
+
+DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
+POINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "disk": ("disk/",),
+    "exchange": ("exchange/",),
+    "order": ("exchange/create/", "exchange/cancel/", "exchange/query/", "exchange/order_trades/"),
+}
+"""Where a life may end, by how it is to end."""
+
+MOST_ORDER_STEPS: Final = 8
 
 
 class LifePlan(msgspec.Struct, frozen=True):
@@ -78,3 +90,31 @@ CALM: Final = LifePlan(
     how="stop", power=False, steps=0, seconds=0, slow_s=0.0, down_s=1.0, commands=(), clock=(0, "none", 0)
 )
 """A life without trouble."""
+
+
+def reaper(plan: LifePlan) -> Callable[[str], bool]:
+    """Give who ends a life at the planned step: of the disk, of its calls to the exchange, or of those about orders."""
+    points = POINTS.get(plan.how, ())
+    left = plan.steps % MOST_ORDER_STEPS if plan.how == "order" else plan.steps
+
+    def ends(point: str) -> bool:
+        nonlocal left
+        if not point.startswith(points):
+            return False
+        left -= 1
+        return left < 0
+
+    return ends
+
+
+def disk_plan(plan: LifePlan) -> Callable[[Operation], Fault | None] | None:
+    """Give what goes wrong with the disk: from the planned step on it is full, or one operation fails."""
+    fault = DISK_FAULTS.get(plan.how)
+    if fault is None:
+        return None
+    lasts = fault == "full"
+
+    def strikes(operation: Operation) -> Fault | None:
+        return fault if operation.number == plan.steps + 1 or (lasts and operation.number > plan.steps) else None
+
+    return strikes

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.core.config import BotConfig
 from engine.core.errors import EngineError
-from engine.core.state import BotState
+from engine.core.state import BotState, Order
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.control import Request
 from engine.runtime.live_world import LiveWorld
@@ -94,6 +94,15 @@ class Session:
         assert all(isinstance(world, LiveWorld) for world in found)
         return [world for world in found if isinstance(world, LiveWorld)]
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether every bot has looked at its account, and nothing is open but sells at their limits."""
+        worlds = self.worlds()
+        return bool(worlds) and all(
+            world.is_quiet and all(_is_settled(order) for bot in world.bots for order in bot.state.orders.values())
+            for world in worlds
+        )
+
     async def command(self, name: str, bot_id: str) -> bool:
         """Give a command and wait for the answer; tell whether it was carried out."""
         if self.engine is None or self.is_over:
@@ -139,3 +148,7 @@ class Session:
                 self._machine.stand_still(seconds)
             case _:
                 self._machine.fall_asleep(seconds * 10)
+
+
+def _is_settled(order: Order) -> bool:
+    return order.status == "open" and order.side == "sell" and order.cancel_reason is None

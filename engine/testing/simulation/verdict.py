@@ -5,6 +5,8 @@ is `engine.testing.independent`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,3 +58,13 @@ def _of_the_log(directory: Path) -> Iterator[str]:
             difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
             if difference is not None:
                 yield f"state file: {bot_id}: {difference}"
+
+
+def log_digest(directory: Path) -> str:
+    """Give a digest over every stored row of a log."""
+    digest = sha256()
+    with suppress(EngineError), LogReader.open(directory) as reader:
+        for page in reader.pages():
+            for row in page:
+                digest.update(row[3] + row[4])
+    return digest.hexdigest()

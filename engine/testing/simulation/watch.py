@@ -30,12 +30,15 @@ class Watch:
         self.sent: Final[set[str]] = set()
         self.paused: Final[set[str]] = set()
         self.states: States = list
+        self.is_stopped = False
+        """Whether a recovery waits for its confirmation: until then nothing may leave."""
+
         self._bots: Final[dict[str, str]] = {}
         self.monitor: Final = Monitor(
             exchange,
             limits_of=lambda log_id: limits if log_id in self._known_bots() else None,
             is_durable=self.sent.__contains__,
-            may_send=lambda log_id: self._known_bots().get(log_id) not in self.paused,
+            may_send=lambda log_id: not self.is_stopped and self._known_bots().get(log_id) not in self.paused,
         )
         exchange.noted.append(self._note)
 
@@ -49,6 +52,10 @@ class Watch:
                 self.sent.add(published.event.client_order_id)
 
         return listen
+
+    def log_ids(self) -> Mapping[str, str]:
+        """Give the bots by the ids of their logs, all that any life has had."""
+        return dict(self._known_bots())
 
     def _known_bots(self) -> dict[str, str]:
         """Give the bots by their logs' ids, as far as any life has had them."""
@@ -71,6 +78,8 @@ class Watch:
             self.struck(record["kind"], record.get("client_order_id"))
         elif record["what"] == "request" and record["fault"] is not None:
             self.struck(f"{record['verb']} {record['fault']}", record.get("client_order_id"))
+        elif record["what"] == "disaster":
+            self.paused.clear()  # a pause may be lost with the end of the log; one that is not stands in the log
         elif record["what"] == "command":
             if record["name"] in {"resume", "flatten"}:  # to sell all that there is ends a pause, too
                 self.paused.discard(record["bot"])

@@ -8,8 +8,7 @@ import asyncio
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,17 +16,16 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from engine.core.errors import EngineError, StorageError, UnreachableError
+from engine.core.errors import OperatorNeededError, StorageError, UnreachableError
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
-from engine.core.state import Order
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
-from engine.store.reader import LogReader
 from engine.testing.simulation.bots import BUDGET, LOTS, choose_bots, configs_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
-from engine.testing.simulation.disk import Disk, Fault, Mode, Operation
+from engine.testing.simulation.disasters import REFUSALS, Came, Disasters, carry, leave
+from engine.testing.simulation.disk import Disk, Mode
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.monitor import Limits
 from engine.testing.simulation.exchange.terms import swarm_terms
@@ -35,13 +33,16 @@ from engine.testing.simulation.life import Life
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
-from engine.testing.simulation.plan import CALM, LifePlan, plan_life
+from engine.testing.simulation.plan import CALM, DISK_FAULTS, LifePlan, disk_plan, plan_life, reaper
+from engine.testing.simulation.recovering import Recovery, RecoveryPlan
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
-from engine.testing.simulation.verdict import CANARY, judge
+from engine.testing.simulation.verdict import CANARY, judge, log_digest
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
+MOST_RECOVERIES: Final = 20
+PATIENCE: Final = 5
 CALM_S: Final = 240
 STOP_S: Final = 300
 REST_S: Final = 7_200
@@ -49,15 +50,6 @@ REST_S: Final = 7_200
 
 POLL_S: Final = 5.0
 
-DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
-POINTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "disk": ("disk/",),
-    "exchange": ("exchange/",),
-    "order": ("exchange/create/", "exchange/cancel/", "exchange/query/", "exchange/order_trades/"),
-}
-"""Where a life may end, by how it is to end."""
-
-MOST_ORDER_STEPS: Final = 8
 _CLEAN_UPS: Final = 100
 _SPREAD: Final = 7919**3
 
@@ -85,6 +77,7 @@ class World:
         self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, terms)
         self.watch: Final = Watch(self.exchange, Limits(BUDGET, LOTS))
         self.violations: Final = self.watch.monitor.violations
+        self.disasters: Final = Disasters(self.chance, self.watch.sent)
         self.endings: Final[Counter[str]] = Counter()
         self.lives = 0
         self._drawn = 0
@@ -106,13 +99,26 @@ class World:
                 return
         self.exchange.heal()
         self.machine.wall_ahead_ms = 0
+        self.disasters.are_over = True
         if await self._live(replace(CALM, seconds=CALM_S), self._resume) and await self._live(
             replace(CALM, seconds=REST_S), self._rest, may_buy=False
         ):
             self.violations.extend(judge(self.directory, self.exchange.history, configs_of(self.bots, may_buy=True)))
+            self.violations.extend(self.disasters.forgotten(self.directory, self.watch.log_ids()))
 
     async def _live(self, plan: LifePlan, deeds: Deeds | None = None, *, may_buy: bool = True) -> bool:
-        """Live one life to its end, and let the time until the next go by; tell whether there may be one."""
+        """Live one life to its end, and let the time until the next go by; tell whether there may be one.
+
+        One that an engine refused to begin is tried again at the end, when all must be well, after a recovery.
+        """
+        while await self._recovered():
+            if not await self._lived(plan, deeds, may_buy=may_buy):
+                return False
+            if not (self.disasters.are_over and self.disasters.awaits):
+                return True
+        return False
+
+    async def _lived(self, plan: LifePlan, deeds: Deeds | None, *, may_buy: bool) -> bool:
         booted = self._boot(plan, may_buy=may_buy)
         session = booted.session
         if deeds is not None:
@@ -134,8 +140,8 @@ class World:
     def _boot(self, plan: LifePlan, *, may_buy: bool) -> Boot:
         directory = self.directory
         self.lives += 1
-        life = Life(self.lives, _reaper(plan))
-        disk = Disk(directory, self.chance, life, plan=_disk_plan(plan), former=self._disk)
+        life = Life(self.lives, reaper(plan))
+        disk = Disk(directory, self.chance, life, plan=disk_plan(plan), former=self._disk)
         medium = DiskMedium(disk, self.machine.sleep, lambda: plan.slow_s)
         session = Session(life, self.machine, self.exchange.note)
         self.watch.states = session.states
@@ -170,13 +176,68 @@ class World:
         session, disk, medium = booted
         fault = None if session.fault is None else type(session.fault).__name__
         disk.image(self.directory, mode)
+        carry(disk.folder, self.directory)
         await self._clear_up()
         medium.close()
         disk.release()
         shutil.rmtree(disk.folder)
         self._disk = disk
+        self._befall(session)
         self.watch.states = list
         self.exchange.note("life", number=self.lives, ended=session.life.ended_at, mode=mode, fault=fault)
+
+    def _befall(self, session: Session) -> None:
+        """Look whether a log that a disaster befell was rightly gone on with, and let another befall it, perhaps."""
+        missing = self.disasters.missing(self.directory) if session.engine is not None else []
+        number = session.life.number
+        self.violations.extend(f"rollback: life {number} opened a log that lacks {name}" for name in missing)
+        if self.disasters.rate and any(state.halted is not None for state in session.states()):
+            self._refused("halted")
+        struck = self.disasters.befall(self.directory, self.machine.wall_ms())
+        if struck is not None:
+            self._disk = None  # whoever put these files there had them synced
+            self.watch.struck(f"disaster {struck}")
+            self.exchange.note("disaster", kind=struck)
+
+    def _refused(self, how: str) -> None:
+        """Take note that only a recovery can go on from here: nothing may leave before it is confirmed."""
+        self.endings[f"refused: {how}"] += 1
+        self.disasters.awaits = self.watch.is_stopped = True
+
+    async def _recovered(self) -> bool:
+        """Recover a log that an engine refused, or try to; tell whether the world goes on."""
+        tries: Counter[str] = Counter()
+        for _ in range(MOST_RECOVERIES):
+            if not self.disasters.awaits:
+                return True
+            came = await self._recover()
+            tries[came.how] += 1
+            if came.is_the_end:
+                return False
+            await asyncio.sleep(came.wait_s)
+            if not self.disasters.are_over and (tries["cut short"] or tries["unreachable"] >= PATIENCE):
+                return True  # the operator starts the engine, which must know whether it may go on
+        self.violations.append(f"liveness: no recovery came to its end in {MOST_RECOVERIES} tries")
+        return False
+
+    async def _recover(self) -> Came:
+        """Run a recovery where the next life would begin, and leave what it left to that."""
+        folder = self.directory
+        self.lives += 1
+        plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
+        recovery = Recovery(self.lives, self.machine, self.exchange, plan)
+        await recovery.run(folder)
+        leave(folder, self.directory, self.machine.wall_ms())
+        await self._clear_up()
+        recovery.medium.close()
+        shutil.rmtree(folder)
+        self._disk = None
+        came = self.disasters.judge(recovery, self.directory)
+        self.watch.is_stopped = self.disasters.awaits
+        self.endings[f"recovery: {came.how}"] += 1
+        self.violations.extend(came.violations)
+        self.exchange.note("recovery", number=self.lives, how=came.how, fault=came.told)
+        return came
 
     async def _clear_up(self) -> None:
         """Cancel whatever a dead life still has under way; it cannot do anything any more."""
@@ -198,6 +259,14 @@ class World:
     def _may_go_on(self, plan: LifePlan, session: Session) -> bool:
         """Judge how a life ended; tell whether another may follow."""
         fault, number = session.fault, session.life.number
+        if fault is None and self.disasters.awaits:
+            return True  # its bots halted, all of them
+        if self.disasters.is_struck and isinstance(fault, REFUSALS):
+            self._refused(type(fault).__name__)
+            return True
+        if isinstance(fault, OperatorNeededError) and self.disasters.may_refuse(self.directory, self.bots):
+            self.endings["refused: a bot is lost"] += 1
+            return False
         if not session.has_ended or (isinstance(fault, StorageError) and plan.how in DISK_FAULTS):
             return True
         if fault is not None:
@@ -236,7 +305,7 @@ class World:
 
     async def _is_at_rest(self, session: Session) -> bool:
         """Tell whether all is settled; from the first time that it seems so, the exchange stands still."""
-        if not _is_quiet(session):
+        if not session.is_quiet:
             return False
         self.exchange.is_still = True
         if any(trade.shown_ms > self.exchange.at_ms for trade, _ in self.exchange.matching.trades):
@@ -247,7 +316,7 @@ class World:
                     await reconciler.sweep(thorough=True)
         except UnreachableError:
             return False
-        return _is_quiet(session)
+        return session.is_quiet
 
 
 def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldReport:
@@ -265,7 +334,7 @@ async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) 
     history = world.exchange.history
     return WorldReport(
         seed=seed,
-        digest=sha256(msgspec.json.encode([history, world.violations, _log_digest(world.directory)])).hexdigest(),
+        digest=sha256(msgspec.json.encode([history, world.violations, log_digest(world.directory)])).hexdigest(),
         lives=world.lives,
         orders=sum(record["what"] == "order" and record["life"] > 0 for record in history),
         trades=sum(record["what"] == "trade" for record in history),
@@ -276,54 +345,3 @@ async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) 
         violations=tuple(world.violations),
         tape=dict(world.chance.tape),
     )
-
-
-def _reaper(plan: LifePlan) -> Callable[[str], bool]:
-    """Give who ends a life at the planned step: of the disk, of its calls to the exchange, or of those about orders."""
-    points = POINTS.get(plan.how, ())
-    left = plan.steps % MOST_ORDER_STEPS if plan.how == "order" else plan.steps
-
-    def ends(point: str) -> bool:
-        nonlocal left
-        if not point.startswith(points):
-            return False
-        left -= 1
-        return left < 0
-
-    return ends
-
-
-def _disk_plan(plan: LifePlan) -> Callable[[Operation], Fault | None] | None:
-    """Give what goes wrong with the disk: from the planned step on it is full, or one operation fails."""
-    fault = DISK_FAULTS.get(plan.how)
-    if fault is None:
-        return None
-    lasts = fault == "full"
-
-    def strikes(operation: Operation) -> Fault | None:
-        return fault if operation.number == plan.steps + 1 or (lasts and operation.number > plan.steps) else None
-
-    return strikes
-
-
-def _is_quiet(session: Session) -> bool:
-    """Tell whether every bot has looked at its account, and nothing is open but sells at their limits."""
-    worlds = session.worlds()
-    return bool(worlds) and all(
-        world.is_quiet and all(_is_settled(order) for bot in world.bots for order in bot.state.orders.values())
-        for world in worlds
-    )
-
-
-def _is_settled(order: Order) -> bool:
-    return order.status == "open" and order.side == "sell" and order.cancel_reason is None
-
-
-def _log_digest(directory: Path) -> str:
-    """Give a digest over every stored row of a log."""
-    digest = sha256()
-    with suppress(EngineError), LogReader.open(directory) as reader:
-        for page in reader.pages():
-            for row in page:
-                digest.update(row[3] + row[4])
-    return digest.hexdigest()
