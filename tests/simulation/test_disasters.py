@@ -83,4 +83,4 @@ def test_recovery_of_two_bots_that_share_a_market_whose_facts_are_lost_ends_well
     monkeypatch.setattr(engine.testing.simulation.disasters, "WORLDS_WITH", 1.0)
     world = run_world(996, tmp_path)
     assert world.violations == ()
-    assert _recoveries(world, "confirmed") == 1
+    assert _recoveries(world, "confirmed") > 0

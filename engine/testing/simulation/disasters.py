@@ -121,13 +121,9 @@ class Disasters:
         has_backup = any(bots_of(folder) for folder in folders(directory / BACKUPS_NAME))
         if isinstance(fault, OperatorNeededError) and not has_backup:
             return Came("refused", told, is_the_end=True)
-        if (
-            isinstance(fault, UsageError)
-            and not self._sent
-            and not any((directory / name).exists() for name in _LOG_FILES)
-        ):
-            self.awaits = False  # neither log nor witness, as before the first boot: no order can have left
-            return Came("nothing there", told)
+        if isinstance(fault, UsageError) and not self._sent:  # no log, and no order can have left
+            self.awaits = any((directory / name).exists() for name in _LOG_FILES)
+            return Came("nothing there", told, is_the_end=self.awaits)
         return Came("failed", told, is_the_end=True, violations=(f"recovery: it failed: {told}",))
 
     def may_refuse(self, directory: Path, bots: Iterable[str]) -> bool:

@@ -57,6 +57,8 @@ class Recovery:
         self._machine: Final = machine
         self._exchange: Final = exchange
         self._plan: Final = plan
+        self._work: asyncio.Task[Report] | None = None
+        """Held until the world has cleared up: a task that nobody holds ends whenever garbage is collected."""
 
     async def run(self, directory: Path) -> None:
         """Recover every bot of a state directory; the operator says yes to whatever was found."""
@@ -68,7 +70,9 @@ class Recovery:
             return Exchange(connections.desk(config), connections.data([config]))
 
         help_ = Help(exchange, lambda _: not self.life.is_dead, lambda _: None, "operator")
-        work = asyncio.ensure_future(recover(directory, None, None, clock=clock, help_=help_, medium=self.medium))
+        work = self._work = asyncio.ensure_future(
+            recover(directory, None, None, clock=clock, help_=help_, medium=self.medium)
+        )
         over = asyncio.ensure_future(self.life.over.wait())
         await asyncio.wait((work, over), timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
