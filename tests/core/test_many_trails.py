@@ -66,3 +66,16 @@ def test_target_is_watched_for_a_market_sale_only_where_lots_are_sold_so() -> No
     by_market = bought(sell_order_type="market")
     assert not by_market.state.watch.exitless
     assert by_market.state.watch.market_target == by_market.lot.target
+
+
+def test_stop_of_a_lot_that_must_go_or_is_gone_is_watched_no_more() -> None:
+    kernel = bought(sell_order_type="market", risk={"stop_loss_percent": 2})
+    stops = [kernel.state.watch.stop]
+    kernel.price(48_000, settled=False)
+    assert kernel.lot.stopped
+    stops.append(kernel.state.watch.stop)
+    kernel.settle()
+    assert not kernel.state.lots
+    stops.append(kernel.state.watch.stop)
+    assert stops[0] is not None
+    assert stops[1:] == [None, None]
