@@ -79,3 +79,13 @@ def test_stop_of_a_lot_that_must_go_or_is_gone_is_watched_no_more() -> None:
     stops.append(kernel.state.watch.stop)
     assert stops[0] is not None
     assert stops[1:] == [None, None]
+
+
+def test_price_at_the_watermark_again_moves_no_trail() -> None:
+    up = bought(sell_order_type="trailing_market", trailing_sell_percent="0.5")
+    up.prices(50_700, 51_000)
+    assert up.price(51_000, settled=False) == []
+    down = Kernel(buy_order_type="trailing_market", trailing_buy_percent="0.5")
+    down.prices(50_000, 49_000)
+    assert down.trail.watermark == 49_000
+    assert down.price(49_000, settled=False) == []
