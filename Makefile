@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange outside test coverage planted lint fmt check bench docs lock sbom audit mutants clean
+.PHONY: help setup run exchange outside test coverage planted prove lint fmt check bench docs lock sbom audit mutants clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconcilia
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted
+
+prove: $(STAMP) ## Run a short campaign of simulated worlds, and see that it kills every planted bug
+	@$(BIN)/krypto-engine prove --seeds 300 --schedules 20000
+	@$(BIN)/python -m tests.prove $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, the dependency rule and the links in the documents
 	$(BIN)/ruff check

@@ -13,6 +13,8 @@ from engine.testing.independent.rows import BOT, Row
 from engine.testing.independent.trails import Trails
 
 RESUMING: Final = frozenset({"resume", "flatten"})
+FIRST_WAIT_S: Final = 30
+MOST_WAIT_S: Final = 300
 RECORDS: Final = frozenset(
     {"purchase_recorded", "sell_target_set", "sale_recorded", "dust_recorded", "discrepancy_found"}
 )
@@ -38,6 +40,7 @@ class BotBook:
         self.last_success_ms: int | None = None
         self.wrong: Final[list[str]] = []
         self._floor_rule: str = config["trailing_sell_floor"]
+        self.trails.most_gap_ms = int(config["trailing_max_gap"]) * 1000
 
     @property
     def violations(self) -> list[str]:
@@ -62,15 +65,25 @@ class BotBook:
         if self.is_paused and row.tag in {"order_requested", "order_sent"}:
             name = row.says["client_order_id"]
             self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} while paused")
+        if self.failures and row.tag == "order_requested":
+            name = row.says["client_order_id"]
+            self.wrong.append(f"pause: {self.bot} {row.sequence}: {name} is requested while the last check failed")
+        if self.kill_switch and row.tag == "order_requested" and row.says["side"] == "buy":
+            name = row.says["client_order_id"]
+            self.wrong.append(f"pause: {self.bot} {row.sequence}: {name} is to buy under an engaged kill switch")
 
     def _other(self, row: Row) -> None:
         says = row.says
+        if row.tag == "outage_declared" or (row.tag == "command_received" and says["command"] == "reset-trailing"):
+            self.trails.end_all("an outage" if row.tag == "outage_declared" else "an operator's reset")
         match row.tag:
             case "command_received" if says["command"] == "pause":
                 self.is_paused = True
                 self.pauses.append(row.sequence)
             case "command_received" if says["command"] in RESUMING:
                 self.is_paused = False
+            case "backoff_started":
+                self._waits(row)
             case "config_changed":
                 self._configured(says["config"])
             case "connectivity_checked":
@@ -85,9 +98,15 @@ class BotBook:
             case _:
                 pass
 
+    def _waits(self, row: Row) -> None:
+        wait_s = row.says["wait_s"]
+        if wait_s != min(FIRST_WAIT_S << (self.failures - 1), MOST_WAIT_S):
+            self.wrong.append(f"time: {self.bot} {row.sequence}: a wait of {wait_s} s after {self.failures} failures")
+
     def _configured(self, config: Mapping[str, Any]) -> None:
         """Take another configuration: for limits over the whole life the widest counts."""
         self.symbol, self._floor_rule = config["symbol"], config["trailing_sell_floor"]
+        self.trails.most_gap_ms = int(config["trailing_max_gap"]) * 1000
         self.budget = max(self.budget, Decimal(str(config["budget"])))
         self.max_open_lots = max(self.max_open_lots, config["max_open_lots"])
 

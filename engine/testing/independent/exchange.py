@@ -129,17 +129,19 @@ def _pauses(book: BotBook, history: History) -> Iterator[str]:
     An end that was asked for and never acknowledged may have come about, so it counts. A pause before a disaster may be
     lost with the end of the log; if it is not, the rule that follows the log alone still holds.
     """
-    is_paused = False
+    is_paused, asked = False, 0
     lost = max((at for at, record in enumerate(history.records) if record.get("what") == "disaster"), default=-1)
     for at, record in enumerate(history.records):
         what = record.get("what")
+        asked = 0 if what == "life" else asked
         if what == "disaster":
             is_paused = False
         elif what == "command" and record.get("bot") == book.bot:
             if record["name"] in RESUMING:
                 is_paused = False
+                asked += -1 if record["acknowledged"] else 1
             elif record["name"] == "pause" and record["acknowledged"]:
-                is_paused = True
+                is_paused = asked <= 0
                 if not book.pauses and at > lost:
                     yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
         elif is_paused and what == "request" and record.get("verb") == "create":

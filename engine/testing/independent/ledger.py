@@ -14,6 +14,7 @@ from engine.testing.independent.rows import Row, number
 PRECISION: Final = Decimal("1e-12")
 """Recorded quotients are rounded by the engine: so much they may differ, per unit."""
 
+HUNDRED: Final = Decimal(100)
 DAY_MS: Final = 86_400_000
 
 
@@ -29,6 +30,7 @@ class Lot:
         """Start whole."""
         self.order: Final = order
         self.left = held
+        self.unit_cost: Final = cost / held
         self.cost_left = cost
         self.target: Decimal | None = None
         self.status = "pending"
@@ -91,7 +93,7 @@ class Ledger:
             case "sell_target_set":
                 lot = self.lots.get(row.says["lot"])
                 if lot is not None:
-                    lot.target = number(row.says["target"])
+                    self._target(row, lot)
             case "sale_recorded":
                 self._sale(row)
             case "dust_recorded":
@@ -129,6 +131,14 @@ class Ledger:
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
         self.last_price, self.last_ms = number(row.says["price"]), row.at_ms
+
+    def _target(self, row: Row, lot: Lot) -> None:
+        """Take a target, which brings the profit after the fee of the sale, on top of all that the lot cost."""
+        lot.target = number(row.says["target"])
+        after_fee = lot.target * (HUNDRED - number(row.says["sell_fee_percent"]))
+        wanted = lot.unit_cost * (HUNDRED + number(row.says["profit_percent"]))
+        if after_fee < wanted and not is_close(after_fee, wanted):
+            self._complain(row, f"a target of {lot.target} does not bring the profit on a cost of {lot.unit_cost:f}")
 
     def _sale(self, row: Row) -> None:
         says = row.says

@@ -16,6 +16,8 @@ DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIX: Final = "k"
 NUMBER_LENGTH: Final = 7
 SENDING: Final = frozenset({"order_requested", "order_sent", "order_cancel_requested"})
+FRESH_MS: Final = 10_000
+"""So old may the decision be when an order leaves that rests on the price of a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Order:
         says = row.says
         self.wanted: Final = says
         self.sequence: Final = row.sequence
+        self.wanted_ms: Final = row.at_ms
         self.name: Final[str] = says["client_order_id"]
         self.side: Final[str] = says["side"]
         self.kind: Final[str] = says["kind"]
@@ -65,6 +68,11 @@ class Order:
     def filled(self) -> Decimal:
         """Give how much of it traded."""
         return sum((fill.quantity for fill in self.fills), ZERO)
+
+    @property
+    def rests_on_a_moment(self) -> bool:
+        """Tell whether it was decided for the price of a moment: all are but limit sells at their target."""
+        return self.kind == "market" or self.side == "buy" or self.wanted["purpose"] != "target"
 
     @property
     def is_ended(self) -> bool:
@@ -205,6 +213,10 @@ class Orders:
         """Say what is wrong with an event about a known order."""
         if row.tag == "order_sent" and (order.is_ended or order.may_have_left or (order.sent and self.is_live)):
             yield "intent", f"{order.name} is sent again, or after its end"
+        if row.tag == "order_sent" and self.is_live and order.rests_on_a_moment:
+            age_ms = int(row.says["sent_ms"]) - order.wanted_ms
+            if age_ms > FRESH_MS:
+                yield "intent", f"{order.name} is sent {age_ms} ms after it was decided"
         if row.tag in {"order_accepted", "order_filled", "order_outcome_unknown"} and not (
             order.sent or order.may_have_left
         ):

@@ -5,7 +5,7 @@ Owns this second, independent reading of the trailing events. Source: docs/decis
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from engine.testing.independent.rows import Row, number
 
@@ -23,6 +23,8 @@ class Trail:
         self.percent: Final = number(says["percent"])
         self.floor: Final = None if says.get("floor") is None else number(says["floor"])
         self.status = "waiting"
+        self.began = row.cause
+        self.ended_by = ""
         self.watermark: Decimal | None = None
 
     def is_better(self, price: Decimal, than: Decimal) -> bool:
@@ -45,6 +47,12 @@ class Trails:
         self.wrong: Final[list[str]] = []
         self.by_key: Final[dict[tuple[int, str], Trail]] = {}
         self._streams: Final = streams
+        self.most_gap_ms = 0
+
+    def end_all(self, why: str) -> None:
+        """Have every trail end: nothing may come of it but its reset."""
+        for trail in self.by_key.values():
+            trail.ended_by = why if trail.status != "inactive" else ""
 
     def take(self, row: Row, target: Decimal | None, floor_rule: str) -> None:
         """Take in a trailing event; `target` is that of its lot, `floor_rule` what the configuration says."""
@@ -65,10 +73,11 @@ class Trails:
         match row.tag:
             case "trailing_activated":
                 yield from _activated(row, trail)
+                trail.began = row.cause
             case "trailing_triggered":
                 yield from self._triggered(row, trail)
             case "trailing_reset":
-                trail.status, trail.watermark = "inactive", None
+                trail.status, trail.watermark, trail.ended_by = "inactive", None, ""
             case _:
                 pass
 
@@ -79,11 +88,13 @@ class Trails:
                 continue
             if trail.is_better(watermark, trail.watermark):
                 trail.watermark, improved = watermark, True
+                yield from self._outlived(row, trail)
         if not improved:
             yield f"{watermark} improves no active trail of direction {direction}"
 
     def _triggered(self, row: Row, trail: Trail) -> Iterator[str]:
         price, watermark = number(row.says["price"]), number(row.says["watermark"])
+        yield from self._outlived(row, trail)
         if trail.status != "active":
             yield f"the trail was {trail.status}"
         if watermark != trail.watermark:
@@ -95,14 +106,32 @@ class Trails:
             yield f"the best bid, {bid}, is under the floor, {trail.floor}"
         trail.status = "triggered"
 
+    def _outlived(self, row: Row, trail: Trail) -> Iterator[str]:
+        """Say what a trail should not have outlived: an outage, a reset, or a time in which nobody saw the prices."""
+        if trail.ended_by:
+            yield f"the trail goes on after {trail.ended_by}"
+        if row.cause is None or trail.began == row.cause:
+            return
+        gap_ms = self._seen(row).get("gap_ms") or 0
+        if gap_ms > max(self.most_gap_ms, 2 * self._cadence_ms(row.cause[0])):
+            yield f"the trail goes on although no price was seen for {gap_ms} ms"
+
+    def _cadence_ms(self, stream: str) -> int:
+        rules = (row.says["rules"] for row in self._streams.get(stream, ()) if row.tag == "market_rules_observed")
+        return max((int(each.get("cadence_ms", 0)) for each in rules), default=0)
+
     def _bid(self, row: Row, price: Decimal) -> Decimal:
         """Give the best bid of the price that a trail fired at; the price itself where there is no bid."""
+        seen = self._seen(row)
+        return number(seen["bid"]) if seen.get("bid") is not None else price
+
+    def _seen(self, row: Row) -> Mapping[str, Any]:
+        """Give what the price said that an event follows from."""
         if row.cause is None:
-            return price
+            return {}
         stream, sequence = row.cause
         rows = self._streams.get(stream, ())
-        seen = rows[sequence - 1].says if 0 < sequence <= len(rows) else {}
-        return number(seen["bid"]) if seen.get("bid") is not None else price
+        return rows[sequence - 1].says if 0 < sequence <= len(rows) else {}
 
 
 def _started(trail: Trail, target: Decimal | None, floor_rule: str) -> Iterator[str]:

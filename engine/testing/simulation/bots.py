@@ -12,13 +12,14 @@ import msgspec
 from engine.core.config import BotConfig
 from engine.runtime.config_file import parse_config
 from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.exchange.monitor import Limits
 
 LOTS: Final = 2
 AMOUNT: Final = Decimal(100)
 BUDGET: Final = Decimal(230)
 
 KINDS: Final[tuple[dict[str, Any], ...]] = (
-    {"bot_id": "alpha", "buy_order_type": "market", "sell_order_type": "limit"},
+    {"bot_id": "alpha", "buy_order_type": "market", "sell_order_type": "limit", "max_open_lots": 1},
     {"bot_id": "beta", "buy_order_type": "limit", "sell_order_type": "trailing_market", "on_stop": "cancel_buys"},
     {
         "bot_id": "gamma",
@@ -27,7 +28,7 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
         "sell_order_type": "trailing_limit",
         "on_stop": "cancel_all",
     },
-    {"bot_id": "delta", "symbol": "ETH/USD", "buy_order_type": "market", "sell_order_type": "market"},
+    {"bot_id": "delta", "symbol": "ETH/USD", "buy_order_type": "market", "sell_order_type": "market", "budget": 150},
     {
         "bot_id": "epsilon",
         "buy_order_type": "trailing_market",
@@ -68,6 +69,12 @@ def choose_bots(chance: Chance) -> tuple[str, ...]:
     count = chance.choose("world/bots", (1, 1, 2, 2, 3))
     first = chance.between("world/first bot", 0, len(KINDS) - 1)
     return tuple(str(KINDS[(first + 2 * number) % len(KINDS)]["bot_id"]) for number in range(count))
+
+
+def limits_of(bot_ids: tuple[str, ...]) -> dict[str, Limits]:
+    """Give what each of the bots may do at most."""
+    configs = configs_of(bot_ids, may_buy=True)
+    return {config.bot_id: Limits(config.budget, config.max_open_lots) for config in configs}
 
 
 @cache

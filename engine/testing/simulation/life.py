@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+CLEAN_UPS: Final = 100
+
 Reaper = Callable[[str], bool]
 """Decides, at a point, whether the life ends there."""
 
@@ -42,3 +44,15 @@ class Life:
         """Pass a point; a life that is over stays there for ever."""
         if not self.passes(point):
             await asyncio.get_running_loop().create_future()
+
+
+async def clear_up(own: "asyncio.Task[object] | None") -> None:
+    """Cancel whatever a dead life still has under way, all tasks but one's own; it cannot do anything any more."""
+    for _ in range(CLEAN_UPS):
+        left = [task for task in asyncio.all_tasks() if task is not own]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.sleep(0)
+    raise AssertionError(f"tasks of a dead life do not end: {left}")

@@ -19,10 +19,11 @@ _WRITES: Final = ("BEGIN", "INSERT", "COMMIT")
 
 
 class InlineMedium:
-    """Opens connections that do their work on the loop's own thread."""
+    """Opens connections that work on the loop's own thread. `has_failed` tells whether a commit ever failed."""
 
     def __init__(self) -> None:
         """Begin without one."""
+        self.has_failed = False
         self._connections: Final[list[sqlite3.Connection]] = []
 
     async def connect(self, path: Path) -> aiosqlite.Connection:
@@ -105,7 +106,11 @@ class _Inline(aiosqlite.Connection):
             return fn(*args, **kwargs)
         is_commit = statement == "COMMIT" or not (self._connection.in_transaction or statement == "BEGIN IMMEDIATE")
         await self._medium.pause(is_commit=is_commit)
-        result = fn(*args, **kwargs)
+        try:
+            result = fn(*args, **kwargs)
+        except sqlite3.Error:
+            self._medium.has_failed = True
+            raise
         await _Turn()
         return result
 

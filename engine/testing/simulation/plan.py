@@ -25,6 +25,17 @@ CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
 JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
 STILL_S: Final = (2, 6, 12, 40, 90, 600)
 MOST_COMMANDS: Final = 4
+INTERRUPTIONS: Final = ("pause", "pause", "kill", "flatten")
+AT_S: Final = (0.0, 0.0, 0.01, 0.1, 0.3, 1.0, 2.5)
+AGAIN_S: Final = 25.0
+CUT_S: Final = 100
+"""So long the way to the exchange is cut when all else is well: every bot notices."""
+
+RECOVER_S: Final = 900
+FILES_EVERY: Final = 4
+"""After each so-manieth life its state files are held against its log; the last life's are in any case."""
+
+NO_INTERRUPTION: Final = (0, "", 0.0)
 
 DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}
 POINTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,6 +52,8 @@ class LifePlan(msgspec.Struct, frozen=True):
     """A life: `how` it ends, after `steps` of that kind or `seconds`; `power` is cut too, or only the process killed.
 
     `slow_s` is what each commit takes longer. `commands` and `clock` say what befalls it and after how many seconds.
+    `interruption` is a command in the very moment of an order: after how many others, which, how many seconds after the
+    decision is durable.
     """
 
     how: str
@@ -50,6 +63,7 @@ class LifePlan(msgspec.Struct, frozen=True):
     slow_s: float
     down_s: float
     commands: tuple[tuple[int, str, int], ...]
+    interruption: tuple[int, str, float]
     clock: tuple[int, str, int]
 
 
@@ -76,8 +90,17 @@ def plan_life(chance: Chance, busy: float) -> LifePlan:
         slow_s=chance.choose("life/slow", SLOW_S),
         down_s=chance.choose("life/down", DOWN_S),
         commands=tuple(sorted(commands)),
+        interruption=_interruption(chance, busy),
         clock=clock,
     )
+
+
+def _interruption(chance: Chance, busy: float) -> tuple[int, str, float]:
+    """Choose a command that comes while an order is on its way out, which an operator's seldom does."""
+    if not chance.happens("life/interruption", busy):
+        return NO_INTERRUPTION
+    order = chance.between("life/interruption order", 0, 3)
+    return order, chance.choose("life/interruption which", INTERRUPTIONS), chance.choose("life/interruption at", AT_S)
 
 
 def _some(chance: Chance) -> int:
@@ -87,7 +110,15 @@ def _some(chance: Chance) -> int:
 
 
 CALM: Final = LifePlan(
-    how="stop", power=False, steps=0, seconds=0, slow_s=0.0, down_s=1.0, commands=(), clock=(0, "none", 0)
+    how="stop",
+    power=False,
+    steps=0,
+    seconds=0,
+    slow_s=0.0,
+    down_s=1.0,
+    commands=(),
+    interruption=NO_INTERRUPTION,
+    clock=(0, "none", 0),
 )
 """A life without trouble."""
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from engine.core.errors import EngineError, StorageError
+from engine.core.errors import ConflictError, EngineError, StorageError
 from engine.core.events import Cause, OrderFilled, PriceObserved
 from engine.store.appender import Linger
 from engine.store.medium import Medium
@@ -54,11 +54,12 @@ class Script(NamedTuple):
 
 
 class Ledger:
-    """What the store was given, in order, and how far it has promised what."""
+    """What the store was given, in order, and how far it has promised what. `ends` is where groups of events end."""
 
     def __init__(self) -> None:
         """Begin with an empty log."""
         self.given: Final[list[tuple[str, Entry]]] = []
+        self.ends: Final[set[int]] = {0}
         self.acknowledged = 0
         self.covered = 0
 
@@ -69,6 +70,8 @@ class Ledger:
         for row, (stream, entry) in zip(found, self.given, strict=False):
             if (row.stream, row.at_ms, row.cause, row.event) != (stream, entry.at_ms, entry.cause, entry.event):
                 return f"event {row.position} is not the one that was given"
+        if len(found) not in self.ends:
+            return f"it ends with event {len(found)}, in the middle of a group"
         return None
 
     def lacks(self, found: list[Recorded]) -> str | None:
@@ -81,6 +84,7 @@ class Ledger:
         """Give another ledger that says the same."""
         other = Ledger()
         other.given.extend(self.given)
+        other.ends.update(self.ends)
         other.acknowledged, other.covered = self.acknowledged, self.covered
         return other
 
@@ -90,6 +94,7 @@ class Ledger:
         if wrong:
             raise ViolationError(wrong)
         del self.given[len(found) :]
+        self.ends.intersection_update(range(len(found) + 1))
         self.acknowledged, self.covered = len(found), covered
 
 
@@ -162,6 +167,7 @@ class Writer:
         self._loop: Final = VirtualLoop()
         self._medium: Final = DiskMedium(disk, pause)
         self._log: SqliteLog | None = None
+        self._went_on = False
         self._before_step: Callable[[int], None] = lambda _index: None
 
     def run(self, script: Script, before_step: Callable[[int], None] | None = None) -> None:
@@ -172,6 +178,8 @@ class Writer:
             self._loop.run_until_complete(self._lived(script))
         finally:
             self._close()
+        if self._went_on:
+            raise ViolationError("an event was acknowledged after a commit had failed")
 
     def opened(self) -> list[Recorded]:
         """Open the store, read it whole and close it. Raises what opening raises."""
@@ -214,6 +222,14 @@ class Writer:
         self._log = log = await self._store.opened(self._disk.folder, pause, self._medium)
         self._medium.execute(f"PRAGMA wal_autocheckpoint = {script.checkpoint_pages}; {self._store.settings}")
         self._ledger.resume(list(log.read(verified=True)), log.covered)
+        self._intrude(log)
+
+    def _intrude(self, log: SqliteLog) -> None:
+        """Append as somebody would who believes that a stream has got further: it must be refused."""
+        late = Batch(FEED, log.head(FEED).sequence + 1, (Entry(PriceObserved(last=Decimal(1)), 1_000),))
+        with suppress(ConflictError):
+            log.append([late], urgent=True)
+            raise ViolationError("events were appended where their stream does not end")
 
     async def _end(self) -> None:
         log, self._log = self._log, None
@@ -244,6 +260,7 @@ class Writer:
         batches = [Batch(stream, log.head(stream).sequence, entries) for stream, entries in step.group]
         pending = log.append(batches, urgent=step.act != "riding")
         self._ledger.given.extend((stream, entry) for stream, entries in step.group for entry in entries)
+        self._ledger.ends.add(len(self._ledger.given))
         pending.add_done_callback(self._acknowledge)
         if step.act in {"urgent", "sure"}:
             position = await pending
@@ -256,4 +273,5 @@ class Writer:
 
     def _acknowledge(self, pending: "asyncio.Future[int]") -> None:
         if not pending.cancelled() and pending.exception() is None:
+            self._went_on = self._went_on or self._medium.has_failed
             self._ledger.acknowledged = max(self._ledger.acknowledged, pending.result())

@@ -11,15 +11,18 @@ from typing import Final
 
 from engine.core.config import BotConfig
 from engine.core.errors import EngineError
+from engine.core.events import OrderRequested
 from engine.core.state import BotState, Order
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.control import Request
+from engine.runtime.journal import Published
 from engine.runtime.live_world import LiveWorld
+from engine.runtime.replica import BOT_PREFIX
 from engine.runtime.supervisor import Engine, RunPlan, opened
 from engine.store.medium import Medium
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.machine import Machine
-from engine.testing.simulation.plan import JUMPS_MS, STILL_S, LifePlan
+from engine.testing.simulation.plan import AGAIN_S, JUMPS_MS, NO_INTERRUPTION, STILL_S, LifePlan
 
 Tell = Callable[..., None]
 """Write a record into the history of the world: what, and its details."""
@@ -43,12 +46,24 @@ class Session:
         self._tell: Final = tell
         self._open: Final = asyncio.Event()
         self._tasks: Final[list[asyncio.Task[None]]] = []
+        self._interruption = NO_INTERRUPTION
+        self._decided = 0
+
+    def listen(self, published: Published) -> None:
+        """Give the command that is to come while an order is on its way out."""
+        order, name, after_s = self._interruption
+        if name and isinstance(published.event, OrderRequested):
+            self._decided += 1
+            if self._decided == order + 1:
+                bot_id = published.stream.removeprefix(BOT_PREFIX)
+                self._tasks.append(asyncio.ensure_future(self._interrupt(after_s, name, bot_id)))
 
     def begin(
         self, directory: Path, configs: Sequence[BotConfig], around: Surroundings, plan: LifePlan, medium: Medium
     ) -> None:
         """Boot the engine on a directory, with an operator and clocks as planned."""
         loop = asyncio.get_running_loop()
+        self._interruption = plan.interruption
         self._tasks.append(loop.create_task(self._live(directory, configs, around, medium)))
         for after_s, name, whom in plan.commands:
             self._tasks.append(
@@ -75,6 +90,14 @@ class Session:
             async with asyncio.timeout(seconds):
                 await self._open.wait()
 
+    async def until_begun(self, seconds: int) -> bool:
+        """Wait until every bot has looked at its account, at most so long; tell whether it has, or all is over."""
+        for _ in range(int(seconds)):
+            if self.is_over or self.is_begun:
+                return True
+            await asyncio.sleep(1.0)
+        return False
+
     async def stop(self, within_s: float = 60.0) -> None:
         """Ask for an orderly end and wait for it; nobody meddles any more."""
         for meddler in self._tasks[1:]:
@@ -95,13 +118,16 @@ class Session:
         return [world for world in found if isinstance(world, LiveWorld)]
 
     @property
-    def is_quiet(self) -> bool:
-        """Tell whether every bot has looked at its account, and nothing is open but sells at their limits."""
+    def is_begun(self) -> bool:
+        """Tell whether every bot has looked at its account, and no call about an order is under way or asked for."""
         worlds = self.worlds()
-        return bool(worlds) and all(
-            world.is_quiet and all(_is_settled(order) for bot in world.bots for order in bot.state.orders.values())
-            for world in worlds
-        )
+        return bool(worlds) and all(world.is_quiet for world in worlds)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether, besides, nothing is open but sells at their limits."""
+        bots = [bot for world in self.worlds() for bot in world.bots]
+        return self.is_begun and all(_is_settled(order) for bot in bots for order in bot.state.orders.values())
 
     async def command(self, name: str, bot_id: str) -> bool:
         """Give a command and wait for the answer; tell whether it was carried out."""
@@ -130,7 +156,13 @@ class Session:
             self.has_ended, self.fault = True, fault
         self._open.set()
 
-    async def _command_after(self, after_s: int, name: str, bot_id: str) -> None:
+    async def _interrupt(self, after_s: float, name: str, bot_id: str) -> None:
+        """Give a command, and take it back a little later, or worlds would soon stand still."""
+        await self._command_after(after_s, name, bot_id)
+        await self._command_after(AGAIN_S, "revive", bot_id)
+        await self._command_after(0.0, "resume", bot_id)
+
+    async def _command_after(self, after_s: float, name: str, bot_id: str) -> None:
         await asyncio.sleep(after_s)
         await self.command(name, bot_id)
 

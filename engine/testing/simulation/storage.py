@@ -91,21 +91,24 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
     counts: Counter[str] = Counter()
     violations: list[Violation] = []
     place: _Place | None = None
-    for schedule in schedules(seed, first, count, scratch, store):
-        if place is None or not place.holds(schedule):
-            place = _Place(seed, schedule, scratch, store)
-        try:
-            outcome, what = place.outcome(schedule)
-        except ViolationError as error:
-            outcome, what = "violation", str(error)
-        except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
-            outcome, what = "violation", f"the life ended with {error!r}"
-        outcomes[f"{schedule.kind}: {outcome}"] += 1
-        if outcome == "violation":
-            violations.append(Violation(schedule.number, schedule.kind, what))
-        if place.counts:
-            counts += place.counts
-            place.counts.clear()
+    try:
+        for schedule in schedules(seed, first, count, scratch, store):
+            if place is None or not place.holds(schedule):
+                place = _Place(seed, schedule, scratch, store)
+            try:
+                outcome, what = place.outcome(schedule)
+            except ViolationError as error:
+                outcome, what = "violation", str(error)
+            except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
+                outcome, what = "violation", f"the life ended with {error!r}"
+            outcomes[f"{schedule.kind}: {outcome}"] += 1
+            if outcome == "violation":
+                violations.append(Violation(schedule.number, schedule.kind, what))
+            if place.counts:
+                counts += place.counts
+                place.counts.clear()
+    except ViolationError as error:  # nothing befell this script, and it came to no good end
+        violations.append(Violation(first, "calm", str(error)))
     return Tally(count, outcomes, counts, tuple(violations))
 
 
@@ -328,7 +331,12 @@ def _length(seed: int, number: int, scratch: Path, store: Store) -> int:
     folder.mkdir(mode=0o700)
     disk = Disk(folder, Chance(seed), _endless())
     writer = Writer(disk, Ledger(), store)
-    writer.run(_script(seed, number))
+    try:
+        writer.run(_script(seed, number))
+    except ViolationError:
+        raise
+    except Exception as error:
+        raise ViolationError(f"script {number} ended on a sound disk with {error!r}") from error
     if writer.fault is not None:
         raise ViolationError(f"script {number} failed on a sound disk: {writer.fault}")
     return disk.number

@@ -34,6 +34,16 @@ def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[
     yield from check_independently(directory, history, terms_of(bots))
 
 
+def judge_state_files(directory: Path, bots: Sequence[str]) -> Iterator[str]:
+    """Hold the state files of an engine that died against the log as it stands: each shows a place that was durable."""
+    with suppress(EngineError), LogReader.open(directory) as reader:
+        for bot_id in bots:
+            path = directory / state_file_name(bot_id)
+            difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
+            if difference is not None:
+                yield f"state file: {bot_id}: {difference}"
+
+
 def terms_of(bots: Sequence[BotConfig]) -> dict[str, Any]:
     """Give what the independent checker has to know of the bots of a world."""
     return {

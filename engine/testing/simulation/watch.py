@@ -5,6 +5,7 @@ Owns the knowledge that no crash takes back: which orders are durably sent, whic
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from engine.core.events import OrderSent
@@ -13,6 +14,7 @@ from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.monitor import Limits, Monitor
 from engine.testing.simulation.life import Life
+from engine.testing.simulation.vouched import is_vouched_for, position_of_sent
 
 States = Callable[[], list[BotState]]
 NO_ORDER: Final = "no order"
@@ -21,35 +23,45 @@ ORDER_STATES: Final = (NO_ORDER, "requested", "sent", "unknown", "open", "part f
 
 
 class Watch:
-    """What was seen of a world. `visits` counts "fault|state of an order"."""
+    """What was seen of a world. `visits` counts "fault|state of an order"; `folder` is where the log of now stands."""
 
-    def __init__(self, exchange: SimulatedExchange, limits: Limits) -> None:
-        """Look on at an exchange; `limits` are those of every bot."""
+    def __init__(self, exchange: SimulatedExchange, limits: Mapping[str, Limits]) -> None:
+        """Look on at an exchange; `limits` are those of the bots, by their ids."""
         self.faults: Final[Counter[str]] = Counter()
         self.visits: Final[Counter[str]] = Counter()
         self.sent: Final[set[str]] = set()
         self.paused: Final[set[str]] = set()
+        self.killed: Final[set[str]] = set()
+        self._asked: Final[Counter[tuple[str, str]]] = Counter()
         self.states: States = list
         self.is_stopped = False
         """Whether a recovery waits for its confirmation: until then nothing may leave."""
 
+        self.folder: Path | None = None
+        self._life = 0
+        self._exchange: Final = exchange
         self._bots: Final[dict[str, str]] = {}
         self.monitor: Final = Monitor(
             exchange,
-            limits_of=lambda log_id: limits if log_id in self._known_bots() else None,
+            limits_of=lambda log_id: limits.get(self._known_bots().get(log_id, "")),
             is_durable=self.sent.__contains__,
             may_send=lambda log_id: not self.is_stopped and self._known_bots().get(log_id) not in self.paused,
         )
         exchange.noted.append(self._note)
+        exchange.left.append(self._left)
 
     def listener(self, life: Life) -> Callable[[Published], None]:
         """Give who is told what has become durable, as long as that life lasts."""
+        self._life = life.number
 
         def listen(published: Published) -> None:
             if life.is_dead:
                 return
             if isinstance(published.event, OrderSent):
-                self.sent.add(published.event.client_order_id)
+                name = published.event.client_order_id
+                self.sent.add(name)
+                if self.folder is not None and position_of_sent(self.folder, name) is None:
+                    self.monitor.tell("durable", f"{name} was said to be sent before the log held that")
 
         return listen
 
@@ -61,6 +73,20 @@ class Watch:
         """Give the bots by their logs' ids, as far as any life has had them."""
         self._bots.update({state.log_id: state.bot_id for state in self.states()})
         return self._bots
+
+    def _left(self, client_order_id: str) -> None:
+        """Judge what an order needs before it leaves: a witness of its intent, and a look at the account."""
+        if self.folder is not None and not is_vouched_for(self.folder, client_order_id):
+            self.monitor.tell("witness", f"{client_order_id} left before the witness vouched for its intent")
+        orders = {name: (order, state) for state in self.states() for name, order in state.orders.items()}
+        order, state = orders.get(client_order_id, (None, None))
+        if order is not None and order.sent_ms != self._exchange.signed[client_order_id]:
+            self.monitor.tell("signature", f"{client_order_id} is signed with another time than the log has")
+        if order is not None and state is not None and order.side == "buy" and state.bot_id in self.killed:
+            self.monitor.tell("kill", f"{client_order_id} left although its bot was stopped from buying")
+        symbol = "" if state is None else state.config.symbol
+        if (self._life, symbol) not in self._exchange.looked:
+            self.monitor.tell("look", f"{client_order_id} left before its account was looked at")
 
     def struck(self, fault: str, client_order_id: str | None = None) -> None:
         """Count a fault, and the states of the orders that it met: of one, or of all that are on their way."""
@@ -76,15 +102,24 @@ class Watch:
     def _note(self, record: Mapping[str, Any]) -> None:
         if record["what"] == "fault":
             self.struck(record["kind"], record.get("client_order_id"))
-        elif record["what"] == "request" and record["fault"] is not None:
+        elif record["what"] == "request" and record["fault"] is not None and not self._exchange.is_cut:
             self.struck(f"{record['verb']} {record['fault']}", record.get("client_order_id"))
         elif record["what"] == "disaster":
             self.paused.clear()  # a pause may be lost with the end of the log; one that is not stands in the log
         elif record["what"] == "command":
-            if record["name"] in {"resume", "flatten"}:  # to sell all that there is ends a pause, too
-                self.paused.discard(record["bot"])
-            elif record["name"] == "pause" and record["acknowledged"]:
-                self.paused.add(record["bot"])
+            self._command(self.paused, record, {"pause"}, {"resume", "flatten"})  # which sells: no pause stands
+            self._command(self.killed, record, {"kill", "flatten"}, {"revive"})
+        elif record["what"] == "life":
+            self._asked.clear()
+
+    def _command(self, stopped: set[str], record: Mapping[str, Any], stops: set[str], ends: set[str]) -> None:
+        """Note whom a command has stopped for certain; what ends that may have come about once it was asked for."""
+        bot, name, is_told = record["bot"], record["name"], record["acknowledged"]
+        if name in ends:
+            stopped.discard(bot)
+            self._asked[bot, name] += -1 if is_told else 1
+        elif name in stops and is_told and not any(self._asked[bot, each] for each in ends):
+            stopped.add(bot)
 
 
 def _state_of(order: Order | None) -> str:

@@ -21,23 +21,32 @@ from engine.core.identity import LOG_ID_LENGTH, encode_base32
 from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
-from engine.testing.simulation.bots import BUDGET, LOTS, choose_bots, configs_of
+from engine.testing.simulation.bots import choose_bots, configs_of, limits_of
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.connections import SimulatedConnections
 from engine.testing.simulation.disasters import REFUSALS, Came, Disasters, carry, leave
 from engine.testing.simulation.disk import Disk, Mode
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
-from engine.testing.simulation.exchange.monitor import Limits
 from engine.testing.simulation.exchange.terms import swarm_terms
-from engine.testing.simulation.life import Life
+from engine.testing.simulation.life import Life, clear_up
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
-from engine.testing.simulation.plan import CALM, DISK_FAULTS, LifePlan, disk_plan, plan_life, reaper
+from engine.testing.simulation.plan import (
+    CALM,
+    CUT_S,
+    DISK_FAULTS,
+    FILES_EVERY,
+    RECOVER_S,
+    LifePlan,
+    disk_plan,
+    plan_life,
+    reaper,
+)
 from engine.testing.simulation.recovering import Recovery, RecoveryPlan
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
-from engine.testing.simulation.verdict import CANARY, judge, log_digest
+from engine.testing.simulation.verdict import CANARY, judge, judge_state_files, log_digest
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
@@ -50,7 +59,6 @@ REST_S: Final = 7_200
 
 POLL_S: Final = 5.0
 
-_CLEAN_UPS: Final = 100
 _SPREAD: Final = 7919**3
 
 
@@ -75,7 +83,7 @@ class World:
         self.bots: Final = choose_bots(self.chance)
         terms = replace(swarm_terms(self.chance), symbols=("BTC/USD", "ETH/USD"))
         self.exchange: Final = SimulatedExchange(self.chance, lambda: self.machine.true_ms, terms)
-        self.watch: Final = Watch(self.exchange, Limits(BUDGET, LOTS))
+        self.watch: Final = Watch(self.exchange, limits_of(self.bots))
         self.violations: Final = self.watch.monitor.violations
         self.disasters: Final = Disasters(self.chance, self.watch.sent)
         self.endings: Final[Counter[str]] = Counter()
@@ -145,10 +153,11 @@ class World:
         medium = DiskMedium(disk, self.machine.sleep, lambda: plan.slow_s)
         session = Session(life, self.machine, self.exchange.note)
         self.watch.states = session.states
+        self.watch.folder = disk.folder
         configs = configs_of(self.bots, may_buy=may_buy)
         around = Surroundings(
             directory,
-            (self.watch.listener(life),),
+            (self.watch.listener(life), session.listen),
             lambda *_: None,
             self._draw_log_id,
             wiring=Wiring(credentials=lambda _: Credentials(Secret(CANARY), Secret(CANARY))),
@@ -175,9 +184,12 @@ class World:
         """Take the image that the next life begins on, and let nothing of this one go on."""
         session, disk, medium = booted
         fault = None if session.fault is None else type(session.fault).__name__
+        has_files = session.life.number % FILES_EVERY == 0 and session.is_begun
         disk.image(self.directory, mode)
         carry(disk.folder, self.directory)
-        await self._clear_up()
+        await clear_up(self._own)
+        if has_files:
+            self.violations.extend(judge_state_files(disk.folder, self.bots))
         medium.close()
         disk.release()
         shutil.rmtree(disk.folder)
@@ -228,7 +240,7 @@ class World:
         recovery = Recovery(self.lives, self.machine, self.exchange, plan)
         await recovery.run(folder)
         leave(folder, self.directory, self.machine.wall_ms())
-        await self._clear_up()
+        await clear_up(self._own)
         recovery.medium.close()
         shutil.rmtree(folder)
         self._disk = None
@@ -238,17 +250,6 @@ class World:
         self.violations.extend(came.violations)
         self.exchange.note("recovery", number=self.lives, how=came.how, fault=came.told)
         return came
-
-    async def _clear_up(self) -> None:
-        """Cancel whatever a dead life still has under way; it cannot do anything any more."""
-        for _ in range(_CLEAN_UPS):
-            left = [task for task in asyncio.all_tasks() if task is not self._own]
-            if not left:
-                return
-            for task in left:
-                task.cancel()
-            await asyncio.sleep(0)
-        raise AssertionError(f"tasks of a dead life do not end: {left}")
 
     def _count(self, plan: LifePlan, session: Session) -> None:
         """Count how a life ended, and which orders that met."""
@@ -286,6 +287,11 @@ class World:
             await session.command("resume", bot_id)
             await session.command("revive", bot_id)
         await session.until_over(CALM_S)
+        self.exchange.is_cut = True
+        await session.until_over(CUT_S)
+        self.exchange.is_cut = False
+        if not await session.until_begun(RECOVER_S):
+            self.violations.append(f"liveness: after a lost connection nobody looked again within {RECOVER_S} s")
         if not session.is_over:
             await self._stop(session)
 

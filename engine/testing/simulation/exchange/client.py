@@ -73,6 +73,7 @@ class ExchangeClient(MarketClient):
             if found is None:
                 return None
             placed, standing = found
+            placed.is_told = True
             fills: tuple[Fill, ...] = ()
             if standing.filled > order.filled:
                 fills = await self._fills_of(symbol, placed)
@@ -111,7 +112,9 @@ class ExchangeClient(MarketClient):
 
     async def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
         """List all open orders of the account in a market."""
-        return await self.ask("fetch_open_orders", "open_orders", lambda: self.shows.open_orders(symbol), signed=True)
+        rows = await self.ask("fetch_open_orders", "open_orders", lambda: self.shows.open_orders(symbol), signed=True)
+        self.exchange.looked.add((self.life.number, symbol))
+        return rows
 
     async def trades(self, symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
         """List the account's trades in a market since a time, oldest first."""
@@ -192,10 +195,13 @@ class ExchangeClient(MarketClient):
             life=self.life.number,
         )
         self.calls["create_order"] += 1
+        self.exchange.signed[order.client_order_id] = order.sent_ms
         try:
             answer = await self.line.send("create", lambda: self._placed(wish), wish.client_order_id)
         except LostError as lost:
             return self._failed(lost)
+        if isinstance(answer, Accepted):
+            self.exchange.matching.orders[answer.exchange_order_id].is_told = True
         if isinstance(answer, Refusal):
             if answer.code == CLOCK:
                 self.offset_ms = None

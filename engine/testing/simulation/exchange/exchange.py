@@ -37,6 +37,7 @@ _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
 _RULES_MINUTES: Final = (10, 3, 30, 90)
+UNSEEN_AGAIN_MS: Final = 900_000
 COARSER: Final = 10
 """So much coarser is the step of quantities while the rules are others."""
 
@@ -49,7 +50,8 @@ class SimulatedExchange:
     `history` is all that ever happened, as records for JSON. `left` are told of every order that leaves an engine, by
     its client order id, `accepted` of every order that was taken, `moved` of every change of an order after that,
     `stirred` whenever something is put first on the agenda, `noted` of every record. While it `is_still` no resting
-    order is met.
+    order is met; while it `is_cut` nothing gets through. `looked` holds which life has seen the open orders of which
+    market, `signed` with which time of the engine an order was signed.
     """
 
     def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
@@ -64,6 +66,9 @@ class SimulatedExchange:
         self.stirred: Final[list[Deed]] = []
         self.noted: Final[list[Callable[[dict[str, Any]], None]]] = []
         self.is_still = False
+        self.is_cut = False
+        self.looked: Final[set[tuple[int, str]]] = set()
+        self.signed: Final[dict[str, int]] = {}
         self.markets: Final = {symbol: Market(symbol, terms, chance) for symbol in terms.symbols}
         self.wallet: Final = Wallet(terms.wallet)
         self.banned_until_ms = 0
@@ -77,6 +82,7 @@ class SimulatedExchange:
         self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
         self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
         self._rules_steps: Final = self._spells("rules_step", terms.rules_step, 15, _RULES_MINUTES, ("",))
+        self._oblivions: Final = self._spells("oblivion", terms.oblivion, 5, (1,), ("",))
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -126,7 +132,14 @@ class SimulatedExchange:
         """Have no fault from now on; what is on its way still comes."""
         self.advance()
         self.terms = calmed(self.terms)
-        for spells in (self._partitions, self._maintenance, self._halts, self._skews, self._rules_steps):
+        for spells in (
+            self._partitions,
+            self._maintenance,
+            self._halts,
+            self._skews,
+            self._rules_steps,
+            self._oblivions,
+        ):
             spells.heal()
         self.note("heal")
 
@@ -164,7 +177,7 @@ class SimulatedExchange:
     def cut_off(self) -> Cut | None:
         """Tell whether the way to the exchange is cut now, and how."""
         spell = self._partitions.at(self.at_ms)
-        return None if spell is None else spell.sort
+        return None if spell is None and not self.is_cut else "not_sent" if spell is None else spell.sort
 
     @exactly
     def rules(self, symbol: str) -> MarketRules:
@@ -174,6 +187,14 @@ class SimulatedExchange:
             return rules
         step = rules.quantity_step * COARSER
         return replace(rules, quantity_step=step, min_quantity=step, min_notional=rules.min_notional * 2)
+
+    def is_unseen(self, order: Placed) -> bool:
+        """Tell whether an order that was told of is not to be found, for a minute, and then not for some time again."""
+        spell = self._oblivions.at(self.at_ms) if order.is_told else None
+        if spell is None or 0 < spell.begin_ms - order.unseen_ms < UNSEEN_AGAIN_MS:
+            return False
+        order.unseen_ms = spell.begin_ms
+        return True
 
     def is_down(self) -> bool:
         """Tell whether the exchange is closed for maintenance now."""

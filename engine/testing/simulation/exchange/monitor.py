@@ -109,12 +109,12 @@ class Monitor:
         """Judge an order that leaves the engine."""
         parsed = parse_client_order_id(client_order_id)
         if parsed is None:
-            self._break("shape", f"{client_order_id} left, which is no id of a log")
+            self.tell("shape", f"{client_order_id} left, which is no id of a log")
             return
         if not self._is_durable(client_order_id):
-            self._break("durable", f"{client_order_id} left before the log held it for good")
+            self.tell("durable", f"{client_order_id} left before the log held it for good")
         if not self._may_send(parsed[0]):
-            self._break("pause", f"{client_order_id} left although its bot was stopped from sending")
+            self.tell("pause", f"{client_order_id} left although its bot was stopped from sending")
 
     @exactly
     def _accepted(self, order: Placed) -> None:
@@ -125,13 +125,13 @@ class Monitor:
             return  # somebody else's
         first = self._taken.setdefault(name, order.exchange_order_id)
         if first != order.exchange_order_id:
-            self._break("twice", f"{name} was taken as {first} and as {order.exchange_order_id}")
+            self.tell("twice", f"{name} was taken as {first} and as {order.exchange_order_id}")
         limits = self._limits_of(parsed[0])
         if limits is None:
-            self._break("stranger", f"{name} belongs to no log")
+            self.tell("stranger", f"{name} belongs to no log")
             return
         if not self._is_durable(name):
-            self._break("durable", f"{name} was taken, and the log does not hold it")
+            self.tell("durable", f"{name} was taken, and the log does not hold it")
         books = self._books.setdefault((parsed[0], order.wish.symbol), _Books())
         if order.wish.side == "buy":
             market = self._exchange.markets[order.wish.symbol]
@@ -167,18 +167,18 @@ class Monitor:
         """Hold what a log has at stake, at worst, against its limits."""
         at_stake = books.paid + books.open_worth()
         if at_stake > limits.budget * (HUNDRED + limits.slack_percent) / HUNDRED:
-            self._break("budget", f"with {name} {at_stake:f} are at stake of a budget of {limits.budget:f}")
+            self.tell("budget", f"with {name} {at_stake:f} are at stake of a budget of {limits.budget:f}")
         selling = sum((order.remaining for order in books.selling.values()), ZERO)
         if selling > books.held + books.untold + limits.given_base:
-            self._break("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
+            self.tell("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
         market = self._exchange.markets[self._exchange.matching.by_client_id[name].wish.symbol]
         dust = market.rules.quantity_step * COARSER * len(books.bought)
         worthless = market.rules.min_notional * COARSER / market.tick(self._exchange.at_ms, 0).last
         lots = books.least_lots(dust + sum((each for each in books.bought.values() if each < worthless), ZERO))
         if lots > limits.most_lots:
-            self._break("lots", f"with {name} at least {lots} lots are open, and {limits.most_lots} may be")
+            self.tell("lots", f"with {name} at least {lots} lots are open, and {limits.most_lots} may be")
 
-    def _break(self, rule: str, text: str) -> None:
+    def tell(self, rule: str, text: str) -> None:
         """Note a violation; one rule is broken by one order once."""
         if (rule, text[:_HEAD]) in self._told:
             return

@@ -63,7 +63,11 @@ class Trade(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, eq=False):
-    """An order that the exchange took. `locked` is what it holds of the asset that it gives away."""
+    """An order that the exchange took.
+
+    `locked` is what it holds of the asset that it gives away, `is_told` whether the engine knows the exchange's id of
+    it, `unseen_ms` the beginning of the last spell in which it was not to be found.
+    """
 
     exchange_order_id: str
     wish: Wish
@@ -72,6 +76,8 @@ class Placed(msgspec.Struct, eq=False):
     status: Status = "open"
     filled: Decimal = ZERO
     locked: Decimal = ZERO
+    is_told: bool = False
+    unseen_ms: int = 0
     trades: list[Trade] = []
     standings: list[Standing] = []
 

@@ -48,7 +48,9 @@ class Shows:
         rows = []
         for order in self._exchange.matching.orders.values():
             standing = order.shown(self._exchange.at_ms) if order.wish.symbol == symbol else None
-            if standing is not None and standing.status == "open" and not self._exchange.befalls("row_lost"):
+            if standing is None or standing.status != "open" or self._exchange.is_unseen(order):
+                continue
+            if not self._exchange.befalls("row_lost"):
                 rows.append(OpenOrder(order.exchange_order_id, order.wish.client_order_id, standing.filled))
         return tuple(reversed(rows) if rows and self._exchange.befalls("rows_shuffled") else rows)
 
@@ -112,4 +114,6 @@ class Shows:
     def _seen(self, order: Placed) -> tuple[Placed, Standing] | None:
         standing = order.shown(self._exchange.at_ms)
         is_young = self._exchange.at_ms - order.at_ms < UNSEEN_MS
-        return None if standing is None or (is_young and self._exchange.befalls("row_lost")) else (order, standing)
+        if standing is None or self._exchange.is_unseen(order) or (is_young and self._exchange.befalls("row_lost")):
+            return None
+        return order, standing

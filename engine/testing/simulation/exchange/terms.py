@@ -49,6 +49,7 @@ class Terms(msgspec.Struct, frozen=True):
     halt: float = 0.0
     skew_step: float = 0.0
     rules_step: float = 0.0
+    oblivion: float = 0.0
     # what is shown
     order_late: float = 0.0
     trade_late: float = 0.0

@@ -1,0 +1,34 @@
+"""What a planted bug is.
+
+Owns the shape of the tables. Plants break copies only; the code that lands is never touched.
+"""
+
+from typing import Literal, NamedTuple
+
+By = Literal["worlds", "schedules"]
+MOST_SEEDS = 1_000
+MOST_SCHEDULES = 20_000
+
+
+class Plant(NamedTuple):
+    """One deliberate mistake: in `file`, `old` becomes `new`, and the campaign must see it.
+
+    `by` says which part of the campaign is to see it, and `within` after how many of its seeds or schedules at most.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    by: By = "worlds"
+    within: int = MOST_SEEDS
+
+
+class Equivalent(NamedTuple):
+    """A change that looks like a mistake and breaks no promise, with the argument for that."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    argument: str

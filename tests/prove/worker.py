@@ -1,0 +1,48 @@
+"""Run parts of the campaign in a process of their own until one shows a violation, with the engine of another tree.
+
+Owns nothing but the loop: the work is done by the campaign's own `run_block`. Nothing of the engine may be imported
+before the tree is on the path, so this module imports none of it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal
+
+THIRD_PARTY = ["aiosqlite", "asyncio", "click", "msgspec", "polars", "sqlite3", "talib", "yaml"]
+"""What the engine imports from elsewhere: loaded once for all processes, since loading it takes longest."""
+
+
+def work(answer: Connection, tree: str, by: Literal["worlds", "schedules"], pieces: Sequence[tuple[int, int]]) -> None:
+    """Search in a tree, and send what was found."""
+    sys.path.insert(0, tree)
+    os.chdir(tree)
+    import engine
+
+    assert Path(str(engine.__file__)).is_relative_to(tree), engine.__file__
+    try:
+        found = search(by, pieces)
+    except Exception as error:  # noqa: BLE001 - the campaign itself broke down, which is no kill
+        found = {"broke": repr(error)}
+    answer.send(found)
+
+
+def search(by: Literal["worlds", "schedules"], pieces: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Give the first violation, and how many seeds or schedules were tried until then."""
+    from engine.testing.simulation.campaign import Work, run_block
+    from engine.testing.simulation.report import StorageSum, Sum
+
+    tried, parent = 0, os.getppid()
+    for first, count in pieces:
+        if os.getppid() != parent:
+            break  # whoever wanted to know is gone
+        came = run_block(Work(by, first, count))
+        tried += count
+        if isinstance(came, StorageSum) and came.violations:
+            number, _, what = came.violations[0].removeprefix("schedule ").partition(", ")
+            return {"seed": int(number), "what": what, "tried": tried - (first + count - 1 - int(number))}
+        if isinstance(came, Sum) and came.failures:
+            return {"seed": came.failures[0].seed, "what": came.failures[0].violations[0], "tried": tried}
+    return {"tried": tried}
