@@ -31,6 +31,9 @@ AGAIN_S: Final = 25.0
 CUT_S: Final = 100
 """So long the way to the exchange is cut when all else is well: every bot notices."""
 
+REST_S: Final = 7_200
+"""So long, in virtual time, may the last life take to come to rest: that it does is a promise, too."""
+
 RECOVER_S: Final = 900
 FILES_EVERY: Final = 4
 """After each so-manieth life its state files are held against its log; the last life's are in any case."""

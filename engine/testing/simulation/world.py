@@ -38,6 +38,7 @@ from engine.testing.simulation.plan import (
     DISK_FAULTS,
     FILES_EVERY,
     RECOVER_S,
+    REST_S,
     LifePlan,
     disk_plan,
     plan_life,
@@ -54,9 +55,6 @@ MOST_RECOVERIES: Final = 20
 PATIENCE: Final = 5
 CALM_S: Final = 240
 STOP_S: Final = 300
-REST_S: Final = 7_200
-"""So long, in virtual time, may the last life take to come to rest: that it does is a promise, too."""
-
 POLL_S: Final = 5.0
 
 _SPREAD: Final = 7919**3
