@@ -39,7 +39,7 @@ def _effects(state: BotState) -> Iterable[OrderEffect]:
     not_before_ms = state.rate_limited_until_ms
     for order in state.orders.values():
         if order.status == "requested":
-            if not state.paused and not state.halted and state.recovery is None:
+            if state.may_send:
                 yield OrderEffect("send", order.client_order_id, not_before_ms)
         elif order.status in {"sent", "unknown", "canceled", "expired"}:
             yield OrderEffect("query", order.client_order_id, max(not_before_ms, order.ask_after_ms))

@@ -272,6 +272,11 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     watch: Watch = Watch()
 
     @property
+    def may_send(self) -> bool:
+        """Tell whether orders may leave at all: no pause, nothing for an operator to decide, no recovery under way."""
+        return not self.paused and self.halted is None and self.recovery is None
+
+    @property
     def position(self) -> Decimal:
         """Give the base held in open lots (dust is apart)."""
         return sum((lot.quantity for lot in self.lots.values()), ZERO)

@@ -233,6 +233,6 @@ def _may_leave(bot: Bot, name: str, now_ms: int) -> bool:
 
 
 def _may_go_on(state: BotState, order: Order, now_ms: int) -> bool:
-    """Tell whether nothing forbids a bot to send an order: a pause, a halt, or for a buy a limit on entries."""
+    """Tell whether nothing forbids a bot to send an order: not its state, and for a buy no limit on entries."""
     is_stopped = order.side == "buy" and entries_are_stopped(state, now_ms)
-    return not state.paused and state.halted is None and not is_stopped
+    return state.may_send and not is_stopped

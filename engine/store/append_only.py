@@ -1,7 +1,8 @@
 """What the connection that writes the log may do: read, add rows, and fold the WAL in. SQLite asks here beforehand.
 
 Owns that list, which is closed: whatever is not on it is refused before it runs, whoever asked for it. Triggers say the
-same in the file, for other programs; this holds even where somebody took the triggers out. Never opens anything.
+same in the file, for other programs. Rows can be added, so a row put in place of another is for the triggers to refuse.
+Never opens anything.
 """
 
 import sqlite3

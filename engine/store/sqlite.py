@@ -31,6 +31,9 @@ from engine.store.witness import compare, read_witness
 MAX_ROWS_A_STATEMENT: Final = 100
 """Up to so many rows go in one statement, which is a transaction by itself: one step on the thread, not three."""
 
+_PATIENCE_MS: Final = 5_000
+"""So long is a reader waited for at the start; after that the log is written without ever waiting."""
+
 _OLDEST_SQLITE: Final = (3, 37)  # strict tables
 _ADD_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
 _AND_EVENT: Final = ", (?, ?, ?, ?, ?, ?)"
@@ -203,7 +206,7 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
-            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await _fold_in(connection, path)
             await connection.executescript(MARK)
             await connection.set_authorizer(only_appending)
         except BaseException:
@@ -212,6 +215,15 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     except (sqlite3.Error, OSError) as error:
         raise write_fault(error, path) from error
     return connection
+
+
+async def _fold_in(connection: aiosqlite.Connection, path: Path) -> None:
+    """Fold the WAL into the file, also if a look at the log keeps it from that for a moment."""
+    await connection.execute_fetchall(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    ((is_busy, _, _),) = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    await _set(connection, "busy_timeout", SETTINGS["busy_timeout"], path)
+    if is_busy:
+        raise StorageError(f"{path} is held by another program that reads it: end that program, and start again")
 
 
 async def _make(path: Path, medium: Medium) -> None:

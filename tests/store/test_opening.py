@@ -1,5 +1,6 @@
 """Taking a state directory: who may, what is made private, and what is refused with which sentence."""
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,9 @@ from engine.core.errors import (
     StorageError,
     UsageError,
 )
+from engine.core.events import PriceObserved
 from engine.store.directory import StateDirectory, _same_file, create_private, read_regular
+from engine.store.port import Batch, Entry
 from engine.store.reader import LogReader
 from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
@@ -293,3 +297,27 @@ def test_file_beside_the_log_with_which_sqlite_would_mend_it_is_refused_unchange
         with pytest.raises(LogDamagedError, match=says):
             look(tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_log_that_another_program_goes_on_reading_is_not_opened_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hold the start back: what stands only in the WAL may not be durable, and a reader keeps it there."""
+    monkeypatch.setattr("engine.store.sqlite._PATIENCE_MS", 50)
+
+    async def scenario() -> None:
+        log = await SqliteLog.open(tmp_path, linger=asyncio.sleep)
+        await log.append([Batch("bot-a", 0, (Entry(PriceObserved(last=Decimal(1)), 1),))], urgent=True)
+        reader = sqlite3.connect(tmp_path / LOG_NAME, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM event").fetchall()
+        await log.append([Batch("bot-a", 1, (Entry(PriceObserved(last=Decimal(2)), 2),))], urgent=True)
+        await log.close()
+        with pytest.raises(StorageError, match="held by another program"):
+            await SqliteLog.open(tmp_path, linger=asyncio.sleep)
+        reader.close()
+        log = await SqliteLog.open(tmp_path, linger=asyncio.sleep)
+        assert log.head("bot-a").sequence == 2
+        await log.close()
+
+    asyncio.run(scenario())
