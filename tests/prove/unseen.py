@@ -48,7 +48,6 @@ UNSEEN: Final = frozenset(
         "orders of others at the exchange stop the bot",
         "prices are followed while the connection is lost",
         "the budget forgets what lots have cost",
-        "the key itself is the fingerprint of the account",
         "the queue goes on after a fault",
         "the state file shows what is not durable yet",
         "the trades of the account are not looked at",
