@@ -56,7 +56,6 @@ PATIENCE: Final = 5
 CALM_S: Final = 240
 STOP_S: Final = 300
 POLL_S: Final = 5.0
-
 _SPREAD: Final = 7919**3
 
 
