@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 import msgspec
 
+import engine
 from cli.options import json_option
 from cli.render import clean, dim, echo_json, heading, rows, status
 from engine.core.errors import UsageError
@@ -53,44 +54,55 @@ def prove(
     code 1 if anything was violated.
     """
     if seed is not None:
+        _refuse_others(ctx, "seeds", "first", "schedules", "jobs", "record", "report", "until_failure")
         ctx.exit(_one(seed, tape, shrink_=shrink_, as_json=as_json))
     if shrink_ or tape is not None:
         raise UsageError("--shrink and --tape go with one world: name it with --seed")
+    if not wanted["seeds"] and not wanted["schedules"]:
+        raise UsageError("nothing is to be run: give --seeds or --schedules a number above 0")
+    report = wanted["report"]
+    if report is not None and not report.parent.is_dir():
+        raise UsageError(f"--report is {report}, and there is no folder {report.parent}: make it first")
     ctx.exit(_many(wanted, as_json=as_json))
+
+
+def _refuse_others(ctx: click.Context, *names: str) -> None:
+    """Refuse options of a campaign beside those of one world."""
+    given = [name for name in names if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+    if given:
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{options} belongs to a campaign, and --seed runs one world: leave out one or the other")
 
 
 def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
     from engine.runtime.clock import SystemTime
-    from engine.testing.digest import source_digest
     from engine.testing.simulation.campaign import Campaign, Work, run
 
-    engine = source_digest(Path(__file__).parents[1] / "engine")
-    campaign = Campaign(engine, wanted["record"])
-    work = [Work("schedules", 0, wanted["schedules"]), Work("worlds", wanted["first"], wanted["seeds"])]
-    before, clock = sum(each.seeds for each in campaign.worlds), SystemTime()
-    begun_s = clock.monotonic_s()
-    jobs = wanted["jobs"] or os.cpu_count() or 1
-    show = _progress(work, before, lambda: clock.monotonic_s() - begun_s) if not as_json else _silent
-    try:
-        run(campaign, work, jobs, show, until_failure=wanted["until_failure"])
-    finally:
-        if not as_json and sys.stderr.isatty():
-            click.echo("\r\033[K", nl=False, err=True)
-    result = _result(campaign, engine, clock.monotonic_s() - begun_s, before)
-    if wanted["report"] is not None:
-        wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    if as_json:
-        echo_json(result)
-    else:
-        _conclude(campaign, result)
-    return VIOLATED if campaign.violations else 0
+    with Campaign(Path(engine.__file__).parent, wanted["record"]) as campaign:
+        work = [Work("schedules", 0, wanted["schedules"]), Work("worlds", wanted["first"], wanted["seeds"])]
+        clock, jobs = SystemTime(), wanted["jobs"] or os.cpu_count() or 1
+        begun_s = clock.monotonic_s()
+        show = _silent if as_json else _progress(work, jobs, lambda: clock.monotonic_s() - begun_s)
+        try:
+            run(campaign, work, jobs, show, until_failure=wanted["until_failure"])
+        finally:
+            if not as_json and sys.stderr.isatty():
+                click.echo("\r\033[K", nl=False, err=True)
+        result = _result(campaign, clock.monotonic_s() - begun_s, jobs)
+        if wanted["report"] is not None:
+            wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+        if as_json:
+            echo_json(result)
+        else:
+            _conclude(campaign, result)
+        return VIOLATED if campaign.violations else 0
 
 
 def _silent(_campaign: "Campaign") -> None:
     """Show nothing."""
 
 
-def _progress(work: list[Any], before: int, spent_s: Callable[[], float]) -> Callable[["Campaign"], None]:
+def _progress(work: list[Any], jobs: int, spent_s: Callable[[], float]) -> Callable[["Campaign"], None]:
     """Give what shows the progress: in one line that changes on a terminal, else in one now and then."""
     wanted = {each.kind: each.count for each in work}
     told = 0.0
@@ -98,7 +110,7 @@ def _progress(work: list[Any], before: int, spent_s: Callable[[], float]) -> Cal
     def show(campaign: "Campaign") -> None:
         nonlocal told
         worlds, schedules = campaign.totals
-        rate = (worlds.seeds - before) / max(spent_s(), 0.001) * 3600
+        rate = _rate(campaign, jobs)
         parts = [f"{schedules.schedules:,} of {wanted['schedules']:,} schedules"] if wanted["schedules"] else []
         parts.append(f"{worlds.seeds:,} worlds, {rate:,.0f} an hour")
         parts += [counted(worlds.restarts, "restart"), counted(worlds.orders, "order")]
@@ -113,13 +125,20 @@ def _progress(work: list[Any], before: int, spent_s: Callable[[], float]) -> Cal
     return show
 
 
-def _result(campaign: "Campaign", engine: str, spent_s: float, before: int) -> dict[str, Any]:
+def _rate(campaign: "Campaign", jobs: int) -> float:
+    """Give how many worlds an hour so many processes run, by what all worlds took."""
+    worlds, _ = campaign.totals
+    return worlds.seeds / worlds.seconds * jobs * 3_600 if worlds.seconds else 0.0
+
+
+def _result(campaign: "Campaign", spent_s: float, jobs: int) -> dict[str, Any]:
     worlds, schedules = campaign.totals
     return {
-        "engine": engine,
+        "engine": campaign.engine,
         "violations": campaign.violations,
         "seconds": round(spent_s, 1),
-        "seeds_an_hour": round((worlds.seeds - before) / max(spent_s, 0.001) * 3600),
+        "jobs": jobs,
+        "seeds_an_hour": round(_rate(campaign, jobs)),
         "worlds": worlds,
         "schedules": schedules,
     }
@@ -137,6 +156,9 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
         click.echo(f"  {counted(worlds.seeds, 'world')}, {result['seeds_an_hour']:,} an hour, {years}")
         told = (counted(number, noun) for number, noun in ((worlds.restarts, "restart"), (worlds.orders, "order")))
         click.echo(f"  {', '.join(told)}, {counted(worlds.trades, 'trade')}")
+        if worlds.recoveries or worlds.unjudged:
+            recovered = counted(worlds.recoveries, "run of a recovery").replace("recoverys", "recovery")
+            click.echo(f"  {recovered}, {worlds.unjudged:,} worlds ended without a verdict: their log is past recovery")
         click.echo(dim(f"  trace {worlds.digest[:32]}"))
         _list("how lives ended", worlds.endings)
         _list("faults", worlds.faults)
@@ -159,14 +181,14 @@ def _list(title: str, counts: dict[str, int]) -> None:
 def _one(seed: int, tape: Path | None, *, shrink_: bool, as_json: bool) -> int:
     """Run one world twice, see that both are the same, and tell of it."""
     from engine.testing.simulation.campaign import scratch
+    from engine.testing.simulation.running import run_world
     from engine.testing.simulation.shrink import shrink
-    from engine.testing.simulation.world import run_world
 
     def played(choices: dict[str, int] | None) -> "WorldReport":
         with scratch() as folder:
             return run_world(seed, Path(folder), choices)
 
-    choices = None if tape is None else msgspec.json.decode(tape.read_bytes(), type=dict[str, int])
+    choices = None if tape is None else _choices(tape)
     report, again = played(choices), played(choices)
     violations = list(report.violations)
     if report.digest != again.digest:
@@ -178,8 +200,23 @@ def _one(seed: int, tape: Path | None, *, shrink_: bool, as_json: bool) -> int:
     if as_json:
         echo_json(msgspec.structs.replace(report, violations=tuple(violations)))
     else:
-        _tell(report, violations, shrunk=shrink_)
+        _tell(report, violations, shrunk=shrink_ and bool(report.violations))
     return VIOLATED if violations else 0
+
+
+def _choices(path: Path) -> dict[str, int]:
+    """Read the choices of a world: a report of `prove --seed N --json`, or its `tape` alone.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        told = msgspec.json.decode(path.read_bytes())
+        return msgspec.convert(told.get("tape", told), dict[str, Annotated[int, msgspec.Meta(ge=0)]])
+    except (msgspec.MsgspecError, AttributeError) as error:
+        raise UsageError(
+            f"--tape {path} holds no choices ({error}): give what prove --seed N --json printed"
+        ) from error
 
 
 def _tell(report: "WorldReport", violations: list[str], *, shrunk: bool) -> None:

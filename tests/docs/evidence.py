@@ -30,10 +30,11 @@ def worlds() -> str:
     lines = [
         ("worlds", f"{came['seeds']:,}, seeds {came['first']:,} to {came['first'] + came['seeds'] - 1:,}"),
         ("restarts", f"{came['restarts']:,}"),
+        ("runs of recoveries, worlds past recovery", f"{came['recoveries']:,}, {came['unjudged']:,}"),
         ("orders, trades", f"{came['orders']:,}, {came['trades']:,}"),
         ("time lived through", f"{came['virtual_s'] / 86_400:,.0f} days"),
         ("faults", f"{sum(came['faults'].values()):,} of {len(came['faults'])} kinds"),
-        ("worlds an hour", f"{result['seeds_an_hour']:,}, in the last run of the campaign"),
+        ("worlds an hour", f"{result['seeds_an_hour']:,} in {result['jobs']} processes"),
         ("violations", f"{sum(len(each['violations']) for each in came['failures']):,}"),
         ("digest of all traces", f"`{came['digest'][:32]}`"),
         ("storage schedules", f"{schedules['schedules']:,}"),
@@ -119,5 +120,9 @@ def planted() -> str:
     if result is None:
         return NOT_RECORDED
     lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['tried']:,}") for row in result["kills"]]
-    told = f"{result['killed']} of {result['plants']} planted bugs were found."
-    return f"{told}\n\n{table(('planted bug', 'found by', 'as', 'seeds tried'), lines)}"
+    unseen = result.get("unseen", [])
+    told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
+    parts = [told, table(("planted bug", "found by", "as", "seeds tried"), lines)]
+    if unseen:
+        parts += ["Not found so far:", "\n".join(f"- {name}" for name in unseen)]
+    return "\n\n".join(parts)

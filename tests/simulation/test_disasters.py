@@ -10,7 +10,7 @@ import pytest
 import engine.store.sqlite
 import engine.testing.simulation.disasters
 from engine.testing.simulation.report import WorldReport
-from engine.testing.simulation.world import run_world
+from engine.testing.simulation.running import run_world
 
 KINDS = {
     36: "disaster wal cut",

@@ -18,9 +18,9 @@ from engine.runtime.reports import outcome_events
 from engine.testing.simulation.campaign import Work, run_block
 from engine.testing.simulation.chance import Tape
 from engine.testing.simulation.report import Sum, WorldReport
+from engine.testing.simulation.running import run_world
 from engine.testing.simulation.shrink import shrink
 from engine.testing.simulation.watch import ORDER_STATES
-from engine.testing.simulation.world import run_world
 
 SPEC = pytest.mark.spec
 GATE = 8
@@ -31,7 +31,7 @@ SEEDS = 12
 _RUN = """
 import json, sys, tempfile
 from pathlib import Path
-from engine.testing.simulation.world import run_world
+from engine.testing.simulation.running import run_world
 seen = []
 for seed in map(int, sys.argv[1:]):
     with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ def _of_bot(
     bot = rows[0].stream.removeprefix(BOT)
     shown = StateFile(directory / f"bot_state_{bot}.json", bot)
     book = read_bot(rows, streams, shown.place, shown.compare)
-    shown.against(rows)
+    shown.against(rows, is_stopped=bool(terms.get("stopped", False)))
     yield from book.violations
     yield from shown.wrong
     yield from _books_agree(book)

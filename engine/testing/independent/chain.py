@@ -73,10 +73,12 @@ def time_violations(streams: Mapping[str, Sequence[Row]]) -> Iterator[str]:
 def witness_violations(directory: Path, rows: Sequence[Row], *, is_stopped: bool) -> Iterator[str]:
     """Say whether the witness saw another log than this one, or more of it.
 
-    A log without a witness, such as a backup, is none. After an orderly end it must have seen everything.
+    A log without a witness, such as a backup, is none. After an orderly end it must be there and have seen everything.
     """
     path = directory / WITNESS
     if not path.exists():
+        if is_stopped:
+            yield "witness: the log was closed in order and has none"
         return
     slots = _slots(path.read_bytes())
     if not slots:

@@ -43,9 +43,11 @@ class StateFile:
         """Give the sequence that the file reflects, 0 if there is no file."""
         return self.sequence if self.says else 0
 
-    def against(self, rows: Sequence[Row]) -> None:
-        """Hold the place that the file names against the stream."""
+    def against(self, rows: Sequence[Row], *, is_stopped: bool) -> None:
+        """Hold the place that the file names against the stream; an orderly end leaves a file of a bot that bought."""
         if self.says is None:
+            if is_stopped and not self.wrong and any(row.tag == "purchase_recorded" for row in rows):
+                self.wrong.append(f"statistics: {self.bot}: it has bought, was stopped in order, and has no state file")
             return
         if not 0 < self.sequence <= len(rows):
             self.wrong.append(f"statistics: {self.bot}: the state file is of {self.sequence}, the log has {len(rows)}")

@@ -4,19 +4,23 @@ Owns the blocks, of worlds and of storage schedules, and the file they are writt
 engine it was run with: the digest of its source stands beside it.
 """
 
+import fcntl
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, Literal
+from types import TracebackType
+from typing import BinaryIO, Final, Literal, Self
 
 import msgspec
 
 from engine.core.errors import UsageError
+from engine.runtime.clock import SystemTime
+from engine.testing.digest import source_digest
 from engine.testing.simulation.report import StorageSum, Sum, sum_of, total, total_storage
+from engine.testing.simulation.running import run_world
 from engine.testing.simulation.storage import run_schedules
-from engine.testing.simulation.world import run_world
 
 WORLDS_A_BLOCK: Final = 20
 SCHEDULES_A_BLOCK: Final = 2_000
@@ -42,36 +46,70 @@ class Block(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Campaign:
-    """What was done so far, in this run and, where there is a file, in earlier ones with the same engine."""
+    """What was done so far, in this run and, where there is a file, in earlier ones with the same engine.
 
-    def __init__(self, engine: str, path: Path | None = None) -> None:
-        """Take the digest of the engine that runs now, and the file to go on in.
+    Use it as a context: the file is its own until then.
+    """
+
+    def __init__(self, engine: Path, path: Path | None = None) -> None:
+        """Take the folder of the engine's source, and the file to go on in, which belongs to this campaign from now on.
 
         Raises:
-            UsageError: the file is not one of a campaign.
+            UsageError: the file is not one of a campaign, or another campaign writes to it.
         """
         self.worlds: Final[list[Sum]] = []
         self.schedules: Final[list[StorageSum]] = []
-        self._engine: Final = engine
-        self._path: Final = path
-        lines = path.read_bytes().splitlines() if path is not None and path.exists() else []
-        for number, line in enumerate(lines, start=1):
+        self.engine: Final = source_digest(engine)
+        self._source: Final = engine
+        self._file: Final = None if path is None else _taken(path)
+        if path is not None:
+            try:
+                self._read(path)
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another campaign have the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _read(self, path: Path) -> None:
+        """Take in the blocks of a file; what a campaign was writing when it was killed is cut off."""
+        assert self._file is not None
+        lines = path.read_bytes().splitlines(keepends=True)
+        whole = lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
+        for number, line in enumerate(whole, start=1):
             try:
                 block = msgspec.json.decode(line, type=Block)
             except msgspec.MsgspecError as error:
-                if number == len(lines):
-                    continue  # the last line of a campaign that was killed
                 raise UsageError(f"{path} line {number} is no block of a campaign: name another file") from error
-            if block.engine == engine:
+            if block.engine == self.engine:
                 self._take(block)
+        self._file.truncate(sum(map(len, whole)))
 
     def take(self, came: Sum | StorageSum) -> None:
-        """Take in what came of some work, and write it down."""
-        block = Block(self._engine, worlds=came) if isinstance(came, Sum) else Block(self._engine, schedules=came)
+        """Take in what came of some work, and write it down.
+
+        Raises:
+            UsageError: the source of the engine has changed since the campaign began.
+        """
+        if source_digest(self._source) != self.engine:
+            raise UsageError(f"{self._source} changed while the campaign ran: start it again, it begins anew")
+        is_worlds = isinstance(came, Sum)
+        block = Block(self.engine, worlds=came) if is_worlds else Block(self.engine, schedules=came)  # type: ignore[arg-type]
         self._take(block)
-        if self._path is not None:
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(block) + b"\n")
+        if self._file is not None:
+            self._file.write(msgspec.json.encode(block) + b"\n")
+            self._file.flush()
 
     @property
     def totals(self) -> tuple[Sum, StorageSum]:
@@ -85,19 +123,48 @@ class Campaign:
         return worlds.violations + len(schedules.violations)
 
     def left(self, wanted: Work) -> list[Work]:
-        """Cut work into blocks, and give those that are not done yet."""
-        done = self.worlds if wanted.kind == "worlds" else self.schedules
-        taken = {each.first for each in done}
+        """Cut what is wanted and not done yet into blocks."""
         size = WORLDS_A_BLOCK if wanted.kind == "worlds" else SCHEDULES_A_BLOCK
-        end = wanted.first + wanted.count
-        starts = (start for start in range(wanted.first, end, size) if start not in taken)
-        return [Work(wanted.kind, start, min(size, end - start)) for start in starts]
+        end, at, found = wanted.first + wanted.count, wanted.first, list[Work]()
+        done = sorted((first, count) for first, count in self._done(wanted.kind) if first + count > at)
+        for first, count in [*done, (end, 0)]:
+            while at < min(first, end):
+                found.append(Work(wanted.kind, at, min(size, first - at, end - at)))
+                at += found[-1].count
+            at = max(at, first + count)
+        return found
+
+    def _done(self, kind: str) -> list[tuple[int, int]]:
+        if kind == "worlds":
+            return [(each.first, each.seeds) for each in self.worlds]
+        return [(each.first, each.schedules) for each in self.schedules]
 
     def _take(self, block: Block) -> None:
-        if block.worlds is not None:
-            self.worlds.append(block.worlds)
-        if block.schedules is not None:
-            self.schedules.append(block.schedules)
+        """Take in a block, unless some of it is there already."""
+        for kind, came in (("worlds", block.worlds), ("schedules", block.schedules)):
+            if came is None:
+                continue
+            count = came.seeds if isinstance(came, Sum) else came.schedules
+            if any(first < came.first + count and came.first < first + each for first, each in self._done(kind)):
+                continue
+            if isinstance(came, Sum):
+                self.worlds.append(came)
+            else:
+                self.schedules.append(came)
+
+
+def _taken(path: Path) -> BinaryIO:
+    """Open a campaign's file for writing at its end, and keep others from it."""
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): name another file") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise UsageError(f"another campaign writes to {path}: wait for its end, or name another file") from error
+    return file
 
 
 def run(
@@ -127,11 +194,12 @@ def run_block(work: Work) -> Sum | StorageSum:
             counts=dict(tally.counts),
             violations=tuple(f"schedule {each.schedule}, {each.kind}: {each.what}" for each in tally.violations),
         )
-    reports = []
+    reports, clock = [], SystemTime()
+    begun_s = clock.monotonic_s()
     for seed in range(work.first, work.first + work.count):
         with scratch() as folder:
             reports.append(run_world(seed, Path(folder)))
-    return sum_of(reports)
+    return sum_of(reports, clock.monotonic_s() - begun_s)
 
 
 def scratch() -> "tempfile.TemporaryDirectory[str]":

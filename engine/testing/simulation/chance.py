@@ -34,7 +34,8 @@ class Chance:
 
     def choose(self, site: str, options: Sequence[T]) -> T:
         """Choose one of some options, all alike likely; the first is the neutral one."""
-        return options[self._drawn(site, lambda unit: int(unit * len(options)))]
+        drawn = self._drawn(site, lambda unit: int(unit * len(options)))
+        return options[min(drawn, len(options) - 1)]  # a tape from elsewhere may name one that is not there
 
     def between(self, site: str, least: int, most: int) -> int:
         """Choose a whole number from `least` to `most`, both included; neutral is `least`."""

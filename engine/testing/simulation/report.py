@@ -15,13 +15,17 @@ from engine.testing.simulation.chance import Tape
 class WorldReport(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one seed.
 
-    `digest` is over the whole trace: run again, a seed gives the same. `visits` counts "fault|state of an order".
+    `digest` is over the whole trace: run again, a seed gives the same. `lives` are those of the engine, `recoveries`
+    the runs of one. One that ended before the verdict is not `is_judged`: only what was watched counts. `visits` counts
+    "fault|state of an order".
     `violations` are one line each. `virtual_s` is how much time went by in the world. `tape` is what was chosen.
     """
 
     seed: int
     digest: str
     lives: int
+    recoveries: int
+    is_judged: bool
     orders: int
     trades: int
     virtual_s: int
@@ -42,13 +46,17 @@ class Failure(msgspec.Struct, frozen=True):
 class Sum(msgspec.Struct, kw_only=True):
     """What came of the seeds from `first` on, `seeds` of them.
 
-    `digest` is over their digests in order. `restarts` counts every life after the first of its world.
+    `digest` is over their digests in order. `restarts` counts every life after the first of its world, `unjudged` the
+    worlds that ended before the verdict, `seconds` how long all took, in one process after the other.
     """
 
     first: int
     seeds: int
     digest: str
     restarts: int = 0
+    recoveries: int = 0
+    unjudged: int = 0
+    seconds: float = 0.0
     orders: int = 0
     trades: int = 0
     virtual_s: int = 0
@@ -73,8 +81,8 @@ class StorageSum(msgspec.Struct, kw_only=True):
     violations: tuple[str, ...] = ()
 
 
-def sum_of(reports: Iterable[WorldReport]) -> Sum:
-    """Add up the worlds of some seeds that follow each other."""
+def sum_of(reports: Iterable[WorldReport], seconds: float) -> Sum:
+    """Add up the worlds of some seeds that follow each other, which took so long."""
     rows = list(reports)
     assert [row.seed for row in rows] == list(range(rows[0].seed, rows[0].seed + len(rows))), "seeds follow each other"
     return Sum(
@@ -82,6 +90,9 @@ def sum_of(reports: Iterable[WorldReport]) -> Sum:
         seeds=len(rows),
         digest=_digest(row.digest for row in rows),
         restarts=sum(row.lives - 1 for row in rows),
+        recoveries=sum(row.recoveries for row in rows),
+        unjudged=sum(not row.is_judged for row in rows),
+        seconds=seconds,
         orders=sum(row.orders for row in rows),
         trades=sum(row.trades for row in rows),
         virtual_s=sum(row.virtual_s for row in rows),
@@ -100,6 +111,9 @@ def total(sums: Iterable[Sum]) -> Sum:
         seeds=sum(row.seeds for row in rows),
         digest=_digest(row.digest for row in rows),
         restarts=sum(row.restarts for row in rows),
+        recoveries=sum(row.recoveries for row in rows),
+        unjudged=sum(row.unjudged for row in rows),
+        seconds=sum(row.seconds for row in rows),
         orders=sum(row.orders for row in rows),
         trades=sum(row.trades for row in rows),
         virtual_s=sum(row.virtual_s for row in rows),

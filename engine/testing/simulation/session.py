@@ -172,7 +172,8 @@ class Session:
         if self.life.is_dead:
             return
         seconds = STILL_S[by % len(STILL_S)]
-        self._tell("clock", kind=kind, by=JUMPS_MS[by] if kind == "jump" else seconds * 1000)
+        lasts_ms = {"jump": JUMPS_MS[by], "stop": seconds * 1_000, "sleep": seconds * 10_000}
+        self._tell("clock", kind=kind, by=lasts_ms[kind])
         match kind:
             case "jump":
                 self._machine.wall_ahead_ms += JUMPS_MS[by]

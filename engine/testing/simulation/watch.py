@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.core.events import OrderSent
+from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -34,6 +35,7 @@ class Watch:
         self.killed: Final[set[str]] = set()
         self._asked: Final[Counter[tuple[str, str]]] = Counter()
         self.states: States = list
+        self._last_states: list[BotState] = []
         self.is_stopped = False
         """Whether a recovery waits for its confirmation: until then nothing may leave."""
 
@@ -89,10 +91,20 @@ class Watch:
             self.monitor.tell("look", f"{client_order_id} left before its account was looked at")
 
     def struck(self, fault: str, client_order_id: str | None = None) -> None:
-        """Count a fault, and the states of the orders that it met: of one, or of all that are on their way."""
+        """Count a fault, and the states of the orders that it met."""
         self.faults[fault] += 1
-        orders = {name: order for state in self.states() for name, order in state.orders.items()}
+        self.met(fault, client_order_id)
+
+    def met(self, fault: str, client_order_id: str | None = None) -> None:
+        """Count the states of the orders that something met: of one of ours, or of all that are on their way.
+
+        While no engine is open, the states are those that the last one had made durable.
+        """
+        self._last_states = self.states() or self._last_states
+        orders = {name: order for state in self._last_states for name, order in state.orders.items()}
         if client_order_id is not None:
+            if parse_client_order_id(client_order_id) is None:
+                return
             met = {_state_of(orders.get(client_order_id)) if client_order_id in orders else "ended"}
         else:
             met = {_state_of(order) for order in orders.values()} or {NO_ORDER}
@@ -106,7 +118,11 @@ class Watch:
             self.struck(f"{record['verb']} {record['fault']}", record.get("client_order_id"))
         elif record["what"] == "disaster":
             self.paused.clear()  # a pause may be lost with the end of the log; one that is not stands in the log
+        elif record["what"] == "clock":
+            self.struck(f"clock {record['kind']}")
         elif record["what"] == "command":
+            if not record["acknowledged"]:
+                self.struck(f"operator {record['name']}")
             self._command(self.paused, record, {"pause"}, {"resume", "flatten"})  # which sells: no pause stands
             self._command(self.killed, record, {"kill", "flatten"}, {"revive"})
         elif record["what"] == "life":

@@ -9,11 +9,10 @@ import shutil
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from engine.core.errors import OperatorNeededError, StorageError, UnreachableError
@@ -35,7 +34,6 @@ from engine.testing.simulation.medium import DiskMedium
 from engine.testing.simulation.plan import (
     CALM,
     CUT_S,
-    DISK_FAULTS,
     FILES_EVERY,
     RECOVER_S,
     REST_S,
@@ -45,9 +43,8 @@ from engine.testing.simulation.plan import (
     reaper,
 )
 from engine.testing.simulation.recovering import Recovery, RecoveryPlan
-from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.session import Session
-from engine.testing.simulation.verdict import CANARY, judge, judge_state_files, log_digest
+from engine.testing.simulation.verdict import CANARY, judge, judge_state_files
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
@@ -84,7 +81,8 @@ class World:
         self.violations: Final = self.watch.monitor.violations
         self.disasters: Final = Disasters(self.chance, self.watch.sent)
         self.endings: Final[Counter[str]] = Counter()
-        self.lives = 0
+        self.lives = self.recoveries = 0
+        self.is_judged = False
         self._drawn = 0
         self._folder: Final = folder
         self._disk: Disk | None = None
@@ -108,6 +106,7 @@ class World:
         if await self._live(replace(CALM, seconds=CALM_S), self._resume) and await self._live(
             replace(CALM, seconds=REST_S), self._rest, may_buy=False
         ):
+            self.is_judged = True
             self.violations.extend(judge(self.directory, self.exchange.history, configs_of(self.bots, may_buy=True)))
             self.violations.extend(self.disasters.forgotten(self.directory, self.watch.log_ids()))
 
@@ -133,9 +132,10 @@ class World:
         if not session.is_over:
             session.life.end(f"time/{plan.how}")
         self._count(plan, session)
+        has_failed = bool(booted.disk.faults)
         await self._bury(booted, "power" if plan.power and session.life.is_dead else "kill")
         await asyncio.sleep(plan.down_s)
-        return self._may_go_on(plan, session)
+        return self._may_go_on(session, disk_has_failed=has_failed)
 
     async def _stop(self, session: Session) -> None:
         await session.stop(STOP_S)
@@ -190,9 +190,9 @@ class World:
         medium.close()
         disk.release()
         shutil.rmtree(disk.folder)
+        self.watch.faults.update(disk.faults)
         self._disk = disk
         self._befall(session)
-        self.watch.states = list
         self.exchange.note("life", number=self.lives, ended=session.life.ended_at, mode=mode, fault=fault)
 
     def _befall(self, session: Session) -> None:
@@ -232,7 +232,7 @@ class World:
     async def _recover(self) -> Came:
         """Run a recovery where the next life would begin, and leave what it left to that."""
         folder = self.directory
-        self.lives += 1
+        self.lives, self.recoveries = self.lives + 1, self.recoveries + 1
         plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
         recovery = Recovery(self.lives, self.machine, self.exchange, plan)
         await recovery.run(folder)
@@ -252,9 +252,9 @@ class World:
         """Count how a life ended, and which orders that met."""
         how = f"{'power cut' if plan.power else 'kill'} {session.life.ended_at}" if session.life.is_dead else plan.how
         self.endings[how] += 1
-        self.watch.struck(how)
+        self.watch.met(how)
 
-    def _may_go_on(self, plan: LifePlan, session: Session) -> bool:
+    def _may_go_on(self, session: Session, *, disk_has_failed: bool) -> bool:
         """Judge how a life ended; tell whether another may follow."""
         fault, number = session.fault, session.life.number
         if fault is None and self.disasters.awaits:
@@ -265,7 +265,7 @@ class World:
         if isinstance(fault, OperatorNeededError) and self.disasters.may_refuse(self.directory, self.bots):
             self.endings["refused: a bot is lost"] += 1
             return False
-        if not session.has_ended or (isinstance(fault, StorageError) and plan.how in DISK_FAULTS):
+        if not session.has_ended or (isinstance(fault, StorageError) and disk_has_failed):
             return True
         if fault is not None:
             where = traceback.extract_tb(fault.__traceback__)[-1]
@@ -280,9 +280,9 @@ class World:
     async def _resume(self, session: Session) -> None:
         """Have every bot trade again, for a while, and stop in order."""
         await session.until_open(REST_S)
-        for bot_id in self.bots:
-            await session.command("resume", bot_id)
-            await session.command("revive", bot_id)
+        for bot_id, name in product(self.bots, ("resume", "revive")):
+            if not await session.command(name, bot_id):
+                self.violations.append(f"liveness: {name} of {bot_id} was not carried out after healing")
         await session.until_over(CALM_S)
         self.exchange.is_cut = True
         await session.until_over(CUT_S)
@@ -320,31 +320,3 @@ class World:
         except UnreachableError:
             return False
         return session.is_quiet
-
-
-def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldReport:
-    """Run the world of a seed, or play a tape in it, in a folder of its own."""
-    loop = VirtualLoop()
-    try:
-        return loop.run_until_complete(_run(seed, folder, loop, played))
-    finally:
-        loop.close()
-
-
-async def _run(seed: int, folder: Path, loop: VirtualLoop, played: Tape | None) -> WorldReport:
-    world = World(seed, folder, loop, played)
-    await world.run()
-    history = world.exchange.history
-    return WorldReport(
-        seed=seed,
-        digest=sha256(msgspec.json.encode([history, world.violations, log_digest(world.directory)])).hexdigest(),
-        lives=world.lives,
-        orders=sum(record["what"] == "order" and record["life"] > 0 for record in history),
-        trades=sum(record["what"] == "trade" for record in history),
-        virtual_s=int(loop.time()),
-        endings=dict(world.endings),
-        faults=dict(world.watch.faults),
-        visits=dict(world.watch.visits),
-        violations=tuple(world.violations),
-        tape=dict(world.chance.tape),
-    )

@@ -1,0 +1,59 @@
+"""`prove` as a newcomer meets it: what it says, what it refuses, and what it leaves for machines."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import UsageError
+from tests.cli.terminal import krypto
+
+USAGE = UsageError.exit_code
+
+
+def test_prove_runs_worlds_and_schedules_and_says_that_nothing_was_violated(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    result = krypto("prove", "--seeds", 2, "--schedules", 104, "--jobs", 1, "--report", report)
+    assert result.code == 0
+    assert result.lines[0].startswith("no violation  engine ")
+    assert "  104 storage schedules" in result.lines
+    written = json.loads(report.read_text())
+    assert (written["violations"], written["worlds"]["seeds"], written["schedules"]["schedules"]) == (0, 2, 104)
+
+
+def test_prove_goes_on_where_its_record_ends(tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    first = krypto("prove", "--seeds", 2, "--jobs", 1, "--record", record, "--json").json
+    second = krypto("prove", "--seeds", 3, "--jobs", 1, "--record", record, "--json").json
+    assert (first["worlds"]["seeds"], second["worlds"]["seeds"]) == (2, 3)
+    assert len(record.read_text().splitlines()) == 2
+
+
+def test_prove_of_one_seed_tells_what_befell_it_and_plays_its_tape(tmp_path: Path) -> None:
+    told = krypto("prove", "--seed", 5)
+    assert told.code == 0
+    assert "run twice" in told.lines[0]
+    tape = tmp_path / "tape.json"
+    tape.write_text(krypto("prove", "--seed", 5, "--json").out)
+    played = krypto("prove", "--seed", 5, "--tape", tape)
+    assert played.lines[0] == told.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--seeds", 0), "nothing is to be run"),
+        (("--shrink",), "name it with --seed"),
+        (("--seed", 5, "--seeds", 3), "leave out one or the other"),
+        (("--seeds", 2, "--report", "/nowhere/report.json"), "there is no folder /nowhere"),
+        (("--seed", 5, "--tape", __file__), "holds no choices"),
+        (("--seeds", 2, "--record", __file__), "is no block of a campaign"),
+    ],
+)
+def test_prove_asked_for_what_cannot_be_refuses_before_it_runs_anything(
+    arguments: tuple[object, ...], says: str
+) -> None:
+    result = krypto("prove", *arguments)
+    assert result.code == USAGE
+    assert says in result.err
+    assert result.out == ""

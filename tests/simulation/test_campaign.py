@@ -1,0 +1,113 @@
+"""A campaign can be broken off at any moment and resumed, and never counts anything twice or for another engine."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import UsageError
+from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run
+from engine.testing.simulation.loop import HangError
+from engine.testing.simulation.report import StorageSum, Sum
+from engine.testing.simulation.running import run_world
+from engine.testing.simulation.world import World
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """Give the source of an engine."""
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    (folder / "core.py").write_text("A = 1\n")
+    return folder
+
+
+def worlds(first: int, seeds: int) -> Sum:
+    return Sum(first=first, seeds=seeds, digest=f"{first}", orders=seeds)
+
+
+def test_campaign_killed_while_it_wrote_goes_on_as_often_as_one_likes(engine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    for start in range(1, 40, 10):
+        with Campaign(engine, path) as campaign:
+            assert campaign.totals[0].seeds == start - 1
+            campaign.take(worlds(start, 10))
+        path.write_bytes(path.read_bytes() + b'{"engine": "cut')
+    with Campaign(engine, path) as campaign:
+        assert campaign.totals[0].seeds == 40
+
+
+def test_campaign_runs_what_is_not_done_yet_and_nothing_twice(engine: Path) -> None:
+    campaign = Campaign(engine)
+    campaign.take(worlds(11, 10))
+    campaign.take(worlds(41, 5))
+    left = campaign.left(Work("worlds", 1, 60))
+    seeds = [seed for work in left for seed in range(work.first, work.first + work.count)]
+    assert seeds == [*range(1, 11), *range(21, 41), *range(46, 61)]
+    assert all(work.count <= WORLDS_A_BLOCK for work in left)
+    assert campaign.left(Work("worlds", 11, 10)) == []
+    assert campaign.left(Work("schedules", 0, SCHEDULES_A_BLOCK)) == [Work("schedules", 0, SCHEDULES_A_BLOCK)]
+
+
+def test_block_that_overlaps_another_is_counted_once(engine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    with Campaign(engine, path) as campaign:
+        campaign.take(worlds(1, 20))
+        campaign.take(worlds(1, 20))
+        campaign.take(worlds(15, 20))
+        campaign.take(StorageSum(first=1, schedules=20))
+    with Campaign(engine, path) as again:
+        assert (again.totals[0].seeds, again.totals[1].schedules) == (20, 20)
+
+
+def test_campaign_of_another_engine_begins_anew_and_one_whose_engine_changes_ends(engine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    with Campaign(engine, path) as campaign:
+        campaign.take(worlds(1, 20))
+        (engine / "core.py").write_text("A = 2\n")
+        with pytest.raises(UsageError, match="changed while the campaign ran"):
+            campaign.take(worlds(21, 20))
+    with Campaign(engine, path) as campaign:
+        assert campaign.totals[0].seeds == 0
+
+
+def test_file_of_a_running_campaign_is_refused_to_another(engine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.jsonl"
+    with Campaign(engine, path) as campaign, pytest.raises(UsageError, match="another campaign writes"):
+        Campaign(engine, path)
+    assert campaign.totals[0].seeds == 0
+
+
+def test_file_that_is_no_campaign_is_refused_and_left_alone(engine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("buy milk\nsell milk\n")
+    with pytest.raises(UsageError, match="line 1 is no block"):
+        Campaign(engine, path)
+    assert path.read_text() == "buy milk\nsell milk\n"
+
+
+def test_schedules_and_worlds_of_a_campaign_are_run_and_told_after_each_block(engine: Path) -> None:
+    campaign = Campaign(engine)
+    told: list[tuple[int, int]] = []
+
+    def tell(each: Campaign) -> None:
+        told.append((each.totals[1].schedules, each.totals[0].seeds))
+
+    run(campaign, [Work("schedules", 0, 50), Work("worlds", 1, 2)], 1, tell)
+    assert told == [(50, 0), (50, 2)]
+    assert campaign.violations == 0
+    assert campaign.totals[0].seconds > 0
+
+
+@pytest.mark.parametrize("fault", [HangError("nothing is ready"), KeyError("BTC/USD"), AssertionError("a wallet")])
+def test_world_that_breaks_is_a_violation_with_its_tape_and_not_the_end_of_a_campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def breaks(_self: World, *_: object, **__: object) -> bool:
+        raise fault
+
+    monkeypatch.setattr(World, "_lived", breaks)
+    report = run_world(5, tmp_path)
+    (violation,) = report.violations
+    assert violation.startswith(f"broke: {type(fault).__name__}")
+    assert report.tape
+    assert not report.is_judged
