@@ -281,7 +281,7 @@ class World:
         """Have every bot trade again, for a while, and stop in order."""
         await session.until_open(REST_S)
         for bot_id, name in product(self.bots, ("resume", "revive")):
-            if not await session.command(name, bot_id):
+            if not await session.command(name, bot_id) and not session.is_over:
                 self.violations.append(f"liveness: {name} of {bot_id} was not carried out after healing")
         await session.until_over(CALM_S)
         self.exchange.is_cut = True
