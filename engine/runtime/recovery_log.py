@@ -10,7 +10,14 @@ from typing import Final
 
 import msgspec
 
-from engine.core.errors import LogDamagedError, LogTooNewError, OperatorNeededError, UsageError
+from engine.core.errors import (
+    DiskFullError,
+    LogDamagedError,
+    LogTooNewError,
+    OperatorNeededError,
+    StorageError,
+    UsageError,
+)
 from engine.core.events import RecoveryStarted
 from engine.core.identity import bot_stream
 from engine.runtime.completion import unfinished
@@ -20,7 +27,7 @@ from engine.runtime.replica import BOT_PREFIX, bot_ids, restore_bot
 from engine.runtime.sessions import detach_the_dead
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.directory import StateDirectory
-from engine.store.folders import folders
+from engine.store.folders import DAY_MS, folders, remove_unfinished
 from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Batch, Entry, Store
 from engine.store.reader import LogReader
@@ -33,6 +40,7 @@ from engine.store.rebuild import (
     quarantine,
     resume,
     work_folder,
+    working,
     write_log,
 )
 from engine.store.salvage import Prefix, remove_scratch, salvage
@@ -65,11 +73,12 @@ def next_number(order_number: int, now_ms: int) -> int:
 
     Nobody knows which numbers the lost end used, nor whether an earlier recovery was lost with it. The seconds since
     1970 are beyond any that an engine can have used, also after earlier recoveries, as long as it places less than one
-    order a second over its life; and no two recoveries of one beginning give the same. Where a clock is behind the
-    numbers, the margin remains. Ids stay decodable: they hold 34 thousand million numbers.
+    order a second over its life; and recoveries of one beginning in different seconds give different numbers. Where a
+    clock is behind the numbers they go on behind a margin, and the seconds beyond full millions keep two recoveries of
+    one beginning apart, but for every 11.6 days. Ids stay decodable: they hold 34 thousand million numbers.
     """
     seconds = now_ms // 1000
-    return seconds if seconds > order_number else order_number + MARGIN
+    return seconds if seconds > order_number else order_number + MARGIN + seconds % MARGIN
 
 
 def ailment(directory: Path) -> str | None:
@@ -101,6 +110,7 @@ async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, 
     held = _taken(directory)
     try:
         resume(directory)
+        _remove_leftovers(directory, now_ms)
         if ailment(directory) is not None:
             return await _mend(directory, backup, now_ms, sleep, medium)
         remove_scratch(directory / WORK_NAME)  # of a recovery that was interrupted at its very end
@@ -118,10 +128,10 @@ def _taken(directory: Path) -> StateDirectory:
 
 async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium) -> Mend:
     mark, written_ms = _witness_of(directory), _written_ms(directory, now_ms)
-    work = work_folder(directory)
-    try:
+    with working(directory) as work:
         own = salvage(directory, work / "log")
-        best = _longest(own, _candidates(directory, backup), mark, work)
+        named = None if backup is None else backup_folder(backup)
+        best = _longest(own, _copies(directory, named, work), mark)
         if not _has_bots(best):
             raise OperatorNeededError(
                 f"nothing of the log in {directory} is left, nor a backup of it in {directory / BACKUPS_NAME}: name "
@@ -130,8 +140,6 @@ async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep,
             )
         start = Start(_reason(own, mark), best.position, written_ms, None if mark is None else mark.position)
         kept = await _replace(best, directory, work, start, now_ms, sleep, medium)
-    finally:
-        remove_scratch(work)
     lost = None if mark is None else max(mark.position - best.position, 0)
     return Mend(start.reason, best.position, lost, best.file, best is not own, kept)
 
@@ -146,16 +154,15 @@ async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> M
     held = StateDirectory.take(directory)
     try:
         resume(directory)
-        mark, work = _witness_of(directory), work_folder(directory)
-        try:
+        _remove_leftovers(directory, now_ms)
+        mark = _witness_of(directory)
+        with working(directory) as work:
             found, own = _whole(folder, work), salvage(directory, work / "log")
             _require_longer(found, own, mark, directory, backup)
             is_empty = own.position == 0 and mark is None
             written_ms = now_ms if is_empty else _written_ms(directory, now_ms)
             start = Start(f"restored from the backup {folder.name}", found.position, written_ms)
             kept = await _replace(found, directory, work, start, now_ms, sleep)
-        finally:
-            remove_scratch(work)
     finally:
         held.release()
     return Mend(start.reason, found.position, None, folder / LOG_NAME, is_backup=True, quarantine=kept)
@@ -207,24 +214,41 @@ async def _replace(
     return kept
 
 
-def _candidates(directory: Path, backup: Path | None) -> list[Path]:
-    """Give the folders that may hold more of the log: the one that was named, then the newest backup or quarantine."""
-    named = [] if backup is None else [backup_folder(backup)]
+def _remove_leftovers(directory: Path, now_ms: int) -> None:
+    """Remove copies that were cut short: quarantines are made under the lock alone, which we hold."""
+    remove_unfinished(directory / QUARANTINE_NAME)
+    remove_unfinished(directory / BACKUPS_NAME, now_ms - DAY_MS)
+
+
+def _copies(directory: Path, named: Path | None, work: Path) -> list[Prefix]:
+    """Read what may hold more of the log: the backup that was named, then the backups and quarantines, newest first."""
     others = folders(directory / BACKUPS_NAME) + folders(directory / QUARANTINE_NAME)
-    return named + sorted(others, key=lambda folder: folder.name, reverse=True)
-
-
-def _longest(own: Prefix, candidates: Sequence[Path], mark: Mark | None, work: Path) -> Prefix:
-    """Find the rows that go on behind what the log itself still has; where it has none, those of the newest copy."""
-    best = own
-    for number, folder in enumerate(candidates):
+    newest = sorted(others, key=lambda folder: folder.name, reverse=True)
+    found = []
+    for number, folder in enumerate(newest if named is None else [named, *newest]):
         try:
-            found = salvage(folder, work / str(number))
-        except LogDamagedError:
-            continue
-        is_other = mark is not None and found.checksum_at(mark.position) not in {None, mark.checksum}
-        is_more = found.extends(best) if own.position else _has_bots(found) and best is own
-        if is_more and not is_other:
+            found.append(salvage(folder, work / str(number)))
+        except DiskFullError:
+            raise
+        except (LogDamagedError, StorageError) as error:
+            if folder == named and isinstance(error, StorageError):
+                raise
+    return found
+
+
+def _longest(own: Prefix, copies: Sequence[Prefix], mark: Mark | None) -> Prefix:
+    """Find the rows that go on behind what the log itself still has.
+
+    Where it has none: those of the copy that holds the row which the witness saw last, else of the newest copy with a
+    bot; and then of the longest copy of that same log.
+    """
+    if mark is not None:
+        seen = [(each, each.checksum_at(mark.position)) for each in copies]
+        same = [each for each, checksum in seen if checksum == mark.checksum]
+        copies = (not own.position and same) or [each for each, checksum in seen if checksum in {None, mark.checksum}]
+    best = own
+    for found in copies:
+        if found.extends(best) if best.position else _has_bots(found):
             best = found
     return best
 

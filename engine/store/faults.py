@@ -10,7 +10,13 @@ from pathlib import Path
 from engine.core.errors import ConflictError, DiskFullError, LogDamagedError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNREADABLE = (errno.EIO, errno.EBADMSG, errno.ENODATA)
 _NOT_A_LOG = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+def is_unreadable(error: OSError) -> bool:
+    """Tell whether a disk does not give what stands there, as with a bad sector."""
+    return error.errno in _UNREADABLE
 
 
 def write_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | LogDamagedError:

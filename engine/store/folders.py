@@ -5,20 +5,24 @@ link, and never writes over anything.
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.errors import ConfigError
 from engine.core.instants import iso_utc
-from engine.store.faults import write_fault
+from engine.store.faults import is_unreadable, write_fault
 
 CHUNK_BYTES: Final = 1024 * 1024
+BLOCK_BYTES: Final = 4096
+DAY_MS: Final = 86_400_000
 UNFINISHED: Final = ".unfinished-"
+_STAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z(-[1-9][0-9]*)?")
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 
@@ -29,8 +33,8 @@ def stamp(at_ms: int) -> str:
     return (text if "." in text else text.replace("Z", ".000Z")).replace(":", "-")
 
 
-def private_folder(path: Path) -> Path:
-    """Make a folder that only we may enter, or close one of ours to others.
+def private_folder(path: Path, *, is_given: bool = False) -> Path:
+    """Make a folder that only we may enter, or close one of ours to others; leave one as it is that somebody gave us.
 
     Raises ConfigError for a symbolic link or what is not ours, OSError.
     """
@@ -40,19 +44,22 @@ def private_folder(path: Path) -> Path:
         raise ConfigError(f"{path} is a symbolic link, which could lead copies of the log elsewhere: name the folder")
     if found.st_uid != os.geteuid():
         raise ConfigError(f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()}): choose another")
-    if stat.S_IMODE(found.st_mode) & ~_PRIVATE_DIRECTORY:
+    if not is_given and stat.S_IMODE(found.st_mode) & ~_PRIVATE_DIRECTORY:
         path.chmod(_PRIVATE_DIRECTORY)
     return path
 
 
 @contextmanager
-def new_folder(parent: Path, at_ms: int) -> Iterator[tuple[Path, Path]]:
+def new_folder(parent: Path, at_ms: int, *, is_given: bool = False) -> Iterator[tuple[Path, Path]]:
     """Give a folder to fill and the name that it will have; it gets it, durably, if the block ends without a fault.
+
+    What was left unfinished more than a day before goes.
 
     Raises ConfigError, StorageError.
     """
     try:
-        private_folder(parent)
+        private_folder(parent, is_given=is_given)
+        remove_unfinished(parent, at_ms - DAY_MS)
         name, number = stamp(at_ms), 1
         while (parent / name).exists() or (parent / (UNFINISHED + name)).exists():
             number += 1
@@ -72,11 +79,30 @@ def new_folder(parent: Path, at_ms: int) -> Iterator[tuple[Path, Path]]:
 
 
 def folders(parent: Path) -> list[Path]:
-    """Give the finished folders, the oldest first."""
+    """Give the finished folders, the oldest first: those that bear a time as we write it, and no others."""
+    return sorted(_stamped(parent, ""), key=_age)
+
+
+def remove_unfinished(parent: Path, before_ms: int | None = None) -> None:
+    """Remove folders that a process left behind when it was killed: those from before a time, or all.
+
+    A backup is made without the lock, so a young one may still be growing.
+    """
+    with suppress(OSError):
+        for folder in _stamped(parent, UNFINISHED):
+            if before_ms is None or folder.name < UNFINISHED + stamp(before_ms):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stamped(parent: Path, prefix: str) -> list[Path]:
     if parent.is_symlink() or not parent.is_dir():
         return []
-    named = (each for each in parent.iterdir() if not each.name.startswith(".") and each.name[:1].isdigit())
-    return sorted((each for each in named if each.is_dir() and not each.is_symlink()), key=_age)
+    named = (
+        each
+        for each in parent.iterdir()
+        if each.name.startswith(prefix) and _STAMP.fullmatch(each.name.removeprefix(prefix))
+    )
+    return [each for each in named if each.is_dir() and not each.is_symlink()]
 
 
 def _age(folder: Path) -> tuple[str, int]:
@@ -84,17 +110,52 @@ def _age(folder: Path) -> tuple[str, int]:
     return time.removesuffix("Z"), int(number) if number.isdigit() else 1
 
 
-def copy_private(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a regular file to a new one that only we may read, durably; give its size and digest. Raises OSError."""
+class Copied(NamedTuple):
+    """The copy of a file: its size and digest, and where it has zeros for what could not be read (offset and size)."""
+
+    size: int
+    digest: str
+    holes: tuple[tuple[int, int], ...]
+
+
+def copy_private(source: Path, target: Path) -> Copied:
+    """Copy a regular file to a new one that only we may read, durably, as far as the disk gives it. Raises OSError."""
     digest, size = blake2b(digest_size=32), 0
+    holes: list[tuple[int, int]] = []
     with open_private(source, os.O_RDONLY) as old, open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as new:
-        while chunk := os.read(old, CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-            while chunk:
-                chunk = chunk[os.write(new, chunk) :]
+        for piece, is_read in _pieces(old):
+            if not is_read:
+                begin = holes.pop()[0] if holes and sum(holes[-1]) == size else size
+                holes.append((begin, size + len(piece) - begin))
+            digest.update(piece)
+            size += len(piece)
+            rest = piece
+            while rest:
+                rest = rest[os.write(new, rest) :]
         os.fsync(new)
-    return size, digest.hexdigest()
+    return Copied(size, digest.hexdigest(), tuple(holes))
+
+
+def _pieces(file: int) -> Iterator[tuple[bytes, bool]]:
+    """Give a file piece by piece, with zeros for the blocks that its disk no longer gives."""
+    size, offset, most = os.fstat(file).st_size, 0, CHUNK_BYTES
+    while offset < size:
+        length, is_read = min(most - offset % most, size - offset), True
+        try:
+            piece = os.pread(file, length, offset)
+        except OSError as error:
+            if not is_unreadable(error):
+                raise
+            if most > BLOCK_BYTES:
+                most = BLOCK_BYTES  # to find the bad block among the good ones
+                continue
+            piece, is_read = bytes(length), False
+        if not piece:
+            return
+        yield piece, is_read
+        offset += len(piece)
+        if offset % CHUNK_BYTES == 0:
+            most = CHUNK_BYTES
 
 
 def write_private(target: Path, content: bytes) -> None:

@@ -9,13 +9,14 @@ Source: docs/adr/0019-recovery.md.
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from engine.core.errors import LogDamagedError
+from engine.core.errors import LogDamagedError, LogTooNewError
 from engine.store.faults import write_fault
 from engine.store.folders import (
     copy_private,
@@ -27,7 +28,7 @@ from engine.store.folders import (
     write_private,
 )
 from engine.store.reader import LogReader
-from engine.store.salvage import Prefix, put_rows
+from engine.store.salvage import Prefix, put_rows, remove_scratch
 from engine.store.schema import CREATE, JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import read_witness
@@ -41,12 +42,16 @@ _EVIDENCE: Final = (LOG_NAME, WAL_NAME, SHM_NAME, JOURNAL_NAME, WITNESS_NAME)
 _STATE_FILES: Final = "bot_state_*.json"
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """One file in a quarantine: its size and its BLAKE2b digest, by which anyone can tell that it is unchanged."""
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file in a quarantine: its size and its BLAKE2b digest, by which anyone can tell that it is unchanged.
+
+    Where the disk did not give what stood there the copy has zeros: `unread` lists those places, as offset and size.
+    """
 
     name: str
     bytes: int
     blake2b: str
+    unread: tuple[tuple[int, int], ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -58,6 +63,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def quarantine(directory: Path, reason: str, at_ms: int) -> Path | None:
     """Copy a state directory's log, witness and state files, durably; give the copy's folder, None if nothing is there.
+
+    Bad sectors are left out, and noted in the manifest.
 
     Raises ConfigError, StorageError.
     """
@@ -82,6 +89,23 @@ def work_folder(directory: Path) -> Path:
         return private_folder(work)
     except OSError as error:
         raise write_fault(error, work) from error
+
+
+@contextmanager
+def working(directory: Path) -> Iterator[Path]:
+    """Give an empty work folder, which is gone behind the block.
+
+    It stays if a fault came while files took each other's place: what is needed to finish that is in there. Raises
+    StorageError.
+    """
+    work = work_folder(directory)
+    try:
+        yield work
+    except BaseException:
+        if not (work / _NOTE_NAME).exists():
+            remove_scratch(work)
+        raise
+    remove_scratch(work)
 
 
 def note_quarantine(work: Path, folder: Path | None) -> None:
@@ -139,20 +163,31 @@ def install(work: Path, directory: Path) -> None:
 def resume(directory: Path) -> None:
     """Finish an installation that was interrupted when the witness already vouched for the new log.
 
-    Raises StorageError.
+    If that was damaged meanwhile, it stays where it is, for the log to be made anew.
+
+    Raises StorageError, LogTooNewError.
     """
     work = directory / WORK_NAME / WORK_NAME
     if not (directory / WORK_NAME / _NOTE_NAME).is_file() or not (work / LOG_NAME).is_file():
         return
-    mark = read_witness(directory / WITNESS_NAME).mark
-    with LogReader(work / LOG_NAME) as reader:
-        position = reader.position()
-        is_vouched_for = mark is not None and (mark.position, mark.checksum) == (position, reader.checksum_at(position))
-    if is_vouched_for:
+    if _is_vouched_for(work / LOG_NAME, directory / WITNESS_NAME):
         try:
             _install_log(work, directory)
         except OSError as error:
             raise write_fault(error, directory) from error
+
+
+def _is_vouched_for(log: Path, witness: Path) -> bool:
+    """Tell whether a witness saw just what a log holds."""
+    mark = read_witness(witness).mark
+    try:
+        with LogReader(log) as reader:
+            position = reader.position()
+            return mark is not None and (mark.position, mark.checksum) == (position, reader.checksum_at(position))
+    except LogTooNewError:
+        raise
+    except LogDamagedError:
+        return False
 
 
 def _install_log(work: Path, directory: Path) -> None:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core.errors import LogDamagedError, LogTooNewError, StorageError
+from engine.core.errors import DiskFullError, LogDamagedError, LogTooNewError, StorageError
 from engine.store.codec import genesis
-from engine.store.faults import write_fault
+from engine.store.faults import is_unreadable, write_fault
 from engine.store.folders import copy_private
 from engine.store.headers import make_readable
 from engine.store.recorded import Stored
@@ -66,13 +66,21 @@ class Prefix(msgspec.Struct, frozen=True):
 def salvage(folder: Path, scratch: Path) -> Prefix:
     """Read a folder's log as far as it is sound; one with a WAL is read in a copy, made in `scratch`.
 
+    Where the disk does not give what stands there, as with a bad sector, the log ends.
+
     Raises LogTooNewError if a newer program wrote it, LogDamagedError if it is another program's, StorageError if it
-    cannot be read or copied.
+    may not be read, DiskFullError if it cannot be copied for want of space.
     """
     try:
         return _salvaged(folder, scratch)
     except OSError as error:
-        raise StorageError(f"{error.filename or folder} could not be read ({error.strerror})") from error
+        fault = write_fault(error, scratch)
+        if isinstance(fault, DiskFullError):
+            raise fault from error
+        raise StorageError(
+            f"{error.filename or folder} could not be read ({error.strerror}): see to its permissions and to the disk, "
+            "and try again; a file that nothing can read must be moved away first"
+        ) from error
 
 
 def _salvaged(folder: Path, scratch: Path) -> Prefix:
@@ -84,8 +92,13 @@ def _salvaged(folder: Path, scratch: Path) -> Prefix:
     found = _believed(file)
     if not found.fault.startswith(_REFUSED):
         return found
-    opened = _copied(folder, scratch.with_name(f"{scratch.name}-opened"))
-    make_readable(opened)
+    try:
+        opened = _copied(folder, scratch.with_name(f"{scratch.name}-opened"))
+        make_readable(opened)
+    except OSError as error:
+        if not is_unreadable(error):
+            raise
+        return found
     more = _believed(opened)
     return more if more.position > found.position else found
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from engine.core.errors import LogDamagedError, StorageError
 from engine.store.directory import read_regular
+from engine.store.faults import is_unreadable
 
 _SLOT: Final = Struct("<8sQQ16s16s8x")  # magic, generation, position, checksum of that row, digest of what precedes
 _MAGIC: Final = b"krlg-hd1"
@@ -40,12 +41,17 @@ class Sighting(NamedTuple):
 
 
 def read_witness(path: Path) -> Sighting:
-    """Read a witness file; one that is missing or was never written says nothing."""
+    """Read a witness file; one that is missing or was never written says nothing, one on a bad sector is damaged.
+
+    Raises StorageError.
+    """
     try:
         content = read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return Sighting(None, 0)
     except OSError as error:
+        if is_unreadable(error):
+            return Sighting(None, 2)
         raise StorageError(f"{path} could not be read ({error.strerror}): see to its permissions") from error
     halves = [half for half in (content[: _SLOT.size], content[_SLOT.size :]) if half.strip(b"\0")]
     marks = [mark for half in halves if (mark := _mark_of(half)) is not None]
