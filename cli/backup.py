@@ -14,7 +14,7 @@ from engine.runtime.clock import SystemTime
 
 @click.command(epilog="Examples:\n\n  krypto-engine backup\n\n  krypto-engine backup /mnt/other-disk/krypto --keep 14")
 @click.argument("dest", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove the oldest backups beyond N.")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove this log's oldest backups beyond N.")
 @state_dir_option
 @json_option
 def backup(dest: Path | None, keep: int | None, state_dir: Path, as_json: bool) -> None:

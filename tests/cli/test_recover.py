@@ -1,5 +1,7 @@
 """`backup`, `restore` and `recover` as they are typed: what they say, their exit codes, and what they leave alone."""
 
+import asyncio
+import json
 import os
 import pty
 import shutil
@@ -12,8 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.errors import StorageError
+from engine.runtime.recovery_log import mend
+from engine.runtime.recovery_report import Mend
+from engine.store.folders import UNFINISHED, folders
+from engine.store.rebuild import WORK_NAME
+from engine.store.schema import LOG_NAME
 from tests.cli.tampering import alter
 from tests.cli.terminal import LIVELY, PROGRAM, Running, bot_file, bytes_below, krypto
+from tests.store.bad_disk import failing_log, spoil_block
 from tests.store.helpers import edit
 
 CUT = "DELETE FROM event WHERE row_id > 400"
@@ -232,6 +241,96 @@ def test_restore_of_another_log_is_refused(copied: Path, standing: Path) -> None
     result = krypto("restore", made["folder"], "--state-dir", copied / "state")
     assert result.code == 7
     assert "is of another log" in result.err
+
+
+NOW_MS = 2_000_000_000_000
+
+
+def mended(state: Path) -> Mend | None:
+    return asyncio.run(mend(state, None, NOW_MS, asyncio.sleep))
+
+
+def test_recover_of_a_log_on_a_bad_disk_keeps_what_can_be_read(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = copied / "state"
+    size = (state / LOG_NAME).stat().st_size
+    begin = size // 2 // 4_096 * 4_096
+    with failing_log(state, 2), monkeypatch.context() as patch:
+        spoil_block(patch, state / LOG_NAME, begin, begin + 4_096)
+        found = mended(state)
+    assert found is not None
+    assert found.quarantine is not None
+    assert found.kept > 100
+    (kept,) = [
+        each
+        for each in json.loads((found.quarantine / "manifest.json").read_text())["files"]
+        if each["name"] == LOG_NAME
+    ]
+    assert (kept["bytes"], kept["unread"]) == (size, [[begin, 4_096]])
+    assert run(copied) == 7
+    assert krypto("recover", "--yes", "--state-dir", state).code == 0
+    assert run(copied) == 0
+
+
+@pytest.mark.spec("with nothing left of the log its longest copy is taken", section="Recovery")
+@pytest.mark.parametrize("witness", ["known", "beyond", "gone"])
+def test_recover_with_nothing_left_takes_the_longest_copy(copied: Path, standing: Path, witness: str) -> None:
+    state = copied / "state"
+    short = Path(krypto("backup", "--state-dir", state, "--json").json["folder"])
+    assert run(copied) == 0
+    long = krypto("backup", "--state-dir", state, "--json").json
+    short.rename(short.with_name("2099-01-01T00-00-00.000Z"))
+    if witness == "known":  # then it tells another log's copy from this one's
+        other = Path(krypto("backup", "--state-dir", standing / "state", "--json").json["folder"])
+        other.rename(short.with_name("2099-02-02T00-00-00.000Z"))
+    elif witness == "beyond":
+        assert run(copied) == 0
+    else:
+        (state / "events.head").unlink()
+    (state / LOG_NAME).write_bytes(b"no log" * 1_000)
+    shown = krypto("recover", "--yes", "--state-dir", state, "--json").json
+    assert shown["log"]["kept"] == long["rows"]
+
+
+def test_recover_whose_installation_failed_is_finished_by_the_next(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, replace = copied / "state", os.replace
+    alter(copied, CUT)
+
+    def failing(old: Path, new: Path) -> None:
+        if new == state / LOG_NAME:
+            raise PermissionError(1, "not now")
+        replace(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        with pytest.raises(StorageError, match="not now"):
+            mended(state)
+    assert run(copied) == 6
+    assert mended(state) is None, "the new log has its place, and is sound"
+    assert not (state / WORK_NAME).exists()
+    assert run(copied) == 7
+
+
+def test_recover_removes_quarantines_that_were_cut_short(copied: Path) -> None:
+    cut_short = copied / "state" / "quarantine" / f"{UNFINISHED}2025-10-09T08-53-20.123Z"
+    cut_short.mkdir(parents=True)
+    (cut_short / LOG_NAME).write_bytes(b"half")
+    alter(copied, CUT)
+    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
+    assert [path.name for path in cut_short.parent.iterdir()] == [each.name for each in folders(cut_short.parent)]
+
+
+def test_recover_passes_over_a_copy_that_may_not_be_read_unless_it_was_named(copied: Path) -> None:
+    made = Path(krypto("backup", "--state-dir", copied / "state", "--json").json["folder"])
+    (made / "elsewhere").write_bytes(b"x")
+    (made / "events.db-wal").symlink_to(made / "elsewhere")
+    alter(copied, CUT)
+    refusal = krypto("recover", "--backup", made, "--yes", "--state-dir", copied / "state")
+    assert refusal.code == 1
+    assert "could not be read" in refusal.err
+    shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
+    assert shown["log"]["kept"] == 400
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7), ("\n", 7)])

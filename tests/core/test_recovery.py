@@ -85,6 +85,9 @@ def test_jump_grows_with_time_and_with_the_numbers_used() -> None:
     again = next_number(1_764_000_005, now_ms + 60_000)  # and this recovery is lost in its turn
     assert 1_764_000_005 < again < next_number(1_764_000_005, now_ms + 120_000)
     assert next_number(3, 10 * now_ms) < 32**7
+    behind = [next_number(now_ms, now_ms + 1_000 * second) for second in range(3)]  # the clock is behind the numbers
+    assert len(set(behind)) == 3
+    assert min(behind) >= now_ms + MARGIN
 
 
 def test_second_recovery_looks_for_what_the_first_did_not_find() -> None:

@@ -12,14 +12,14 @@ import pytest
 from engine.core.errors import ConfigError, LogDamagedError, StorageError, UsageError
 from engine.store import backup as backing_up
 from engine.store.backup import Backup, back_up, backup_folder
-from engine.store.folders import UNFINISHED, folders
+from engine.store.folders import DAY_MS, UNFINISHED, folders, remove_unfinished, stamp
 from engine.store.reader import LogReader
-from engine.store.schema import LOG_NAME, WITNESS_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from engine.store.verification import verify
 from engine.store.witness import Sighting, read_witness
 from tests.store.conftest import NOBODY
-from tests.store.helpers import edit, events, fill_log, write_log
+from tests.store.helpers import FEED, append, edit, events, fill_log, price, with_log, write_log
 
 AT_MS = 1_760_000_000_123
 NAME = "2025-10-09T08-53-20.123Z"
@@ -30,6 +30,10 @@ def is_sound(folder: Path) -> bool:
     with LogReader.open(folder) as reader:
         report = verify(reader)
     return report.is_sound and report.has_witness
+
+
+async def other_rows(log: SqliteLog) -> None:
+    await append(log, FEED, price(77), price(78))
 
 
 @pytest.mark.spec("a backup is whole though an engine writes meanwhile", section="Backups")
@@ -100,6 +104,67 @@ def test_keep_removes_the_oldest_backups_and_nothing_else(tmp_path: Path) -> Non
     assert sorted(path.name for path in parent.iterdir()) == sorted([NAME, "2001-diary", last.folder.name])
     assert [path.name for path in first.folder.iterdir()] == ["note.txt"]
     assert is_sound(last.folder)
+
+
+@pytest.mark.spec("keep removes backups of the same log alone", section="Backups")
+def test_keep_never_removes_what_is_no_backup_of_this_log(tmp_path: Path) -> None:
+    place = tmp_path / "bots"
+    write_log(tmp_path / "log")
+    write_log(place / "1-btc")  # a state directory whose name begins with a digit
+    write_log(place / "2024-01-01T00-00-00.000Z")  # and one that bears a time
+    write_log(tmp_path / "other", 11)
+    edit(tmp_path / "other", "UPDATE event SET checksum = zeroblob(16) WHERE row_id = 33")
+    other = shutil.copytree(tmp_path / "other", place / "2024-01-02T00-00-00.000Z")
+    (other / LOCK_NAME).unlink()
+    unreadable = place / "2024-01-03T00-00-00.000Z"
+    unreadable.mkdir()
+    (unreadable / LOG_NAME).write_bytes(b"no log" * 1_000)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    first = back_up(tmp_path / "log", place, AT_MS)
+    last = back_up(tmp_path / "log", place, AT_MS + 1, keep=1)
+    assert last.removed == (first.folder,)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_two_logs_with_one_place_for_backups_keep_each_their_own(tmp_path: Path) -> None:
+    place, names = tmp_path / "place", ("one", "other")
+    write_log(tmp_path / "one", 11)
+    with_log(tmp_path / "other", other_rows)
+    old = {name: back_up(tmp_path / name, place, AT_MS).folder for name in names}
+    new = {name: back_up(tmp_path / name, place, AT_MS + 1, keep=1) for name in names}
+    assert {name: made.removed for name, made in new.items()} == {name: (old[name],) for name in names}
+    assert len(folders(place)) == 2
+    assert all(is_sound(folder) for folder in folders(place))
+
+
+def test_keep_never_removes_the_newest_where_the_clock_went_back(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    later = back_up(tmp_path, None, AT_MS)
+    made = back_up(tmp_path, None, AT_MS - 1, keep=1)
+    assert made.removed == (later.folder,)
+    assert is_sound(made.folder)
+
+
+def test_backup_that_was_cut_short_long_ago_is_removed_and_a_young_one_is_not(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    place = tmp_path / "backups"
+    old, young, mine = (place / f"{UNFINISHED}{name}" for name in (stamp(AT_MS - DAY_MS - 1), stamp(AT_MS - 1), "mine"))
+    for folder in (old, young, mine):
+        folder.mkdir(parents=True)
+        (folder / LOG_NAME).write_bytes(b"half")
+    back_up(tmp_path, None, AT_MS)
+    assert [old.exists(), young.exists(), mine.exists()] == [False, True, True]
+    remove_unfinished(place)
+    assert [young.exists(), mine.exists()] == [False, True]
+
+
+def test_backup_into_a_folder_that_is_there_leaves_its_permissions_alone(tmp_path: Path) -> None:
+    write_log(tmp_path / "log")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
+    made = back_up(tmp_path / "log", tmp_path / "shared", AT_MS)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "shared", made.folder)]
+    assert modes == [0o755, 0o700]
 
 
 def test_backup_of_a_damaged_log_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from engine.store.port import Recorded
 from engine.store.rebuild import MANIFEST_NAME, QUARANTINE_NAME, WORK_NAME
 from engine.store.salvage import Prefix, remove_scratch, salvage
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from tests.store.bad_disk import spoil_block
 from tests.store.helpers import contents, edit, events, reopen, write_log
 
 AT_MS = 1_760_000_000_123
@@ -78,6 +79,20 @@ def test_quarantine_holds_every_file_as_it_was_with_its_digest(damaged: tuple[Pa
         assert each["blake2b"] == blake2b(held, digest_size=32).hexdigest()
 
 
+def test_quarantine_of_a_file_with_a_bad_block_holds_the_rest_and_says_what_is_missing(
+    damaged: tuple[Path, list[Recorded]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = damaged[0]
+    whole = (directory / LOG_NAME).read_bytes()
+    spoil_block(monkeypatch, directory / LOG_NAME, 8_192, 8_193)
+    folder = rebuild.quarantine(directory, "a test", AT_MS)
+    assert folder is not None
+    assert (folder / LOG_NAME).read_bytes() == whole[:8_192] + bytes(4_096) + whole[12_288:]
+    manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
+    unread = {each["name"]: each.get("unread") for each in manifest["files"]}
+    assert unread == {LOG_NAME: [[8_192, 4_096]], WITNESS_NAME: None}
+
+
 def test_quarantine_of_an_empty_directory_is_none(tmp_path: Path) -> None:
     assert rebuild.quarantine(tmp_path, "a test", AT_MS) is None
     assert list(tmp_path.iterdir()) == []
@@ -94,6 +109,52 @@ def test_installation_cut_short_behind_the_witness_starts_no_engine_and_is_finis
     rebuild.resume(directory)
     assert events(directory) == written[:KEPT]
     reopen(directory)
+
+
+def test_installation_that_fails_keeps_what_finishes_it(damaged: tuple[Path, list[Recorded]]) -> None:
+    directory, written = damaged
+    (directory / WAL_NAME).unlink(missing_ok=True)
+    (directory / WAL_NAME).mkdir()
+
+    def recover() -> None:
+        with rebuild.working(directory) as work:
+            rebuild.note_quarantine(work, None)
+            inner = work / WORK_NAME
+            inner.mkdir(mode=0o700)
+            rebuild.write_log(prefix, inner)
+            reopen(inner)
+            rebuild.install(inner, directory)
+
+    prefix = prefix_of(directory)
+    with pytest.raises(StorageError):
+        recover()
+    (directory / WAL_NAME).rmdir()
+    rebuild.resume(directory)
+    assert events(directory) == written[:KEPT]
+
+
+def test_work_folder_of_a_recovery_that_replaced_nothing_is_removed(damaged: tuple[Path, list[Recorded]]) -> None:
+    directory = damaged[0]
+
+    def fail() -> None:
+        with rebuild.working(directory) as work:
+            (work / "copy").write_bytes(b"half")
+            raise StorageError
+
+    with pytest.raises(StorageError):
+        fail()
+    assert not (directory / WORK_NAME).exists()
+
+
+def test_new_log_that_was_damaged_before_it_was_in_place_is_made_anew(damaged: tuple[Path, list[Recorded]]) -> None:
+    directory = damaged[0]
+    inner = made_anew(directory)
+    shutil.copy(inner / WITNESS_NAME, directory / WITNESS_NAME)
+    (inner / LOG_NAME).write_bytes(b"no log" * 1_000)
+    before = files(directory)
+    rebuild.resume(directory)
+    assert files(directory) == before
+    assert rebuild.noted_quarantine(directory) is not None
 
 
 def test_recovery_cut_short_before_the_witness_is_not_finished_by_itself(

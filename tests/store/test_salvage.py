@@ -1,17 +1,22 @@
 """Damaged files: what is read out of them is always a beginning of what was written, byte for byte, and never more."""
 
+import errno
+import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 
-from engine.core.errors import LogDamagedError, LogTooNewError
+from engine.core.errors import DiskFullError, LogDamagedError, LogTooNewError
+from engine.store.folders import BLOCK_BYTES, CHUNK_BYTES, copy_private
 from engine.store.reader import LogReader
 from engine.store.rebuild import write_log as rebuild
 from engine.store.recorded import Stored
 from engine.store.salvage import Prefix, salvage
 from engine.store.schema import LOG_NAME, WAL_NAME
+from engine.store.witness import Sighting, read_witness
+from tests.store.bad_disk import failing_log, spoil_block
 from tests.store.helpers import contents, crash_image, edit, write_log
 
 ROUNDS = 40
@@ -202,3 +207,61 @@ def test_prefix_extends_only_the_same_rows(closed: Path, tmp_path: Path) -> None
     assert not whole.extends(whole)
     assert whole.extends(Prefix(short))
     assert not salvage(other, tmp_path / "3").extends(part)
+
+
+@pytest.mark.spec("what a bad sector leaves of a log is kept", section="Recovery")
+@pytest.mark.parametrize("is_wholly_bad", [False, True], ids=["a block", "every block"])
+def test_salvage_of_a_log_on_a_bad_disk_keeps_what_was_read(
+    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_wholly_bad: bool
+) -> None:
+    rows, image = stored(closed), shutil.copytree(closed, tmp_path / "image")
+    (tmp_path / "scratch").mkdir()
+    spoil_block(monkeypatch, image / LOG_NAME, 0 if is_wholly_bad else 7 * BLOCK_BYTES)
+    with failing_log(image, 7):
+        found = salvage(image, tmp_path / "scratch" / "copy")
+    assert 0 < found.position < len(rows)
+    assert "disk I/O error" in found.fault
+    assert list(found.rows()) == rows[: found.position]
+
+
+def test_salvage_of_a_wal_on_a_bad_disk_gives_the_rows_before_the_bad_block(
+    killed: tuple[Path, list[Stored]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, rows = shutil.copytree(killed[0], tmp_path / "image"), killed[1]
+    middle = (image / WAL_NAME).stat().st_size // 2
+    spoil_block(monkeypatch, image / WAL_NAME, middle, middle + 1)
+    found = salvage(image, tmp_path / "scratch")
+    assert 0 < found.position < len(rows)
+    assert list(found.rows()) == rows[: found.position]
+
+
+def test_copy_of_a_file_with_bad_blocks_has_zeros_there_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"x" * (CHUNK_BYTES + 10 * BLOCK_BYTES + 100)
+    (tmp_path / "old").write_bytes(content)
+    begin, end = 5 * BLOCK_BYTES, 7 * BLOCK_BYTES
+    spoil_block(monkeypatch, tmp_path / "old", begin + 1, end)
+    copied = copy_private(tmp_path / "old", tmp_path / "new")
+    assert (copied.size, copied.holes) == (len(content), ((begin, end - begin),))
+    assert (tmp_path / "new").read_bytes() == content[:begin] + bytes(end - begin) + content[end:]
+
+
+def test_salvage_without_space_for_its_copy_is_no_shorter_log(
+    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = shutil.copytree(closed, tmp_path / "image")
+    (image / LOG_NAME).write_bytes((image / LOG_NAME).read_bytes()[:20_000])
+
+    def full(_descriptor: int, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(DiskFullError, match="free some space"):
+            salvage(image, tmp_path / "scratch")
+
+
+def test_witness_that_cannot_be_read_is_a_damaged_one() -> None:
+    unreadable = Path("/proc/self/mem")  # a regular file whose first byte gives an input/output error
+    assert read_witness(unreadable) == Sighting(None, 2)
