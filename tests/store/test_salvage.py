@@ -265,3 +265,20 @@ def test_salvage_without_space_for_its_copy_is_no_shorter_log(
 def test_witness_that_cannot_be_read_is_a_damaged_one() -> None:
     unreadable = Path("/proc/self/mem")  # a regular file whose first byte gives an input/output error
     assert read_witness(unreadable) == Sighting(None, 2)
+
+
+def test_salvage_of_a_log_that_cannot_even_be_copied_keeps_what_was_read(
+    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, opened = shutil.copytree(closed, tmp_path / "image"), os.open
+
+    def failing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == image / LOG_NAME:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(path, flags, mode)
+
+    with failing_log(image, 7), monkeypatch.context() as patch:
+        patch.setattr(os, "open", failing)
+        found = salvage(image, tmp_path / "scratch")
+    assert found.file == image / LOG_NAME
+    assert list(found.rows()) == stored(closed)[: found.position] != []
