@@ -46,6 +46,22 @@ class Leaping(FastTime):
             await super().sleep(seconds)
 
 
+class Impatient(FastTime):
+    """Real time in which a long wait takes none: for an exchange at which nothing is under way."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self.waited_s: list[float] = []
+        super().__init__()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for the log's commits only."""
+        if seconds > 1:
+            self.waited_s.append(seconds)
+        else:
+            await super().sleep(seconds)
+
+
 def quieten(log: Path) -> None:
     """Let the files of a log look as if its engine died two minutes ago: then nothing is under way any more."""
     for name in (LOG_NAME, WAL_NAME, WITNESS_NAME):
@@ -80,7 +96,7 @@ async def recovered(
     backup: Path | None = None,
 ) -> Report:
     """Recover a log against the exchange that its bots trade at."""
-    clock = EngineClock(real_time or FastTime())
+    clock = EngineClock(real_time or Impatient())
     async with Connections(wired or wiring(), lambda: clock.now_ms) as connections:
 
         def exchange(config: BotConfig) -> Exchange:
