@@ -131,15 +131,17 @@ def _holds(copy: Path, bot_id: str) -> bool:
 
 
 def _others_hold(log: Store, work: "_Work", works: "list[_Work]") -> Decimal:
-    """Give the base that a bot's account holds at least for other bots of the log."""
-    fresh = {each.bot.state.bot_id: each.bot.state for each in works}
-    mine, total = work.bot.state, ZERO
-    for name in bot_ids(log):
-        state = fresh[name] if name in fresh else restore_bot(log, name)[0]
-        is_shared = state.account is not None and state.account == mine.account
-        if name != mine.bot_id and is_shared and state.config.base == mine.config.base:
-            total += state.certain
-    return total
+    """Give the base that a bot's account holds for other bots of the log: nobody asked what became of the others."""
+    mine = work.bot.state
+    asked = {each.bot.state.bot_id: each.bot.state for each in works}
+    others = [restore_bot(log, name)[0] for name in bot_ids(log) if name not in asked]
+    held = [(state, _held(state)) for state in asked.values()] + [(state, state.certain) for state in others]
+    return sum((base for state, base in held if state.bot_id != mine.bot_id and _share(state, mine)), ZERO)
+
+
+def _share(one: BotState, other: BotState) -> bool:
+    """Tell whether two bots hold the same base at the same account."""
+    return one.account is not None and (one.account, one.config.base) == (other.account, other.config.base)
 
 
 def _awaits_recovery(directory: Path, bot_id: str | None) -> bool:

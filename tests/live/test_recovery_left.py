@@ -173,3 +173,21 @@ def test_unknown_bot_is_refused_before_anything_is_changed(tmp_path: Path) -> No
             assert (await recovered(log, bot=BOT)).confirmed
 
     asyncio.run(scenario())
+
+
+def test_account_of_two_bots_is_held_against_what_both_hold(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", "other-bot"
+
+    async def scenario() -> None:
+        async with exchange() as server:
+            texts = config_text(server.port), config_text(server.port, bot_id=other)
+            async with trading(log, *texts) as run:
+                await run.until(lambda: all(run.events(PurchaseRecorded, name) for name in (BOT, other)))
+                await run.until(lambda: len(orders_of(server)) == 4)
+                held = {name: run.state(name).position for name in (BOT, other)}
+            cut(log, after="purchase_recorded", skip=1)
+            report = await recovered(log, confirm=lambda _: False)
+            assert {each.bot_id: each.held_after for each in report.bots} == held
+            assert {each.bot_id: each.others_hold for each in report.bots} == {BOT: held[other], other: held[BOT]}
+
+    asyncio.run(scenario())
