@@ -147,14 +147,17 @@ def test_number_beyond_the_jump_moves_the_numbers_on() -> None:
     assert kernel.state.order_number == JUMP + 3
 
 
-def test_orders_that_an_operator_confirmed_are_remembered_over_further_recoveries() -> None:
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [pytest.param((), ("x9",), id="none"), pytest.param(("x11", "x9"), ("x9", "x11"), id="one-more")],
+)
+def test_orders_that_an_operator_confirmed_are_remembered_over_further_recoveries(
+    later: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     kernel = Kernel()
     kernel.observe(started(), RecoveryConfirmed("me", unmatched=("Order 9: no lot",), accepted=("x9",)))
-    assert kernel.state.accepted == ("x9",)
-    kernel.observe(started(order_number=JUMP + 10), RecoveryConfirmed("me", accepted=("x11", "x9")))
-    assert kernel.state.accepted == ("x9", "x11")
-    kernel.observe(started(order_number=JUMP + 20), RecoveryConfirmed("me"))
-    assert kernel.state.accepted == ("x9", "x11")
+    kernel.observe(started(order_number=JUMP + 10), RecoveryConfirmed("me", accepted=later))
+    assert kernel.state.accepted == expected
 
 
 @pytest.mark.parametrize(("balance", "short"), [("0.005", "0"), ("0.003", "0.002"), ("0.006", "-0.001"), (None, "0")])
