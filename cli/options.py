@@ -12,6 +12,7 @@ from engine.store.reader import LogReader
 if TYPE_CHECKING:
     from engine.exchanges.credentials import Credentials
     from engine.exchanges.port import AccountIdentity
+    from engine.runtime.clock import RealTime
     from engine.runtime.connections import Wiring
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -29,11 +30,13 @@ json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="P
 class Outside(NamedTuple):
     """How verbs reach the outside world, if otherwise than usual: click's context object, for tests.
 
-    `identify` asks an exchange whose keys these are: by account, exchange and credentials.
+    `identify` asks an exchange whose keys these are: by account, exchange and credentials. `real_time` is what a
+    recovery waits in.
     """
 
     wiring: "Wiring | None" = None
     identify: "Callable[[str, str, Credentials], AccountIdentity] | None" = None
+    real_time: "RealTime | None" = None
 
 
 def outside(ctx_obj: object) -> Outside:

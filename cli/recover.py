@@ -64,10 +64,15 @@ def recover(
 
     def confirm(report: "Report") -> bool:
         if not as_json:
-            _show(directory, report)
+            _show(report)
         return yes or (not as_json and sys.stdin.isatty() and _asked())
 
-    report = asyncio.run(_recover(directory, bot, backup, loaded, confirm, _silent if as_json else _tell, ctx.obj))
+    def mended(mend: "Mend") -> None:
+        if not as_json:
+            show_mend("mended", directory, mend)
+
+    tell = _silent if as_json else _tell
+    report = asyncio.run(_recover(directory, bot, backup, loaded, confirm, tell, mended, ctx.obj))
     if as_json:
         echo_json(_as_record(report))
     else:
@@ -82,6 +87,7 @@ async def _recover(
     loaded: list[LoadedConfig],
     confirm: Callable[["Report"], bool],
     tell: Callable[[str], None],
+    mended: Callable[["Mend"], None],
     ctx_obj: object,
 ) -> "Report":
     from engine.runtime.clock import EngineClock, SystemTime
@@ -90,16 +96,15 @@ async def _recover(
     from engine.runtime.recovery import recover as run_recovery
     from engine.runtime.recovery_exchange import Exchange
 
-    clock = EngineClock(SystemTime())
-    named = {each.config.bot_id: each.config for each in loaded}
+    clock = EngineClock(outside(ctx_obj).real_time or SystemTime())
+    configs = {each.config.bot_id: each.config for each in loaded}
     wiring: Wiring = outside(ctx_obj).wiring or Wiring()
     async with Connections(wiring, lambda: clock.now_ms) as connections:
 
         def exchange(config: "BotConfig") -> Exchange:
-            used = named.get(config.bot_id, config)
-            return Exchange(connections.desk(used), connections.data([used]))
+            return Exchange(connections.desk(config), connections.data([config]))
 
-        help_ = Help(exchange, confirm, tell, operator())
+        help_ = Help(exchange, confirm, tell, operator(), mended, configs)
         return await run_recovery(directory, bot, backup, clock=clock, help_=help_)
 
 
@@ -129,16 +134,14 @@ def show_mend(verdict: str, directory: Path, mend: "Mend") -> None:
     )
 
 
-def _show(directory: Path, report: "Report") -> None:
-    if report.mend is not None:
-        show_mend("mended", directory, report.mend)
+def _show(report: "Report") -> None:
     for bot in report.bots:
         click.echo()
-        _show_bot(bot)
+        _show_bot(bot, is_mend_shown=report.mend is not None)
     click.echo()
 
 
-def _show_bot(bot: "BotReport") -> None:
+def _show_bot(bot: "BotReport", *, is_mend_shown: bool) -> None:
     from engine.runtime.connections import stake_of
 
     config, base = bot.config, bot.config.base
@@ -147,11 +150,13 @@ def _show_bot(bot: "BotReport") -> None:
     account: list[tuple[str, str]] = []
     if bot.balance is not None:
         held = f"holds {plain(bot.balance)} {base}"
-        short = bot.held_after - bot.balance
-        account = [("account", attention(f"{held}, {plain(short)} less than the bot bought") if short > 0 else held)]
+        who = "its bots" if bot.others_hold else "the bot"
+        less = f"{held}, {plain(bot.short)} less than {who} bought"
+        account = [("account", attention(less) if bot.short > 0 else held)]
     rows(
         [
             ("why", clean(bot.reason)),
+            *([] if is_mend_shown else [("kept", _kept_words(bot))]),
             ("known until", clock_text(bot.kept_ms)),
             *(("adopted", _adopted_words(each, config)) for each in bot.adopted),
             *([] if config.paper_trading else [("trades", f"{bot.trades} booked that the log did not hold")]),
@@ -160,6 +165,12 @@ def _show_bot(bot: "BotReport") -> None:
             *(("unmatched", attention(clean(each))) for each in bot.unmatched),
         ]
     )
+
+
+def _kept_words(bot: "BotReport") -> str:
+    """Say what an earlier run lost, of whose mend nothing but the log tells."""
+    kept = f"{counted(bot.kept, 'event')} of the log"
+    return kept if bot.witness is None else f"{kept}, {counted(bot.lost or 0, 'event')} lost"
 
 
 def _adopted_words(order: "Adopted", config: "BotConfig") -> str:
@@ -198,12 +209,15 @@ def _as_record(report: "Report") -> dict[str, Any]:
             {
                 "bot_id": bot.bot_id,
                 "reason": bot.reason,
+                "kept": bot.kept,
+                "lost": bot.lost,
                 "known_until_ms": bot.kept_ms,
                 "adopted": bot.adopted,
                 "trades": bot.trades,
                 "held_before": bot.held_before,
                 "held_after": bot.held_after,
                 "open_lots": bot.open_lots,
+                "others_hold": bot.others_hold,
                 "balance": bot.balance,
                 "unmatched": bot.unmatched,
             }

@@ -230,7 +230,8 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     held too little of the base. `has_looked` says that a live bot has seen its account since it started or lost the
     connection. `halted` says why an operator must decide before anything more is sent. While there is a `recovery`
     nothing is sent. `skipped` holds the order numbers, from and to, that a recovery left out, since the lost end of the
-    log may have used them; `adopted` those of them that were found at the exchange.
+    log may have used them; `adopted` those of them that were found at the exchange, and `accepted` the
+    exchange's ids of orders under this log's ids that an operator has seen: they are left alone.
     """
 
     bot_id: str
@@ -268,6 +269,7 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     recovery: Recovery | None = None
     skipped: tuple[tuple[int, int], ...] = ()
     adopted: tuple[int, ...] = ()
+    accepted: tuple[str, ...] = ()
     guard: Guard = Guard()
     watch: Watch = Watch()
 

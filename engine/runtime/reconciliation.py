@@ -116,7 +116,7 @@ class Reconciler:
     async def _compare(self, seat: Desked, listed: Sequence[OpenOrder]) -> list[str]:
         """Look up every order that differs from the list; give the ids of this log that it does not hold."""
         state = seat.bot.state
-        rows = {row.client_order_id or "": row for row in listed}
+        rows = {row.client_order_id or "": row for row in listed if row.exchange_order_id not in state.accepted}
         by_exchange_id = {row.exchange_order_id: row for row in listed}
         for order in list(state.orders.values()):
             if order.status == "requested":
@@ -170,12 +170,13 @@ class Reconciler:
             for order in (*seat.bot.state.orders.values(), *seat.bot.state.done_orders.values()):
                 if order.exchange_order_id is not None:
                     owners[order.exchange_order_id] = (seat, order)
+        accepted = {name for seat in self.seats for name in seat.bot.state.accepted}
         self._may_ask = ASKED_MOST
         for trade in reversed(trades):
             owner = owners.get(trade.exchange_order_id)
             if owner is not None:
                 await self._book(*owner, trade)
-            else:
+            elif trade.exchange_order_id not in accepted:
                 await self._ask_whose(trade, unknown_own)
 
     async def _book(self, seat: Desked, order: Order, trade: OwnTrade) -> None:

@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine.core.errors import UnreachableError
-from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderRejected
+from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderReconciled, OrderRejected
 from engine.core.identity import parse_client_order_id
 from engine.core.lots import free_dust
 from engine.core.market import MarketRules
-from engine.core.narration import order_words
+from engine.core.narration import counted, order_words
 from engine.core.reducers import apply
 from engine.core.state import BotState, Order
 from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
@@ -41,11 +41,15 @@ class Exchange(NamedTuple):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What the account holds of the base, what was found and could not be booked, the highest order number seen."""
+    """What the account holds of the base, what was found and could not be booked, the highest order number seen.
+
+    `left` are the exchange's ids of orders under this log's ids that could not be booked.
+    """
 
     balance: Decimal
     unmatched: tuple[str, ...]
     highest: int
+    left: tuple[str, ...] = ()
 
 
 class Adoption:
@@ -63,6 +67,7 @@ class Adoption:
         self._now_ms: Final = now_ms
         self._symbol: Final = bot.state.config.symbol
         self._unmatched: Final[list[str]] = []
+        self._left: Final[list[str]] = []
         self._highest = 0
 
     async def identify(self) -> None:
@@ -97,7 +102,7 @@ class Adoption:
             await self._adopt(number, placed)
         assets = {self._bot.state.config.base, self._bot.state.config.quote}
         held = (await self._account.balances(assets)).get(self._bot.state.config.base)
-        return Taken(ZERO if held is None else held.total, tuple(self._unmatched), self._highest)
+        return Taken(ZERO if held is None else held.total, tuple(self._unmatched), self._highest, tuple(self._left))
 
     async def _learn(self) -> None:
         """Know what the exchange accepts, without which no lot can be given a target."""
@@ -144,8 +149,8 @@ class Adoption:
 
     async def _unknown(self, trades: Sequence[OwnTrade]) -> dict[int, PlacedOrder]:
         """Find the orders under this log's ids that it does not hold, by number: those that rest or that traded."""
-        state = self._bot.state
-        known = {order.exchange_order_id for order in (*state.orders.values(), *state.done_orders.values())}
+        orders = (*self._bot.state.orders.values(), *self._bot.state.done_orders.values())
+        known = {order.exchange_order_id for order in orders}
         rows = await self._account.open_orders(self._symbol)
         resting = [row.exchange_order_id for row in rows if self._number_of(row.client_order_id) is not None]
         traded = [trade.exchange_order_id for trade in trades]
@@ -154,16 +159,41 @@ class Adoption:
             if exchange_order_id in known:
                 continue
             placed = await self._account.placed_order(self._symbol, exchange_order_id)
-            number = None if placed is None else self._number_of(placed.client_order_id)
-            if placed is None or number is None:
+            if placed is None:
+                self._miss_trades(exchange_order_id, trades)
                 continue
-            if number in found or (placed.client_order_id and state.order(placed.client_order_id) is not None):
-                self._miss(
-                    f"Order {number}", f"the exchange has two orders under its id, this one as {exchange_order_id}"
+            number = self._number_of(placed.client_order_id)
+            if number is None:
+                continue
+            state = self._bot.state
+            held = state.order(placed.client_order_id or "")
+            if held is not None and held.status == "rejected" and held.exchange_order_id is None:
+                await self._take_back(held, placed)
+            elif number in found or held is not None:
+                self._leave(
+                    placed, number, f"the exchange has two orders under its id, this one as {exchange_order_id}"
                 )
             elif number > state.order_number or state.is_lost(number):
                 found[number] = placed
         return found
+
+    async def _take_back(self, order: Order, placed: PlacedOrder) -> None:
+        """Put an order back into the books that the log held to be not placed, and book what it traded."""
+        report = await self._query(order)
+        if report is None:
+            self._leave(placed, order.number, "the log holds it as not placed; the exchange lists and does not find it")
+            return
+        await self._record([OrderReconciled(order.client_order_id, order.status, "open")])
+        await self._record(answer_events(self._bot.state.orders[order.client_order_id], report))
+
+    def _miss_trades(self, exchange_order_id: str, trades: Sequence[OwnTrade]) -> None:
+        """List the trades of an order that the exchange tells no more: nothing shows that they are not the bot's."""
+        theirs = [each.trade_id for each in trades if each.exchange_order_id == exchange_order_id]
+        if theirs:
+            self._miss(
+                f"Order {exchange_order_id} at the exchange",
+                f"it traded ({counted(len(theirs), 'trade')}), and the exchange does not tell under which id",
+            )
 
     def _number_of(self, client_order_id: str | None) -> int | None:
         parsed = None if client_order_id is None else parse_client_order_id(client_order_id)
@@ -173,22 +203,23 @@ class Adoption:
         """Take an order over with all that it traded, in one commit; or say why not."""
         assert placed.client_order_id is not None, placed
         if placed.side is None or placed.kind is None or placed.quantity is None:
-            self._miss(f"Order {number}", "the exchange does not tell side, kind or quantity of it")
+            self._leave(placed, number, "the exchange does not tell side, kind or quantity of it")
             return
         if placed.kind == "limit" and placed.limit_price is None:
-            self._miss(f"Order {number}", "the exchange does not tell its price")
+            self._leave(placed, number, "the exchange does not tell its price")
             return
         event = self._adopted_event(number, placed)
         report = await self._query(self._as_order(event))
         if report is None:
-            self._miss(f"Order {number}", "the exchange listed it, and does not find it")
+            self._leave(placed, number, "the exchange listed it, and does not find it")
             return
         event = msgspec.structs.replace(event, seen_price=_price_of(event, report))
         if event.side == "sell":
             lot = lot_of(self._bot.state, event, self._rules)
             if lot is None:
-                self._miss(
-                    f"Order {number}",
+                self._leave(
+                    placed,
+                    number,
                     f"it sells {event.quantity}, of which {report.filled} are sold, and no lot holds that",
                 )
                 return
@@ -230,6 +261,10 @@ class Adoption:
     def _rules(self) -> MarketRules:
         assert self._feed.view.rules is not None, "they were learned first"
         return self._feed.view.rules
+
+    def _leave(self, placed: PlacedOrder, number: int, why: str) -> None:
+        self._miss(f"Order {number}", why)
+        self._left.append(placed.exchange_order_id)
 
     def _miss(self, what: str, why: str) -> None:
         self._unmatched.append(f"{what}: {why}")

@@ -11,6 +11,7 @@ import msgspec
 from engine.core.config import BotConfig
 from engine.core.events.orders import Side
 from engine.core.state import OrderStatus
+from engine.core.units import ZERO
 
 
 class Mend(msgspec.Struct, frozen=True):
@@ -42,21 +43,35 @@ class Adopted(msgspec.Struct, frozen=True):
 class BotReport(msgspec.Struct, frozen=True):
     """One bot: why and since when something is missing, what was found at the exchange and booked, its base by that.
 
-    `held` counts lots and dust. `balance` is None where there is no account to ask. `unmatched` lists what was found
-    and not booked.
+    The rows up to `kept` were kept when this recovery began; the witness had seen row `witness`, if it was there.
+    `held` counts lots and dust, `others_hold` those of the log's other bots at the account. `balance` is None where
+    there is no account to ask. `unmatched` lists what was found and not booked.
     """
 
     bot_id: str
     config: BotConfig
     reason: str
     kept_ms: int
+    kept: int
+    witness: int | None
     held_before: Decimal
     held_after: Decimal
     open_lots: int
+    others_hold: Decimal = ZERO
     adopted: tuple[Adopted, ...] = ()
     trades: int = 0
     balance: Decimal | None = None
     unmatched: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int | None:
+        """Give how many rows were lost; None if nothing tells."""
+        return None if self.witness is None else max(self.witness - self.kept, 0)
+
+    @property
+    def short(self) -> Decimal:
+        """Give how much less the account holds than all its bots bought; nothing, or less, if it holds enough."""
+        return ZERO if self.balance is None else self.held_after + self.others_hold - self.balance
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The program in a process of its own for which a local exchange is the whole internet, under the real host names.
 
 Owns that process: warnings are errors in it, every name leads to this machine, and the names that were asked for are
-written down at its end. The program itself is unchanged; only the HTTP session is passed in, as click's object.
+written down at its end. The program itself is unchanged; only the HTTP session and the time in which a
+recovery waits are passed in, as click's object.
 """
 
 import json
@@ -17,6 +18,7 @@ from engine.runtime.connections import Wiring
 from tests.cli.terminal import PATIENCE_S, Result, Running
 from tests.exchange_server.client import LocalResolver, local_session
 from tests.exchange_server.process import ROOT, ServerProcess
+from tests.live.recovery import Impatient
 
 _SETTING: Final = "TESTS_OUTSIDE_WORLD"
 
@@ -53,7 +55,7 @@ def _child() -> None:
     tls_port, ca_file, names = json.loads(os.environ.pop(_SETTING))
     resolver = LocalResolver(tls_port)
     wiring = Wiring(session=lambda: local_session(resolver, Path(ca_file)))
-    cli.context_settings["obj"] = Outside(wiring=wiring)
+    cli.context_settings["obj"] = Outside(wiring=wiring, real_time=Impatient())
     try:
         main()
     finally:

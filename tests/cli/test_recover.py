@@ -79,6 +79,41 @@ def test_recover_of_a_paper_bot_waits_for_a_yes_and_goes_on(copied: Path, harm: 
     assert "Recovery confirmed by" in told
 
 
+@pytest.mark.spec("what a recovery lost is shown by every later run of it", section="Recovery")
+def test_recover_that_was_not_confirmed_tells_again_what_was_lost(copied: Path) -> None:
+    alter(copied, CUT)
+    first_run = krypto("recover", "--state-dir", copied / "state", "--json").json
+    again = krypto("recover", "--state-dir", copied / "state", "--json").json
+    assert first_run["log"]["lost"] > 0
+    assert again["log"] is None
+    kept, lost = first_run["log"]["kept"], first_run["log"]["lost"]
+    assert [(bot["kept"], bot["lost"]) for bot in again["bots"]] == [(kept, lost)]
+    shown = krypto("recover", "--state-dir", copied / "state")
+    assert f"kept         {kept} events of the log, {lost} events lost" in shown.out, shown.out
+
+
+def test_recover_under_a_configuration_that_the_log_forbids_is_one_sentence(copied: Path) -> None:
+    alter(copied, CUT)
+    live = {**LIVELY, "paper_trading": False, "live": True, "exchange": "binance_us", "budget": 1000, "market": None}
+    path = bot_file(copied, **live)
+    refused = krypto("recover", "--yes", "-c", path, "--state-dir", copied / "state")
+    assert refused.code == 4, refused
+    assert "never continued live" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert refused.out.startswith("mended"), "how the log was made anew is shown although nothing follows"
+    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
+
+
+def test_recover_of_a_bot_that_is_nowhere_changes_nothing(copied: Path) -> None:
+    alter(copied, CUT)
+    before = bytes_below(copied / "state")["events.db"]
+    refused = krypto("recover", "nobody", "--yes", "--state-dir", copied / "state")
+    assert refused.code == 2
+    assert "nobody" in refused.err
+    assert bytes_below(copied / "state")["events.db"] == before
+    assert not (copied / "state" / "quarantine").exists()
+
+
 @pytest.mark.parametrize("position", [3, 5, 40, 120, 333, 777])
 def test_log_cut_anywhere_decides_the_same_again_after_its_recovery(copied: Path, position: int) -> None:
     alter(

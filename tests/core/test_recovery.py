@@ -21,6 +21,7 @@ from engine.core.identity import client_order_id, parse_client_order_id
 from engine.core.reducers import apply
 from engine.runtime.recovery_exchange import lot_of
 from engine.runtime.recovery_log import MARGIN, next_number
+from engine.runtime.recovery_report import BotReport
 from tests.kernel import LOG_ID, START_MS, Kernel, bought, of, one, tags
 
 D = Decimal
@@ -147,6 +148,38 @@ def test_number_beyond_the_jump_moves_the_numbers_on() -> None:
     kernel = Kernel()
     kernel.observe(started(), adopted(JUMP + 3, "buy", "0.002"))
     assert kernel.state.order_number == JUMP + 3
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [pytest.param((), ("x9",), id="none"), pytest.param(("x11", "x9"), ("x9", "x11"), id="one-more")],
+)
+def test_orders_that_an_operator_confirmed_are_remembered_over_further_recoveries(
+    later: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    kernel = Kernel()
+    kernel.observe(started(), RecoveryConfirmed("me", unmatched=("Order 9: no lot",), accepted=("x9",)))
+    kernel.observe(started(order_number=JUMP + 10), RecoveryConfirmed("me", accepted=later))
+    assert kernel.state.accepted == expected
+
+
+@pytest.mark.parametrize(("balance", "short"), [("0.005", "0"), ("0.003", "0.002"), ("0.006", "-0.001"), (None, "0")])
+def test_account_is_short_by_what_all_its_bots_hold(balance: str | None, short: str) -> None:
+    report = BotReport(
+        bot_id="bot",
+        config=Kernel().config,
+        reason="its end is gone",
+        kept_ms=START_MS,
+        kept=10,
+        witness=12,
+        held_before=D(0),
+        held_after=D("0.002"),
+        open_lots=1,
+        others_hold=D("0.003"),
+        balance=None if balance is None else D(balance),
+    )
+    assert report.short == D(short)
+    assert report.lost == 2
 
 
 # --- which lot a sell sells ------------------------------------------------------------------------------------------

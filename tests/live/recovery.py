@@ -5,22 +5,28 @@ Owns how the end is cut away as a lying disk would do it, and a recovery in the 
 
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from engine.core.config import BotConfig
 from engine.core.identity import parse_client_order_id
-from engine.core.state import BotState
+from engine.core.state import BotState, Order
+from engine.exchanges.port import Accepted
 from engine.runtime.clock import EngineClock
+from engine.runtime.config_file import parse_config
 from engine.runtime.connections import Connections, Wiring
 from engine.runtime.recovery import Help, recover
 from engine.runtime.recovery_exchange import Exchange
-from engine.runtime.recovery_report import Report
+from engine.runtime.recovery_report import Mend, Report
 from engine.runtime.redecide import redecide
 from engine.runtime.replica import restore_bot
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
-from tests.live.harness import BOT, FastTime, orders_of, wiring
+from tests.exchange_server.server import Server
+from tests.live.harness import BOT, FastTime, config_text, orders_of, wiring
 from tests.store.helpers import edit
 
 LONG_AGO_S: Final = 120
@@ -46,12 +52,28 @@ class Leaping(FastTime):
             await super().sleep(seconds)
 
 
-def quieten(log: Path) -> None:
+class Impatient(FastTime):
+    """Real time in which a long wait takes none: for an exchange at which nothing is under way."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self.waited_s: list[float] = []
+        super().__init__()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for the log's commits only."""
+        if seconds > 1:
+            self.waited_s.append(seconds)
+        else:
+            await super().sleep(seconds)
+
+
+def quieten(log: Path, ago_s: int = LONG_AGO_S) -> None:
     """Let the files of a log look as if its engine died two minutes ago: then nothing is under way any more."""
     for name in (LOG_NAME, WAL_NAME, WITNESS_NAME):
         if (log / name).exists():
             found = (log / name).stat()
-            os.utime(log / name, (found.st_atime - LONG_AGO_S, found.st_mtime - LONG_AGO_S))
+            os.utime(log / name, (found.st_atime - ago_s, found.st_mtime - ago_s))
 
 
 def cut(log: Path, *, after: str, skip: int = 0) -> int:
@@ -78,15 +100,21 @@ async def recovered(
     real_time: FastTime | None = None,
     bot: str | None = None,
     backup: Path | None = None,
+    configs: dict[str, BotConfig] | None = None,
+    asked: list[BotConfig] | None = None,
+    mended: Callable[[Mend], None] = lambda _: None,
 ) -> Report:
-    """Recover a log against the exchange that its bots trade at."""
-    clock = EngineClock(real_time or FastTime())
+    """Recover a log against the exchange that its bots trade at; `asked` gets what it is asked under."""
+    clock = EngineClock(real_time or Impatient())
     async with Connections(wired or wiring(), lambda: clock.now_ms) as connections:
 
         def exchange(config: BotConfig) -> Exchange:
+            if asked is not None:
+                asked.append(config)
             return Exchange(connections.desk(config), connections.data([config]))
 
-        return await recover(log, bot, backup, clock=clock, help_=Help(exchange, confirm, lambda _: None, "test"))
+        help_ = Help(exchange, confirm, lambda _: None, "test", mended, configs or {})
+        return await recover(log, bot, backup, clock=clock, help_=help_)
 
 
 def state_of(log: Path) -> BotState:
@@ -105,3 +133,39 @@ def numbers(server: Any) -> list[int]:
     """Give the numbers of all orders that the exchange ever took, in their order."""
     parsed = [parse_client_order_id(order.wish.client_order_id) for order in orders_of(server)]
     return [each[1] for each in parsed if each is not None]
+
+
+async def place(server: Server, name: str, price: str) -> None:
+    """Place a limit buy under a client id, as the lost end of a log had."""
+    clock = EngineClock(FastTime())
+    config = parse_config(config_text(server.port), "a test").config
+    async with Connections(wiring(), lambda: clock.now_ms) as connections:
+        data, account = connections.data([config]), connections.desk(config).account
+        await data.time_ms()
+        order = Order(
+            client_order_id=name,
+            number=5,
+            side="buy",
+            kind="limit",
+            quantity=Decimal("0.001"),
+            purpose="entry",
+            seen_price=Decimal(price),
+            requested_ms=clock.now_ms,
+            limit_price=Decimal(price),
+            sent_ms=clock.now_ms,
+        )
+        assert isinstance(await account.create(config.symbol, order), Accepted)
+
+
+def rename(server: Server, old: str, new: str) -> None:
+    """Give an order at the exchange another client id, as if somebody else had placed it."""
+    for key, record in server.exchange.matching.records.items():
+        if record.now.wish.client_order_id == old:
+            record.states = [replace(each, wish=replace(each.wish, client_order_id=new)) for each in record.states]
+            server.exchange.matching.records[key] = record
+
+
+def events(log: Path) -> list[Any]:
+    """Give all events of the bot in a log that nobody writes."""
+    with LogReader.open(log) as reader:
+        return [each.event for each in reader.read(f"bot:{BOT}")]

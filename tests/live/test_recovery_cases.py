@@ -11,19 +11,27 @@ import pytest
 from engine.core.errors import ConfigError, OperatorNeededError, UnreachableError
 from engine.core.events import DiscrepancyFound, OrderAdopted, PurchaseRecorded, RecoveryConfirmed, SaleRecorded
 from engine.core.identity import client_order_id
-from engine.core.state import BotState, Order
-from engine.exchanges.port import Accepted
-from engine.runtime.clock import EngineClock
-from engine.runtime.config_file import parse_config
-from engine.runtime.connections import Connections
+from engine.core.state import BotState
 from engine.runtime.recovery_log import restore
 from engine.runtime.recovery_report import Report
 from engine.store.backup import back_up
 from engine.store.reader import LogReader
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.server import Server
-from tests.live.harness import BOT, FastTime, config_text, exchange, orders_of, set_price, trading, wiring
-from tests.live.recovery import Leaping, cut, cut_at, decides_the_same, numbers, quieten, recovered, state_of
+from tests.live.harness import FastTime, config_text, exchange, orders_of, set_price, trading, wiring
+from tests.live.recovery import (
+    Leaping,
+    cut,
+    cut_at,
+    decides_the_same,
+    events,
+    numbers,
+    place,
+    quieten,
+    recovered,
+    rename,
+    state_of,
+)
 
 SEVERAL: dict[str, Any] = {"max_open_lots": 4, "profit_target": 2.0}
 
@@ -194,15 +202,15 @@ def test_sell_that_no_lot_holds_is_listed_and_not_booked(tmp_path: Path) -> None
             cut(log, after="bot_created")
             buy = next(iter(server.exchange.matching.records.values()))
             foreign = buy.now.wish.client_order_id[:-1] + "z"
-            _rename(server, buy.now.wish.client_order_id, "kother" + foreign[6:])
+            rename(server, buy.now.wish.client_order_id, "kother" + foreign[6:])
             report = await recovered(log)
             (bot,) = report.bots
             assert bot.held_after == 0
             assert ["no lot holds that" in each for each in bot.unmatched] == [True] * len(bot.unmatched)
             assert bot.unmatched
-            confirmed = [each for each in _events(log) if isinstance(each, RecoveryConfirmed)]
+            confirmed = [each for each in events(log) if isinstance(each, RecoveryConfirmed)]
             assert confirmed[0].unmatched == bot.unmatched
-            assert not [each for each in _events(log) if isinstance(each, OrderAdopted) and each.side == "sell"]
+            assert not [each for each in events(log) if isinstance(each, OrderAdopted) and each.side == "sell"]
 
     asyncio.run(scenario())
 
@@ -298,40 +306,3 @@ def test_order_of_the_lost_end_that_shows_late_halts_and_is_taken_over(tmp_path:
             assert decides_the_same(log)
 
     asyncio.run(scenario())
-
-
-async def place(server: Server, name: str, price: str) -> None:
-    """Place a limit buy under a client id, as the lost end of a log had."""
-    clock = EngineClock(FastTime())
-    config = parse_config(config_text(server.port), "a test").config
-    async with Connections(wiring(), lambda: clock.now_ms) as connections:
-        data, account = connections.data([config]), connections.desk(config).account
-        await data.time_ms()
-        order = Order(
-            client_order_id=name,
-            number=5,
-            side="buy",
-            kind="limit",
-            quantity=Decimal("0.001"),
-            purpose="entry",
-            seen_price=Decimal(price),
-            requested_ms=clock.now_ms,
-            limit_price=Decimal(price),
-            sent_ms=clock.now_ms,
-        )
-        assert isinstance(await account.create(config.symbol, order), Accepted)
-
-
-def _rename(server: Server, old: str, new: str) -> None:
-    """Give an order at the exchange another client id, as if somebody else had placed it."""
-    from msgspec.structs import replace
-
-    for key, record in server.exchange.matching.records.items():
-        if record.now.wish.client_order_id == old:
-            record.states = [replace(each, wish=replace(each.wish, client_order_id=new)) for each in record.states]
-            server.exchange.matching.records[key] = record
-
-
-def _events(log: Path) -> list[Any]:
-    with LogReader.open(log) as reader:
-        return [each.event for each in reader.read(f"bot:{BOT}")]

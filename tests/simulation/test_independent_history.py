@@ -210,3 +210,14 @@ def test_pause_whose_end_was_asked_for_holds_nothing_back(live: Lived) -> None:
     alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
 
     assert check(live.directory, history, {}) == []
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "another"])
+def test_orders_that_an_operator_confirmed_are_held_against_nobody(live: Lived, *, is_named: bool) -> None:
+    name = records(live, "order")[0]["client_order_id"]
+    for each in (name, name[:-1] + "z"):
+        again("order", 1, client_order_id=each, order_id="77")(live)
+    yes = {"type": "recovery_confirmed", "by": "me", "accepted": ["77" if is_named else "78"]}
+    alter(live.directory, place_of(live.directory, "command_received", -1), lambda _: yes)
+
+    assert rules_of(check(live.directory, live.history, {})) == (set() if is_named else {"intent"})

@@ -114,7 +114,9 @@ class RecoveryConfirmed(Event, frozen=True, tag="recovery_confirmed"):
     """An operator has seen what the recovery found, and lets the bot go on; `by` says who.
 
     `adopted` counts the orders taken over from the exchange, `trades` those booked; `unmatched` names what was found
-    there and could not be booked. Order numbers go on after `order_number`, if that is higher.
+    there and could not be booked, and `accepted` those of them by their exchange order id that are orders under this
+    log's ids: the operator has seen them, and they halt the bot no more. Order numbers go on after `order_number`, if
+    that is higher.
     """
 
     role: ClassVar[Role] = Role.OBSERVATION
@@ -123,6 +125,7 @@ class RecoveryConfirmed(Event, frozen=True, tag="recovery_confirmed"):
     adopted: int = 0
     trades: int = 0
     unmatched: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 class CommandReceived(Event, frozen=True, tag="command_received"):

@@ -94,7 +94,14 @@ def _recovery_started(state: BotState, event: RecoveryStarted, _at_ms: int) -> B
 def _recovery_confirmed(state: BotState, event: RecoveryConfirmed, _at_ms: int) -> BotState:
     last = max(event.order_number, state.order_number)
     lost = ((state.order_number + 1, last),) if last > state.order_number else ()
-    return replace(state, recovery=None, halted=None, order_number=last, skipped=state.skipped + lost)
+    return replace(
+        state,
+        recovery=None,
+        halted=None,
+        order_number=last,
+        skipped=state.skipped + lost,
+        accepted=tuple(dict.fromkeys((*state.accepted, *event.accepted))),
+    )
 
 
 def _rate_limited(state: BotState, event: RateLimited, _at_ms: int) -> BotState:

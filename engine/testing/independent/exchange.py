@@ -25,6 +25,8 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
         order = book.orders.by_name.get(name)
         if order is None and book.orders.is_lost(name) and not placed.trades and not placed.is_open:
             continue  # it was lost with the end of the log and came to nothing: nothing is adopted
+        if order is None and placed.orders and not _unaccepted(book, placed):
+            continue  # an operator has confirmed it as unmatched
         if order is None or not (order.sent or order.may_have_left):
             if placed.orders or placed.creates:
                 text = "was never requested" if order is None else "is not recorded as sent"
@@ -43,12 +45,18 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
     yield from _pauses(book, history)
 
 
+def _unaccepted(book: BotBook, placed: Placed) -> list[Record]:
+    """Give the orders under an id, without those that an operator has confirmed as unmatched."""
+    return [record for record in placed.orders if str(record["order_id"]) not in book.orders.accepted]
+
+
 def _intents(book: BotBook, order: Order, placed: Placed, terms: Terms) -> Iterator[str]:
-    if len(placed.orders) > 1:
-        yield f"stands at the exchange {len(placed.orders)} times"
+    stands_as = _unaccepted(book, placed)
+    if len(stands_as) > 1:
+        yield f"stands at the exchange {len(stands_as)} times"
     if placed.creates > 1:
         yield f"was asked for {placed.creates} times"
-    for record in placed.orders:
+    for record in stands_as:
         wanted = (order.side, order.kind, order.quantity, order.limit)
         price = None if record["price"] is None else number(record["price"])
         stands = (record["side"], record["kind"], number(record["quantity"]), price)
@@ -113,7 +121,9 @@ def _ends(order: Order, placed: Placed) -> Iterator[str]:
 def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
     """Derive the position from the exchange's trades alone."""
     base, there = book.ledger.base, Decimal(0)
-    for _, placed in history.of(book.orders.prefix):
+    for name, placed in history.of(book.orders.prefix):
+        if name not in book.orders.by_name and placed.orders and not _unaccepted(book, placed):
+            continue
         for trade in placed.trades:
             quantity = number(trade["quantity"])
             there += quantity if trade["side"] == "buy" else -quantity

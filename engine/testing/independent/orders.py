@@ -127,6 +127,8 @@ class Orders:
         self.number = 0
         """The highest number that is used or left out."""
         self.left_out: Final[list[tuple[int, int]]] = []
+        self.accepted: Final[set[str]] = set()
+        """What an operator has confirmed as unmatched, by the exchange's ids."""
         self.is_recovering = False
         self._beyond = 0
 
@@ -183,6 +185,7 @@ class Orders:
     def recovery(self, row: Row) -> None:
         """Take in the beginning of a recovery, or its confirmation: both leave order numbers out."""
         self.is_recovering = row.tag == "recovery_started"
+        self.accepted.update(row.says.get("accepted", ()))
         if self.is_recovering:
             for order in self.by_name.values():
                 order.may_have_left |= not order.sent and not order.is_ended
