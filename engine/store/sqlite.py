@@ -219,7 +219,7 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
 
 async def _fold_in(connection: aiosqlite.Connection, path: Path) -> None:
     """Fold the WAL into the file, also if a look at the log keeps it from that for a moment."""
-    await connection.execute_fetchall(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    await _set(connection, "busy_timeout", _PATIENCE_MS, path)
     ((is_busy, _, _),) = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
     await _set(connection, "busy_timeout", SETTINGS["busy_timeout"], path)
     if is_busy:

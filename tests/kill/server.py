@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -40,10 +41,13 @@ def serve(read: Callable[[bytes], tuple[Path, Callable[[], None]]]) -> None:
             child = os.fork()
             if child == 0:
                 _run(directory, session)
-            print(child, flush=True)
+            answer = child
         else:
-            print(os.waitpid(child, 0)[1], flush=True)
-            child = 0
+            answer, child = os.waitpid(child, 0)[1], 0
+        try:
+            os.write(1, f"{answer}\n".encode())
+        except BrokenPipeError:
+            break
     if child:  # who asked for it is gone, and nobody else would ever end it
         os.kill(child, signal.SIGKILL)
 
@@ -57,7 +61,8 @@ def _run(directory: Path, session: Callable[[], None]) -> NoReturn:
         os.dup2(nowhere, 1)
         session()
     except BaseException:  # noqa: BLE001 - the parent reads what it was
-        directory.with_name(SHOUT).write_text(traceback.format_exc())
+        with suppress(OSError):  # who asked for it may have taken the folder away with everything
+            directory.with_name(SHOUT).write_text(traceback.format_exc())
         code = 1
     os._exit(code)
 

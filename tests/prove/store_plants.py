@@ -155,14 +155,13 @@ PLANTS: Final = (
     Stored(
         "what a killed engine left unsynced is not folded in",
         f"{STORE}/sqlite.py",
-        '            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")\n',
+        "            await _fold_in(connection, path)\n",
         "",
     ),
     Stored(
         "what a killed engine left unsynced is built upon",
         f"{STORE}/sqlite.py",
-        '            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")\n'
-        "            await connection.executescript(MARK)\n",
+        "            await _fold_in(connection, path)\n            await connection.executescript(MARK)\n",
         "",
     ),
     Stored(

@@ -192,7 +192,11 @@ def _is_fixed(statement: ast.expr) -> bool:
             return False
 
 
-PRAGMAS = {("engine/store/sqlite.py", "_set"), ("engine/store/reader.py", "_connection")}
+PRAGMAS = {
+    ("engine/store/sqlite.py", "_set"),
+    ("engine/store/reader.py", "_connection"),
+    ("engine/store/salvage.py", "_reading"),
+}
 """Where a setting is made: pragmas take no parameters; names and values come from the tables of constants."""
 
 
