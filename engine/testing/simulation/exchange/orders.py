@@ -120,6 +120,7 @@ def trade_record(trade: Trade, wish: Wish) -> dict[str, Any]:
         "fee": str(trade.fee),
         "fee_asset": trade.fee_asset,
         "maker": trade.is_maker,
+        **({"untold": True} if trade.is_untold else {}),
     }
 
 
