@@ -4,9 +4,10 @@ Owns the form of its records, which are JSON objects with amounts as text, in th
 
 `{"what": "order", "at_ms", "order_id", "client_order_id", "symbol", "side", "kind", "quantity", "price", "signed_ms",
 "life"}`, `{"what": "trade", "at_ms", "trade_id", "order_id", "client_order_id", "symbol", "side", "price", "quantity",
-"fee", "fee_asset"}`, `{"what": "end", "at_ms", "order_id", "client_order_id", "status"}` (`filled`, `canceled` or
-`expired`), `{"what": "request", "at_ms", "life", "verb", "client_order_id", "arrived", "fault"}` (`create` is the verb
-that counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}`,
+"fee", "fee_asset"}` (with `"untold": true` if the exchange ended the order as if the trade were not),
+`{"what": "end", "at_ms", "order_id", "client_order_id", "status"}` (`filled`, `canceled` or `expired`),
+`{"what": "request", "at_ms", "life", "verb", "client_order_id", "arrived", "fault"}` (`create` is the verb that
+counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}`,
 `{"what": "disaster"}` (the end of the log may be lost with what was acknowledged). `price` is null for a market order,
 `client_order_id` null or another's for orders of others. Any other record is passed over.
 """

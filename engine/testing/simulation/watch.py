@@ -118,6 +118,7 @@ class Watch:
             self.struck(f"{record['verb']} {record['fault']}", record.get("client_order_id"))
         elif record["what"] == "disaster":
             self.paused.clear()  # a pause may be lost with the end of the log; one that is not stands in the log
+            self.killed.clear()
         elif record["what"] == "clock":
             self.struck(f"clock {record['kind']}")
         elif record["what"] == "command":
