@@ -185,7 +185,7 @@ class Ledger:
         self._agree(row, "cost", lot.cost_left)
         if not lot.sold:
             self.total_trades -= 1
-        self._close(lot, "cancelled", row.at_ms)
+        self._close(lot, "filled" if lot.sold else "cancelled", row.at_ms)
 
     def _close(self, lot: Lot, status: str, at_ms: int) -> None:
         self.dust, self.dust_cost = self.dust + lot.left, self.dust_cost + lot.cost_left
