@@ -154,9 +154,9 @@ class Monitor:
         counted = self._counted.get(order.exchange_order_id, 0)
         self._counted[order.exchange_order_id] = len(order.trades)
         for trade in order.trades[counted:]:
-            if trade.is_untold:
-                books.untold += trade.quantity if wish.side == "buy" else ZERO
-            else:
+            if trade.is_untold:  # nobody can know: it may be sold once more, and what it bought is nobody's stake
+                books.untold += trade.quantity
+            if not (trade.is_untold and wish.side == "buy"):
                 books.count(name, wish.side, trade, market)
         if not order.is_open:
             books.buying.pop(name, None)
