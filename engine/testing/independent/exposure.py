@@ -86,7 +86,7 @@ def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]
         name = record.get("client_order_id")
         if record.get("what") not in {"order", "trade", "end"} or not str(name).startswith(book.orders.prefix):
             continue
-        if record.get("untold") and record["side"] == "buy":  # the exchange ended the order as if this trade were not: nobody could reckon with it
+        if record.get("untold") and record["side"] == "buy":  # the order was ended as if it were not: nobody could know
             continue
         order = book.orders.by_name.get(str(name))
         key = order.lot if order else unknown.setdefault(str(name), -len(unknown) - 1)
