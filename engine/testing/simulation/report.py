@@ -83,23 +83,29 @@ class StorageSum(msgspec.Struct, kw_only=True):
 
 def sum_of(reports: Iterable[WorldReport], seconds: float) -> Sum:
     """Add up the worlds of some seeds that follow each other, which took so long."""
-    rows = list(reports)
-    assert [row.seed for row in rows] == list(range(rows[0].seed, rows[0].seed + len(rows))), "seeds follow each other"
+    rows = [_sum_of_one(report) for report in reports]
+    assert [row.first for row in rows] == list(range(rows[0].first, rows[0].first + len(rows))), (
+        "seeds follow each other"
+    )
+    return msgspec.structs.replace(total(rows), seconds=seconds)
+
+
+def _sum_of_one(report: WorldReport) -> Sum:
+    """Give a world as the sum of itself alone; its digest is its own."""
     return Sum(
-        first=rows[0].seed,
-        seeds=len(rows),
-        digest=_digest(row.digest for row in rows),
-        restarts=sum(row.lives - 1 for row in rows),
-        recoveries=sum(row.recoveries for row in rows),
-        unjudged=sum(not row.is_judged for row in rows),
-        seconds=seconds,
-        orders=sum(row.orders for row in rows),
-        trades=sum(row.trades for row in rows),
-        virtual_s=sum(row.virtual_s for row in rows),
-        endings=_added(row.endings for row in rows),
-        faults=_added(row.faults for row in rows),
-        visits=_added(row.visits for row in rows),
-        failures=tuple(Failure(row.seed, row.violations) for row in rows if row.violations),
+        first=report.seed,
+        seeds=1,
+        digest=report.digest,
+        restarts=report.lives - 1,
+        recoveries=report.recoveries,
+        unjudged=int(not report.is_judged),
+        orders=report.orders,
+        trades=report.trades,
+        virtual_s=report.virtual_s,
+        endings=report.endings,
+        faults=report.faults,
+        visits=report.visits,
+        failures=(Failure(report.seed, report.violations),) if report.violations else (),
     )
 
 
