@@ -7,7 +7,7 @@ import pytest
 from engine.core.errors import UsageError
 from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run
 from engine.testing.simulation.loop import HangError
-from engine.testing.simulation.report import StorageSum, Sum
+from engine.testing.simulation.report import Failure, StorageSum, Sum
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.world import World
 
@@ -57,6 +57,22 @@ def test_block_that_overlaps_another_is_counted_once(engine: Path, tmp_path: Pat
         campaign.take(StorageSum(first=1, schedules=20))
     with Campaign(engine, path) as again:
         assert (again.totals[0].seeds, again.totals[1].schedules) == (20, 20)
+
+
+def test_totals_are_the_same_in_whatever_order_the_blocks_came(engine: Path) -> None:
+    broken = [Sum(first=at, seeds=2, digest=f"{at}", failures=(Failure(at, ("it broke",)),)) for at in (1, 3, 5)]
+    torn = [StorageSum(first=at, schedules=2, outcomes={"whole": at}, violations=(f"{at}",)) for at in (0, 2, 10)]
+    blocks: list[Sum | StorageSum] = [*broken, *torn]
+    campaigns = []
+    for order in (1, -1):
+        campaigns.append(Campaign(engine))
+        for came in blocks[::order]:
+            campaigns[-1].take(came)
+    even, odd = campaigns
+    assert even.totals == odd.totals
+    assert [each.seed for each in odd.totals[0].failures] == [1, 3, 5]
+    assert odd.totals[1].violations == ("0", "2", "10")
+    assert even.violations == odd.violations == 6
 
 
 def test_campaign_of_another_engine_begins_anew_and_one_whose_engine_changes_ends(engine: Path, tmp_path: Path) -> None:

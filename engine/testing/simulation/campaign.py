@@ -7,6 +7,7 @@ engine it was run with: the digest of its source stands beside it.
 import fcntl
 import signal
 import tempfile
+from bisect import insort
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 from engine.core.errors import UsageError
 from engine.runtime.clock import SystemTime
 from engine.testing.digest import source_digest
-from engine.testing.simulation.report import StorageSum, Sum, sum_of, total, total_storage
+from engine.testing.simulation.report import StorageSum, Sum, added, added_storage, in_order, storage_in_order, sum_of
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.storage import run_schedules
 
@@ -48,7 +49,7 @@ class Block(msgspec.Struct, frozen=True, omit_defaults=True):
 class Campaign:
     """What was done so far, in this run and, where there is a file, in earlier ones with the same engine.
 
-    Use it as a context: the file is its own until then.
+    Use it as a context: the file is its own until then. The totals grow with each block, so that none is added twice.
     """
 
     def __init__(self, engine: Path, path: Path | None = None) -> None:
@@ -59,6 +60,8 @@ class Campaign:
         """
         self.worlds: Final[list[Sum]] = []
         self.schedules: Final[list[StorageSum]] = []
+        self._worlds = added(())
+        self._schedules = added_storage(())
         self.engine: Final = source_digest(engine)
         self._source: Final = engine
         self._file: Final = None if path is None else _taken(path)
@@ -114,13 +117,12 @@ class Campaign:
     @property
     def totals(self) -> tuple[Sum, StorageSum]:
         """Give the sums over all worlds and over all schedules."""
-        return total(self.worlds), total_storage(self.schedules)
+        return in_order(self._worlds, self.worlds), storage_in_order(self._schedules, self.schedules)
 
     @property
     def violations(self) -> int:
         """Count the violations."""
-        worlds, schedules = self.totals
-        return worlds.violations + len(schedules.violations)
+        return self._worlds.violations + len(self._schedules.violations)
 
     def left(self, wanted: Work) -> list[Work]:
         """Cut what is wanted and not done yet into blocks."""
@@ -148,9 +150,11 @@ class Campaign:
             if any(first < came.first + count and came.first < first + each for first, each in self._done(kind)):
                 continue
             if isinstance(came, Sum):
-                self.worlds.append(came)
+                insort(self.worlds, came, key=lambda each: each.first)
+                self._worlds = added((self._worlds, came))
             else:
-                self.schedules.append(came)
+                insort(self.schedules, came, key=lambda each: each.first)
+                self._schedules = added_storage((self._schedules, came))
 
 
 def _taken(path: Path) -> BinaryIO:

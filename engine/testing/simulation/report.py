@@ -4,10 +4,11 @@ Owns the numbers and how they are summed. All are JSON-able, so that a campaign 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.testing.simulation.chance import Tape
 
@@ -87,7 +88,7 @@ def sum_of(reports: Iterable[WorldReport], seconds: float) -> Sum:
     assert [row.first for row in rows] == list(range(rows[0].first, rows[0].first + len(rows))), (
         "seeds follow each other"
     )
-    return msgspec.structs.replace(total(rows), seconds=seconds)
+    return replace(in_order(added(rows), rows), seconds=seconds)
 
 
 def _sum_of_one(report: WorldReport) -> Sum:
@@ -109,40 +110,59 @@ def _sum_of_one(report: WorldReport) -> Sum:
     )
 
 
-def total(sums: Iterable[Sum]) -> Sum:
-    """Add up sums, in the order of their first seeds."""
-    rows = sorted(sums, key=lambda each: each.first)
+def added(sums: Iterable[Sum]) -> Sum:
+    """Add up sums in any order, so that a sum may grow block by block: `in_order` gives what depends on the order."""
+    rows = list(sums)
     return Sum(
-        first=rows[0].first if rows else 0,
+        first=0,
         seeds=sum(row.seeds for row in rows),
-        digest=_digest(row.digest for row in rows),
+        digest="",
         restarts=sum(row.restarts for row in rows),
         recoveries=sum(row.recoveries for row in rows),
         unjudged=sum(row.unjudged for row in rows),
-        seconds=sum(row.seconds for row in rows),
         orders=sum(row.orders for row in rows),
         trades=sum(row.trades for row in rows),
         virtual_s=sum(row.virtual_s for row in rows),
-        endings=_added(row.endings for row in rows),
-        faults=_added(row.faults for row in rows),
-        visits=_added(row.visits for row in rows),
+        endings=_counted(row.endings for row in rows),
+        faults=_counted(row.faults for row in rows),
+        visits=_counted(row.visits for row in rows),
         failures=tuple(failure for row in rows for failure in row.failures),
     )
 
 
-def total_storage(sums: Iterable[StorageSum]) -> StorageSum:
-    """Add up sums of storage schedules."""
-    rows = sorted(sums, key=lambda each: each.first)
-    return StorageSum(
+def in_order(total: Sum, rows: Sequence[Sum]) -> Sum:
+    """Complete what `added` gave for these sums, which are in the order of their first seeds."""
+    return replace(
+        total,
         first=rows[0].first if rows else 0,
+        digest=_digest(row.digest for row in rows),
+        seconds=sum(row.seconds for row in rows),
+        failures=tuple(failure for row in rows for failure in row.failures),
+    )
+
+
+def added_storage(sums: Iterable[StorageSum]) -> StorageSum:
+    """Add up sums of storage schedules in any order, as `added` does."""
+    rows = list(sums)
+    return StorageSum(
+        first=0,
         schedules=sum(row.schedules for row in rows),
-        outcomes=_added(row.outcomes for row in rows),
-        counts=_added(row.counts for row in rows),
+        outcomes=_counted(row.outcomes for row in rows),
+        counts=_counted(row.counts for row in rows),
         violations=tuple(violation for row in rows for violation in row.violations),
     )
 
 
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+def storage_in_order(total: StorageSum, rows: Sequence[StorageSum]) -> StorageSum:
+    """Complete what `added_storage` gave for these sums, which are in the order of their first schedules."""
+    return replace(
+        total,
+        first=rows[0].first if rows else 0,
+        violations=tuple(violation for row in rows for violation in row.violations),
+    )
+
+
+def _counted(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for each in counts:
         found.update(each)
