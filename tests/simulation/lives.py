@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,12 +20,12 @@ from engine.core.identity import LOG_ID_LENGTH, bot_stream, encode_base32
 from engine.core.state import BotState, Order
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import Fill, OwnTrade
-from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bootstrap import GatewayFor, Surroundings, paper_gateway
 from engine.runtime.config_file import parse_config
-from engine.runtime.connections import Wiring, account_of
+from engine.runtime.connections import Wiring
 from engine.runtime.journal import Published
 from engine.testing.simulation.bots import ALWAYS, COMMON
+from engine.testing.simulation.connections import SimulatedConnections
 from engine.testing.simulation.disk import Disk
 from engine.testing.simulation.exchange.client import ExchangeClient
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -209,9 +208,10 @@ class Lives:
             await asyncio.sleep(0)
         assert not left, left
 
-    def _connect(self, run: Run, clock_ms: Callable[[], int]) -> "_Connections":
-        run.client = ValuingClient(self.exchange, run.session.life, clock_ms)
-        return _Connections(run.client, clock_ms)
+    def _connect(self, run: Run, clock_ms: Callable[[], int]) -> SimulatedConnections:
+        connections = SimulatedConnections(self.exchange, run.session.life, clock_ms, ValuingClient)
+        run.client = connections.client
+        return connections
 
     def _draw_log_id(self) -> str:
         self._drawn += 1
@@ -257,32 +257,6 @@ class Lives:
         """Count the requests of a verb that were about an order, by its client order id."""
         records = [each for each in self.exchange.history if each["what"] == "request" and each["verb"] == verb]
         return Counter(str(each.get("client_order_id")) for each in records)
-
-
-class _Connections:
-    """The way of a life to the exchange."""
-
-    def __init__(self, client: ExchangeClient, clock_ms: Callable[[], int]) -> None:
-        self._client: Final = client
-        self._clock_ms: Final = clock_ms
-        self._desk: AccountDesk | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.close()
-
-    def data(self, configs: list[BotConfig]) -> ExchangeClient:
-        del configs
-        return self._client
-
-    def desk(self, config: BotConfig) -> AccountDesk:
-        if self._desk is None:
-            self._desk = AccountDesk(account_of(config), self._client, self._clock_ms)
-        return self._desk
 
 
 def _config(changes: Mapping[str, Any]) -> BotConfig:

@@ -18,9 +18,15 @@ from engine.testing.simulation.life import Life
 class SimulatedConnections:
     """The way of one life to the exchange."""
 
-    def __init__(self, exchange: SimulatedExchange, life: Life, clock_ms: Callable[[], int]) -> None:
-        """Take both ends, and the engine's clock."""
-        self._client: Final = ExchangeClient(exchange, life, clock_ms)
+    def __init__(
+        self,
+        exchange: SimulatedExchange,
+        life: Life,
+        clock_ms: Callable[[], int],
+        make: Callable[[SimulatedExchange, Life, Callable[[], int]], ExchangeClient] = ExchangeClient,
+    ) -> None:
+        """Take both ends, the engine's clock, and what makes the client of them."""
+        self.client: Final = make(exchange, life, clock_ms)
         self._clock_ms: Final = clock_ms
         self._desk: AccountDesk | None = None
 
@@ -30,15 +36,15 @@ class SimulatedConnections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self.client.close()
 
     def data(self, configs: list[BotConfig]) -> ExchangeClient:
         """Give what shows a market to these bots."""
         del configs
-        return self._client
+        return self.client
 
     def desk(self, config: BotConfig) -> AccountDesk:
         """Give the desk of the account, which all bots share."""
         if self._desk is None:
-            self._desk = AccountDesk(account_of(config), self._client, self._clock_ms)
+            self._desk = AccountDesk(account_of(config), self.client, self._clock_ms)
         return self._desk
