@@ -1,6 +1,7 @@
-"""What the tests of recovery against a real account share: a bot that has traded, a log that lost its end, a recovery.
+"""What the tests of recovery against a real account share: a bot that trades, a log that lost its end, a recovery.
 
-Owns how the end is cut away as a lying disk would do it, and a recovery in the test's own event loop.
+Owns the scenes before and after it, how the end is cut away as a lying disk would do it, and a recovery in the
+test's own event loop.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from engine.core.config import BotConfig
+from engine.core.events import DiscrepancyFound, PurchaseRecorded, SaleRecorded
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.exchanges.port import Accepted
@@ -25,8 +27,9 @@ from engine.runtime.redecide import redecide
 from engine.runtime.replica import restore_bot
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from tests.exchange_server.faults import Fault
 from tests.exchange_server.server import Server
-from tests.live.harness import BOT, FastTime, config_text, orders_of, wiring
+from tests.live.harness import BOT, FastTime, Run, config_text, orders_of, set_price, trading, wiring
 from tests.store.helpers import edit
 
 LONG_AGO_S: Final = 120
@@ -66,6 +69,47 @@ class Impatient(FastTime):
             self.waited_s.append(seconds)
         else:
             await super().sleep(seconds)
+
+
+async def has_bought(run: Run, server: Server) -> None:
+    """Wait until a bot has bought a lot, and has its sell at the exchange."""
+    await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+
+
+async def bought(log: Path, server: Server) -> BotState:
+    """Let a bot live until it has bought a lot and placed its sell; give its state."""
+    async with trading(log, config_text(server.port)) as run:
+        await has_bought(run, server)
+        return run.state()
+
+
+async def sold(log: Path, server: Server) -> None:
+    """Let a bot live until it has sold what it bought."""
+    async with trading(log, config_text(server.port)) as run:
+        await has_bought(run, server)
+        set_price(server, "60000")
+        await run.until(lambda: run.events(SaleRecorded))
+
+
+async def goes_on(log: Path, text: str) -> None:
+    """Let a bot live until it has looked at its account, which must not halt it."""
+    async with trading(log, text) as run:
+        await run.until(lambda: run.state().has_looked)
+        assert run.state().halted is None
+
+
+async def halts(log: Path, text: str) -> None:
+    """Let a bot live, which must find one thing amiss that halts it."""
+    async with trading(log, text) as run:
+        await run.until(lambda: run.ended)
+        assert [each.halts for each in run.events(DiscrepancyFound)] == [True]
+
+
+def forget_orders(server: Server) -> None:
+    """Have the exchange say of every order that it knows none."""
+    server.exchange.faults.add(
+        Fault("error", on="GET /api/v3/order*", when="before", status=400, code=-2013, times=None)
+    )
 
 
 def quieten(log: Path, ago_s: int = LONG_AGO_S) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.core.events import PurchaseRecorded, SaleRecorded
+from engine.core.events import SaleRecorded
 from tests.live.harness import config_text, exchange, orders_of, set_price, trading
-from tests.live.recovery import cut, decides_the_same, numbers, recovered, state_of
+from tests.live.recovery import bought, cut, decides_the_same, numbers, recovered, state_of
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,7 @@ def test_bot_that_lost_its_purchase_has_it_back_and_sells_it_once(tmp_path: Path
     async def scenario() -> None:
         async with exchange() as server:
             text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
-                before = run.state()
+            before = await bought(log, server)
             cut(log, after=after, skip=skip)
             report = await recovered(log)
             assert report.confirmed

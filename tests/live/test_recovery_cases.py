@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.core.errors import ConfigError, OperatorNeededError, UnreachableError
-from engine.core.events import DiscrepancyFound, OrderAdopted, PurchaseRecorded, RecoveryConfirmed, SaleRecorded
+from engine.core.events import OrderAdopted, PurchaseRecorded, RecoveryConfirmed, SaleRecorded
 from engine.core.identity import client_order_id
 from engine.core.state import BotState
 from engine.runtime.recovery_log import restore
@@ -21,15 +21,19 @@ from tests.exchange_server.server import Server
 from tests.live.harness import FastTime, config_text, exchange, orders_of, set_price, trading, wiring
 from tests.live.recovery import (
     Leaping,
+    bought,
     cut,
     cut_at,
     decides_the_same,
     events,
+    goes_on,
+    halts,
     numbers,
     place,
     quieten,
     recovered,
     rename,
+    sold,
     state_of,
 )
 
@@ -126,8 +130,7 @@ def test_recovery_without_a_yes_leaves_a_bot_that_does_not_run(tmp_path: Path) -
     async def scenario() -> None:
         async with exchange() as server:
             text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="order_sent")
             placed = len(orders_of(server))
             seen: list[Report] = []
@@ -157,9 +160,7 @@ def test_recovery_without_an_answer_can_be_run_again(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with exchange() as server:
-            text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="order_filled")
             server.exchange.faults.add(Fault("status", on="GET /api/v3/myTrades*", times=None))
             with pytest.raises(UnreachableError):
@@ -177,8 +178,7 @@ def test_recovery_with_the_key_of_another_account_is_refused(tmp_path: Path) -> 
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="purchase_recorded")
         async with exchange(account={"api_key": "other", "secret": "othersecret"}) as server:
             with pytest.raises((ConfigError, UnreachableError)):
@@ -194,11 +194,7 @@ def test_sell_that_no_lot_holds_is_listed_and_not_booked(tmp_path: Path) -> None
 
     async def scenario() -> None:
         async with exchange() as server:
-            text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
-                set_price(server, "60000")
-                await run.until(lambda: run.events(SaleRecorded))
+            await sold(log, server)
             cut(log, after="bot_created")
             buy = next(iter(server.exchange.matching.records.values()))
             foreign = buy.now.wish.client_order_id[:-1] + "z"
@@ -222,23 +218,17 @@ def test_log_that_was_put_back_by_hand_halts_and_is_recovered(tmp_path: Path) ->
     async def scenario() -> None:
         async with exchange() as server:
             text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
-                before = run.state()
+            before = await bought(log, server)
             cut(log, after="market_rules_observed")
             (log / "events.head").unlink()
-            async with trading(log, text) as run:
-                await run.until(lambda: run.ended)
-                assert [each.halts for each in run.events(DiscrepancyFound)] == [True]
+            await halts(log, text)
             time = Leaping()
             report = await recovered(log, real_time=time)
             assert [30 < seconds < 60 for seconds in time.waited_s] == [True], "absence is proven by time"
             assert report.mend is None
             assert report.confirmed
             assert state_of(log).position == before.position
-            async with trading(log, text) as run:
-                await run.until(lambda: run.state().has_looked)
-                assert run.state().halted is None
+            await goes_on(log, text)
             assert decides_the_same(log)
 
     asyncio.run(scenario())
@@ -251,8 +241,7 @@ def test_restored_backup_takes_over_what_was_bought_and_sold_since(tmp_path: Pat
     async def scenario() -> None:
         async with exchange() as server:
             text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             backup = back_up(log, tmp_path / "safe", 1_760_000_000_000)
             async with trading(log, text) as run:
                 set_price(server, "52000")
@@ -271,9 +260,7 @@ def test_restored_backup_takes_over_what_was_bought_and_sold_since(tmp_path: Pat
             ]
             assert books(state_of(log)) == books(before)
             assert decides_the_same(log)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.state().has_looked)
-                assert run.state().halted is None
+            await goes_on(log, text)
 
     asyncio.run(scenario())
 
@@ -285,24 +272,18 @@ def test_order_of_the_lost_end_that_shows_late_halts_and_is_taken_over(tmp_path:
     async def scenario() -> None:
         async with exchange() as server:
             text = config_text(server.port)
-            async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="order_accepted", skip=1)
             await recovered(log)
             state = state_of(log)
             await place(server, client_order_id(state.log_id, 5), "49000")
-            async with trading(log, text) as run:
-                await run.until(lambda: run.ended)
-                (found,) = run.events(DiscrepancyFound)
-                assert found.halts
+            await halts(log, text)
             report = await recovered(log, real_time=Leaping())
             assert [(each.side, each.status) for each in report.bots[0].adopted] == [("buy", "open")]
             state = state_of(log)
             assert state.open_buy is not None
             assert state.reserved == state.open_buy.reserved > 48
-            async with trading(log, text) as run:
-                await run.until(lambda: run.state().has_looked)
-                assert run.state().halted is None
+            await goes_on(log, text)
             assert decides_the_same(log)
 
     asyncio.run(scenario())

@@ -10,13 +10,26 @@ import pytest
 
 from engine.core.config import BotConfig
 from engine.core.errors import ConfigError, UsageError
-from engine.core.events import DiscrepancyFound, PurchaseRecorded, RecoveryConfirmed, SaleRecorded
+from engine.core.events import DiscrepancyFound, PurchaseRecorded, RecoveryConfirmed
 from engine.core.identity import client_order_id
 from engine.runtime.config_file import parse_config
 from engine.runtime.recovery_report import Mend
-from tests.exchange_server.faults import Fault
-from tests.live.harness import BOT, config_text, exchange, orders_of, set_price, trading
-from tests.live.recovery import Impatient, cut, decides_the_same, events, place, quieten, recovered, rename, state_of
+from tests.live.harness import BOT, config_text, exchange, orders_of, trading
+from tests.live.recovery import (
+    Impatient,
+    bought,
+    cut,
+    decides_the_same,
+    events,
+    forget_orders,
+    has_bought,
+    place,
+    quieten,
+    recovered,
+    rename,
+    sold,
+    state_of,
+)
 
 
 @pytest.mark.spec("what an operator confirmed as unmatched halts the bot no more", section="Recovery")
@@ -27,7 +40,7 @@ def test_confirmed_order_that_no_lot_holds_does_not_halt_again(tmp_path: Path) -
         async with exchange() as server:
             text = config_text(server.port)
             async with trading(log, text) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+                await has_bought(run, server)
                 await run.until(lambda: [order.status for order in run.state().orders.values()] == ["open"])
             buy, sell = (record.now.wish.client_order_id for record in server.exchange.matching.records.values())
             cut(log, after="bot_created")
@@ -59,8 +72,7 @@ def test_clock_that_leapt_forward_does_not_spare_the_wait(tmp_path: Path, leap_m
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="order_sent")
             time = Impatient()
             time.jumped_ms = leap_ms
@@ -75,8 +87,7 @@ def test_log_that_was_left_for_days_with_nothing_open_is_not_waited_for(tmp_path
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="bot_created")
             quieten(log, 3 * 86_400)
             time = Impatient()
@@ -91,8 +102,7 @@ def test_configuration_that_the_log_forbids_is_refused_before_anybody_is_asked(t
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="purchase_recorded")
             asked: list[BotConfig] = []
             paper = parse_config(config_text(server.port, paper_trading=True), "a test").config
@@ -114,14 +124,9 @@ def test_trades_of_an_order_that_the_exchange_forgot_are_listed(tmp_path: Path) 
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
-                set_price(server, "60000")
-                await run.until(lambda: run.events(SaleRecorded))
+            await sold(log, server)
             cut(log, after="bot_created")
-            server.exchange.faults.add(
-                Fault("error", on="GET /api/v3/order*", when="before", status=400, code=-2013, times=None)
-            )
+            forget_orders(server)
             report = await recovered(log)
             assert report.bots[0].unmatched
             assert ["does not tell under which id" in each for each in report.bots[0].unmatched] == [True] * len(
@@ -137,13 +142,9 @@ def test_order_that_was_held_to_be_not_placed_is_taken_back(tmp_path: Path) -> N
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
-                position = run.state().position
+            position = (await bought(log, server)).position
             cut(log, after="order_sent")
-            server.exchange.faults.add(
-                Fault("error", on="GET /api/v3/order*", when="before", status=400, code=-2013, times=None)
-            )
+            forget_orders(server)
             await recovered(log, confirm=lambda _: False)
             assert [each.status for each in state_of(log).done_orders.values()] == ["rejected"]
             server.exchange.faults.clear()
@@ -162,8 +163,7 @@ def test_unknown_bot_is_refused_before_anything_is_changed(tmp_path: Path) -> No
 
     async def scenario() -> None:
         async with exchange() as server:
-            async with trading(log, config_text(server.port)) as run:
-                await run.until(lambda: run.events(PurchaseRecorded) and len(orders_of(server)) == 2)
+            await bought(log, server)
             cut(log, after="purchase_recorded")
             before = (log / "events.db").read_bytes()
             with pytest.raises(UsageError, match="another-bot"):
