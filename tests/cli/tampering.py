@@ -6,8 +6,15 @@ Owns the way around the triggers, and the checksums of somebody who knows how th
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from engine.store.codec import genesis, link
+
+CUT: Final = "DELETE FROM event WHERE row_id > 400"
+"""Takes the end of the log that `copied` gives."""
+
+SPOIL: Final = "UPDATE event SET body = replace(body, '\"price\"', '\"prize\"') WHERE tag = 'order_filled'"
+"""Changes the content of rows in its midst."""
 
 
 def alter(folder: Path, *statements: str, chained: bool = False) -> None:

@@ -73,6 +73,11 @@ def krypto(*arguments: object) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
+def run_lively(folder: Path, span: str = "10m") -> int:
+    """Run the lively bot of a folder for some market time, as one who does not know what happened; give the code."""
+    return krypto("run", "-q", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", span).code
+
+
 def krypto_process(*arguments: object) -> Result:
     """Run a verb as a process of its own, to its end."""
     done = subprocess.run(

@@ -1,10 +1,9 @@
-"""`backup`, `restore` and `recover` as they are typed: what they say, their exit codes, and what they leave alone."""
+"""`recover` as it is typed: what it says, its exit codes, what it leaves alone; and what it and its like refuse."""
 
 import asyncio
 import json
 import os
 import pty
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -20,17 +19,9 @@ from engine.runtime.recovery_report import Mend
 from engine.store.folders import UNFINISHED, folders
 from engine.store.rebuild import WORK_NAME
 from engine.store.schema import LOG_NAME
-from tests.cli.tampering import alter
-from tests.cli.terminal import LIVELY, PROGRAM, Running, bot_file, bytes_below, krypto
+from tests.cli.tampering import CUT, SPOIL, alter
+from tests.cli.terminal import LIVELY, PROGRAM, Running, bot_file, bytes_below, krypto, run_lively
 from tests.store.bad_disk import failing_log, spoil_block
-from tests.store.helpers import edit
-
-CUT = "DELETE FROM event WHERE row_id > 400"
-SPOIL = "UPDATE event SET body = replace(body, '\"price\"', '\"prize\"') WHERE tag = 'order_filled'"
-
-
-def run(folder: Path) -> int:
-    return krypto("run", "-q", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", "10m").code
 
 
 def first(folder: Path, tag: str) -> int:
@@ -57,7 +48,7 @@ def test_recover_of_a_healthy_log_says_so_and_changes_nothing(copied: Path) -> N
 def test_recover_of_a_paper_bot_waits_for_a_yes_and_goes_on(copied: Path, harm: str) -> None:
     filled = first(copied, "order_filled")
     alter(copied, harm)
-    assert run(copied) == 6
+    assert run_lively(copied) == 6
     result = krypto("recover", "--state-dir", copied / "state")
     assert (result.code, result.err) == (7, "")
     kept = 400 if harm == CUT else filled - 1
@@ -70,7 +61,7 @@ def test_recover_of_a_paper_bot_waits_for_a_yes_and_goes_on(copied: Path, harm: 
     assert len(refusal.err.splitlines()) == 1
     assert "not confirmed" in krypto("inspect-state", "--state-dir", copied / "state").out
     assert krypto("recover", "bot", "--state-dir", copied / "state", "--yes").code == 0
-    assert run(copied) == 0
+    assert run_lively(copied) == 0
     proof = krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state")
     assert proof.code == 0
     assert "identical" in proof.out
@@ -122,7 +113,7 @@ def test_log_cut_anywhere_decides_the_same_again_after_its_recovery(copied: Path
         "DELETE FROM stream WHERE stream_id NOT IN (SELECT stream FROM event)",
     )
     assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
-    assert run(copied) == 0
+    assert run_lively(copied) == 0
     assert krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state").code == 0
 
 
@@ -146,43 +137,6 @@ def test_recover_keeps_the_old_files_with_their_digests(copied: Path) -> None:
     ]
 
 
-@pytest.mark.spec("a backup that goes on where the sound part of a log ends is taken", section="Recovery")
-@pytest.mark.parametrize("is_elsewhere", [False, True], ids=["beside", "named"])
-def test_recover_takes_what_the_newest_backup_has_more(copied: Path, tmp_path: Path, *, is_elsewhere: bool) -> None:
-    place = [tmp_path / "elsewhere"] if is_elsewhere else []
-    assert krypto("backup", *place, "--state-dir", copied / "state").code == 0
-    assert run(copied) == 0
-    newest = krypto("backup", *place, "--state-dir", copied / "state", "--json").json
-    assert run(copied) == 0
-    alter(copied, SPOIL)
-    named = ["--backup", newest["folder"]] if is_elsewhere else []
-    shown = krypto("recover", *named, "--state-dir", copied / "state", "--json").json
-    assert shown["log"]["kept"] == newest["rows"]
-    assert shown["log"]["source"] == f"{newest['folder']}/events.db"
-    assert shown["log"]["lost"] > 0
-
-
-def test_recover_of_a_deleted_log_takes_its_newest_backup(copied: Path) -> None:
-    made = krypto("backup", "--state-dir", copied / "state", "--json").json
-    assert run(copied) == 0
-    (copied / "state" / "events.db").unlink()
-    shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
-    assert shown["log"]["kept"] == made["rows"]
-    assert shown["confirmed"] is True
-    assert run(copied) == 0
-
-
-@pytest.mark.spec("with nothing left and no backup a recovery makes nothing up", section="Recovery")
-def test_recover_with_nothing_left_refuses_and_leaves_what_is_there(copied: Path) -> None:
-    (copied / "state" / "events.db").unlink()
-    before = {name: held for name, held in bytes_below(copied / "state").items() if name != "engine.lock"}
-    result = krypto("recover", "--yes", "--state-dir", copied / "state")
-    assert result.code == 7
-    assert "nothing of the log" in result.err
-    assert len(result.err.splitlines()) == 1
-    assert {name: held for name, held in bytes_below(copied / "state").items() if name != "engine.lock"} == before
-
-
 def test_recover_with_a_damaged_witness_keeps_every_event(copied: Path) -> None:
     witness = copied / "state" / "events.head"
     witness.write_bytes(b"x" * len(witness.read_bytes()))
@@ -190,7 +144,7 @@ def test_recover_with_a_damaged_witness_keeps_every_event(copied: Path) -> None:
     shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
     assert shown["log"]["kept"] >= rows
     assert shown["log"]["lost"] is None
-    assert run(copied) == 0
+    assert run_lively(copied) == 0
 
 
 @pytest.mark.parametrize("verb", ["recover", "restore"])
@@ -224,60 +178,6 @@ def test_wrong_arguments_are_refused_in_one_line(
     assert len(result.err.splitlines()) == (1 if code else 0)
 
 
-@pytest.mark.spec("a restored bot trades only after a recovery", section="Backups")
-def test_restore_into_an_empty_directory_waits_for_recover(copied: Path, tmp_path: Path) -> None:
-    made = krypto("backup", tmp_path / "safe", "--state-dir", copied / "state", "--json").json
-    shutil.rmtree(copied / "state")
-    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
-    assert (result.code, result.err) == (0, "")
-    assert "krypto-engine recover" in result.out
-    assert run(copied) == 7
-    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
-    assert run(copied) == 0
-    assert krypto("replay", "--verify", "--redecide", "--state-dir", copied / "state").code == 0
-
-
-def test_restore_of_what_is_there_already_has_nothing_to_do(copied: Path) -> None:
-    made = krypto("backup", "--state-dir", copied / "state", "--json").json
-    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
-    assert result.code == 2
-    assert "nothing to restore" in result.err
-
-
-@pytest.mark.spec("a backup never takes the place of a log that had come further", section="Backups")
-def test_restore_over_a_longer_log_is_refused_and_recover_keeps_the_longer(copied: Path) -> None:
-    made = krypto("backup", "--state-dir", copied / "state", "--json").json
-    assert run(copied) == 0
-    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
-        (rows,) = connection.execute("SELECT max(row_id) FROM event").fetchone()
-    refusal = krypto("restore", made["folder"], "--state-dir", copied / "state")
-    assert refusal.code == 7
-    assert f"ends at row {made['rows']}, and the log came to row {rows}" in refusal.err
-    alter(copied, f"DELETE FROM event WHERE row_id > {rows - 5}")
-    assert krypto("restore", made["folder"], "--state-dir", copied / "state").code == 7
-    shown = krypto("recover", "--backup", made["folder"], "--state-dir", copied / "state", "--json").json
-    assert shown["log"]["kept"] == rows - 5
-
-
-def test_restore_of_a_damaged_backup_is_refused(copied: Path) -> None:
-    made = krypto("backup", "--state-dir", copied / "state", "--json").json
-    edit(Path(made["folder"]), "UPDATE event SET checksum = zeroblob(16) WHERE row_id = 77")
-    shutil.move(made["folder"], copied / "backup")
-    shutil.rmtree(copied / "state")
-    result = krypto("restore", copied / "backup", "--state-dir", copied / "state")
-    assert result.code == 6
-    assert "row 77" in result.err
-
-
-def test_restore_of_another_log_is_refused(copied: Path, standing: Path) -> None:
-    made = krypto("backup", copied / "other", "--state-dir", standing / "state", "--json").json
-    alter(copied, "DELETE FROM event WHERE row_id > 20")
-    (copied / "state" / "events.head").unlink()
-    result = krypto("restore", made["folder"], "--state-dir", copied / "state")
-    assert result.code == 7
-    assert "is of another log" in result.err
-
-
 NOW_MS = 2_000_000_000_000
 
 
@@ -301,29 +201,9 @@ def test_recover_of_a_log_on_a_bad_disk_keeps_what_can_be_read(copied: Path, mon
         if each["name"] == LOG_NAME
     ]
     assert (kept["bytes"], kept["unread"]) == (size, [[begin, 4_096]])
-    assert run(copied) == 7
+    assert run_lively(copied) == 7
     assert krypto("recover", "--yes", "--state-dir", state).code == 0
-    assert run(copied) == 0
-
-
-@pytest.mark.spec("with nothing left of the log its longest copy is taken", section="Recovery")
-@pytest.mark.parametrize("witness", ["known", "beyond", "gone"])
-def test_recover_with_nothing_left_takes_the_longest_copy(copied: Path, standing: Path, witness: str) -> None:
-    state = copied / "state"
-    short = Path(krypto("backup", "--state-dir", state, "--json").json["folder"])
-    assert run(copied) == 0
-    long = krypto("backup", "--state-dir", state, "--json").json
-    short.rename(short.with_name("2099-01-01T00-00-00.000Z"))
-    if witness == "known":  # then it tells another log's copy from this one's
-        other = Path(krypto("backup", "--state-dir", standing / "state", "--json").json["folder"])
-        other.rename(short.with_name("2099-02-02T00-00-00.000Z"))
-    elif witness == "beyond":
-        assert run(copied) == 0
-    else:
-        (state / "events.head").unlink()
-    (state / LOG_NAME).write_bytes(b"no log" * 1_000)
-    shown = krypto("recover", "--yes", "--state-dir", state, "--json").json
-    assert shown["log"]["kept"] == long["rows"]
+    assert run_lively(copied) == 0
 
 
 def test_recover_whose_installation_failed_is_finished_by_the_next(
@@ -341,10 +221,10 @@ def test_recover_whose_installation_failed_is_finished_by_the_next(
         patch.setattr(os, "replace", failing)
         with pytest.raises(StorageError, match="not now"):
             mended(state)
-    assert run(copied) == 6
+    assert run_lively(copied) == 6
     assert mended(state) is None, "the new log has its place, and is sound"
     assert not (state / WORK_NAME).exists()
-    assert run(copied) == 7
+    assert run_lively(copied) == 7
 
 
 def test_recover_removes_quarantines_that_were_cut_short(copied: Path) -> None:
@@ -354,18 +234,6 @@ def test_recover_removes_quarantines_that_were_cut_short(copied: Path) -> None:
     alter(copied, CUT)
     assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
     assert [path.name for path in cut_short.parent.iterdir()] == [each.name for each in folders(cut_short.parent)]
-
-
-def test_recover_passes_over_a_copy_that_may_not_be_read_unless_it_was_named(copied: Path) -> None:
-    made = Path(krypto("backup", "--state-dir", copied / "state", "--json").json["folder"])
-    (made / "elsewhere").write_bytes(b"x")
-    (made / "events.db-wal").symlink_to(made / "elsewhere")
-    alter(copied, CUT)
-    refusal = krypto("recover", "--backup", made, "--yes", "--state-dir", copied / "state")
-    assert refusal.code == 1
-    assert "could not be read" in refusal.err
-    shown = krypto("recover", "--yes", "--state-dir", copied / "state", "--json").json
-    assert shown["log"]["kept"] == 400
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7), ("\n", 7)])

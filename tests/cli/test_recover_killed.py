@@ -14,7 +14,7 @@ from engine.store.rebuild import MANIFEST_NAME, QUARANTINE_NAME, WORK_NAME
 from engine.store.recorded import Stored
 from engine.store.salvage import salvage
 from engine.store.schema import WAL_NAME
-from tests.cli.terminal import LIVELY, bot_file, krypto
+from tests.cli.terminal import krypto, run_lively
 from tests.exchange_server.process import ROOT
 
 EACH = 3
@@ -48,11 +48,6 @@ def rows_of(state: Path, most: int) -> list[Stored]:
         return [row for page in reader.pages() for row in page][:most]
 
 
-def run(folder: Path) -> int:
-    """Run the bot of a folder for a market minute, as one who does not know what happened."""
-    return krypto("run", "-q", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", "1m").code
-
-
 @pytest.mark.spec("a recovery that was interrupted anywhere can be run again, and nothing is lost", section="Recovery")
 def test_recover_killed_before_each_step_is_run_again_and_keeps_the_same(torn: Path, tmp_path: Path) -> None:
     kept = salvage(torn / "state", tmp_path / "scratch")
@@ -64,7 +59,7 @@ def test_recover_killed_before_each_step_is_run_again_and_keeps_the_same(torn: P
     refusals = set()
     for folder in left:
         state = folder / "state"
-        refusals.add(run(folder))
+        refusals.add(run_lively(folder, "1m"))
         assert krypto("recover", "--yes", "--state-dir", state).code == 0
         assert rows_of(state, kept.position) == rows
         assert not (state / WORK_NAME).exists()
@@ -74,7 +69,7 @@ def test_recover_killed_before_each_step_is_run_again_and_keeps_the_same(torn: P
         ]
         assert originals, "the old rows are in a quarantine, whatever happened"
     for folder in left[::8]:
-        assert run(folder) == 0
+        assert run_lively(folder, "1m") == 0
         assert krypto("replay", "--verify", "--redecide", "--state-dir", folder / "state").code == 0
     assert refusals <= {0, 6, 7}
     assert {6, 7} <= refusals
@@ -97,4 +92,4 @@ def test_restore_killed_before_each_step_is_run_again_or_recovered(lived: Path, 
             assert krypto("restore", folder / "backups" / name, "--state-dir", state).code == 0
             assert krypto("recover", "--yes", "--state-dir", state).code == 0
         assert len(rows_of(state, made["rows"])) == made["rows"]
-    assert run(left[-1]) == 0
+    assert run_lively(left[-1], "1m") == 0
