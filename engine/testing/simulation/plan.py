@@ -25,7 +25,7 @@ CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
 JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
 STILL_S: Final = (2, 6, 12, 40, 90, 600)
 MOST_COMMANDS: Final = 4
-INTERRUPTIONS: Final = ("pause", "pause", "kill", "flatten")
+INTERRUPTIONS: Final = ("pause", "pause", "kill", "flatten", "jump", "jump")
 AT_S: Final = (0.0, 0.0, 0.01, 0.1, 0.3, 1.0, 2.5)
 AGAIN_S: Final = 25.0
 CUT_S: Final = 100
@@ -89,7 +89,7 @@ def plan_life(chance: Chance, busy: float) -> LifePlan:
         how=how,
         power=chance.happens("life/power", 0.5),
         steps=_some(chance),
-        seconds=chance.choose("life/seconds", (120, 10, 60, 120, 240, 400)),
+        seconds=chance.choose("life/seconds", (240, 10, 120, 240, 600, 1_200)),
         slow_s=chance.choose("life/slow", SLOW_S),
         down_s=chance.choose("life/down", DOWN_S),
         commands=tuple(sorted(commands)),

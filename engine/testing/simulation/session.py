@@ -157,7 +157,11 @@ class Session:
         self._open.set()
 
     async def _interrupt(self, after_s: float, name: str, bot_id: str) -> None:
-        """Give a command, and take it back a little later, or worlds would soon stand still."""
+        """Set the clock, or give a command and take it back a little later, or worlds would soon stand still."""
+        if name == "jump":
+            await asyncio.sleep(after_s)
+            self._jump(4 + 2 * (self._decided % 2))
+            return
         await self._command_after(after_s, name, bot_id)
         await self._command_after(AGAIN_S, "revive", bot_id)
         await self._command_after(0.0, "resume", bot_id)
@@ -172,15 +176,21 @@ class Session:
         if self.life.is_dead:
             return
         seconds = STILL_S[by % len(STILL_S)]
-        lasts_ms = {"jump": JUMPS_MS[by], "stop": seconds * 1_000, "sleep": seconds * 10_000}
-        self._tell("clock", kind=kind, by=lasts_ms[kind])
-        match kind:
-            case "jump":
-                self._machine.wall_ahead_ms += JUMPS_MS[by]
-            case "stop":
-                self._machine.stand_still(seconds)
-            case _:
-                self._machine.fall_asleep(seconds * 10)
+        if kind == "jump":
+            self._jump(by)
+            return
+        lasts_s = seconds if kind == "stop" else seconds * 10
+        self._tell("clock", kind=kind, by=lasts_s * 1_000)
+        if kind == "stop":
+            self._machine.stand_still(lasts_s)
+        else:
+            self._machine.fall_asleep(lasts_s)
+
+    def _jump(self, by: int) -> None:
+        """Set the wall clock, unless nobody lives to read it."""
+        if not self.life.is_dead:
+            self._tell("clock", kind="jump", by=JUMPS_MS[by])
+            self._machine.wall_ahead_ms += JUMPS_MS[by]
 
 
 def _is_settled(order: Order) -> bool:

@@ -51,7 +51,7 @@ class SimulatedExchange:
     its client order id, `accepted` of every order that was taken, `moved` of every change of an order after that,
     `stirred` whenever something is put first on the agenda, `noted` of every record. While it `is_still` no resting
     order is met; while it `is_cut` nothing gets through. `looked` holds which life has seen the open orders of which
-    market, `signed` with which time of the engine an order was signed.
+    market, `signed` with which time of the engine an order was signed, `known` what a log holds by the exchange's ids.
     """
 
     def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
@@ -69,6 +69,7 @@ class SimulatedExchange:
         self.is_cut = False
         self.looked: Final[set[tuple[int, str]]] = set()
         self.signed: Final[dict[str, int]] = {}
+        self.known: Final[set[str]] = set()
         self.markets: Final = {symbol: Market(symbol, terms, chance) for symbol in terms.symbols}
         self.wallet: Final = Wallet(terms.wallet)
         self.banned_until_ms = 0
@@ -189,7 +190,13 @@ class SimulatedExchange:
         return replace(rules, quantity_step=step, min_quantity=step, min_notional=rules.min_notional * 2)
 
     def is_unseen(self, order: Placed) -> bool:
-        """Tell whether an order that was told of is not to be found, for a minute, and then not for some time again."""
+        """Tell whether an order is not to be found.
+
+        One that was told of is not for a minute, and then not for some time again; one that a log is known to hold and
+        that ended long ago is never.
+        """
+        if order.purged_ms is not None and order.exchange_order_id in self.known:
+            return self.at_ms >= order.purged_ms
         spell = self._oblivions.at(self.at_ms) if order.is_told else None
         if spell is None or 0 < spell.begin_ms - order.unseen_ms < UNSEEN_AGAIN_MS:
             return False
