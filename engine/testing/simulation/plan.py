@@ -18,14 +18,16 @@ In order; at an operation of the disk; at a call of the exchange, or (half of th
 by a fault once the disk is full or broken.
 """
 
-DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0)
+DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0, 7200.0)
 SLOW_S: Final = (0.0, 0.0, 0.0, 0.0, 0.02, 0.3, 2.0)
 COMMANDS: Final = ("pause", "pause", "resume", "resume", "resume", "reset-trailing", "kill", "revive", "flatten")
-CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
+CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep", "doubt")
+"""What befalls the clocks: one is set, at a time or as soon as an order is in doubt, or time is lost."""
+
 JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
 STILL_S: Final = (2, 6, 12, 40, 90, 600)
 MOST_COMMANDS: Final = 4
-INTERRUPTIONS: Final = ("pause", "pause", "kill", "flatten", "jump", "jump")
+INTERRUPTIONS: Final = ("pause", "pause", "kill", "flatten")
 AT_S: Final = (0.0, 0.0, 0.01, 0.1, 0.3, 1.0, 2.5)
 AGAIN_S: Final = 25.0
 CUT_S: Final = 100

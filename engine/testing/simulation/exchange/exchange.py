@@ -36,6 +36,9 @@ _PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
 _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
+_OBLIVION_MINUTES: Final = (1.75, 1)
+"""Looks a minute apart miss an order twice, and never a third time."""
+
 _RULES_MINUTES: Final = (10, 3, 30, 90)
 UNSEEN_AGAIN_MS: Final = 900_000
 COARSER: Final = 10
@@ -83,7 +86,7 @@ class SimulatedExchange:
         self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
         self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
         self._rules_steps: Final = self._spells("rules_step", terms.rules_step, 15, _RULES_MINUTES, ("",))
-        self._oblivions: Final = self._spells("oblivion", terms.oblivion, 5, (1,), ("",))
+        self._oblivions: Final = self._spells("oblivion", terms.oblivion, 5, _OBLIVION_MINUTES, ("",))
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -192,8 +195,8 @@ class SimulatedExchange:
     def is_unseen(self, order: Placed) -> bool:
         """Tell whether an order is not to be found.
 
-        One that was told of is not for a minute, and then not for some time again; one that a log is known to hold and
-        that ended long ago is never.
+        One that was told of is not for one or two minutes, and then not for some time again; one that a log is known
+        to hold and that ended long ago is never.
         """
         if order.purged_ms is not None and order.exchange_order_id in self.known:
             return self.at_ms >= order.purged_ms
@@ -213,7 +216,7 @@ class SimulatedExchange:
         return max((spell.end_ms for spell in spells if spell is not None), default=None)
 
     def _spells(
-        self, kind: str, rate: float, slot_minutes: int, minutes: Sequence[int], sorts: Sequence[S]
+        self, kind: str, rate: float, slot_minutes: int, minutes: Sequence[float], sorts: Sequence[S]
     ) -> Spells[S]:
         return Spells(
             self.chance,
