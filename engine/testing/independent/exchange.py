@@ -111,6 +111,8 @@ def _ends(order: Order, placed: Placed) -> Iterator[str]:
         return
     if placed.is_open and order.is_ended:
         yield f"is open at the exchange and {order.status} in the log"
+    elif order.status == "closed" and placed.orders and order.closed_at < (there := placed.told):
+        yield f"ended with {order.closed_at:f} in the log, and with {there:f} at the exchange"
     elif not placed.is_open and order.status == "open" and not order.is_ended:
         text = f"is {placed.end['status']}" if placed.end else "stands nowhere"
         yield f"{text} at the exchange and open in the log"

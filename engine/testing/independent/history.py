@@ -38,6 +38,11 @@ class Placed:
         return sum((number(trade["quantity"]) for trade in self.trades), ZERO)
 
     @property
+    def told(self) -> Decimal:
+        """Give the part of that which the order's end counted."""
+        return sum((number(trade["quantity"]) for trade in self.trades if not trade.get("untold")), ZERO)
+
+    @property
     def is_open(self) -> bool:
         """Tell whether an order stands there still."""
         return bool(self.orders) and self.end is None and self.traded < number(self.orders[0]["quantity"])

@@ -18,10 +18,12 @@ In order; at an operation of the disk; at a call of the exchange, or (half of th
 by a fault once the disk is full or broken.
 """
 
-DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0)
+DOWN_S: Final = (1.0, 0.5, 1.0, 5.0, 30.0, 30.0, 120.0, 900.0, 7200.0, 7200.0)
 SLOW_S: Final = (0.0, 0.0, 0.0, 0.0, 0.02, 0.3, 2.0)
 COMMANDS: Final = ("pause", "pause", "resume", "resume", "resume", "reset-trailing", "kill", "revive", "flatten")
-CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep")
+CLOCK: Final = ("none", "none", "none", "none", "jump", "stop", "sleep", "doubt")
+"""What befalls the clocks: one is set, at a time or as soon as an order is in doubt, or time is lost."""
+
 JUMPS_MS: Final = (700, -700, 2_500, -2_500, 45_000, -45_000, 3_600_000, -3_600_000)
 STILL_S: Final = (2, 6, 12, 40, 90, 600)
 MOST_COMMANDS: Final = 4
@@ -89,7 +91,7 @@ def plan_life(chance: Chance, busy: float) -> LifePlan:
         how=how,
         power=chance.happens("life/power", 0.5),
         steps=_some(chance),
-        seconds=chance.choose("life/seconds", (120, 10, 60, 120, 240, 400)),
+        seconds=chance.choose("life/seconds", (240, 10, 120, 240, 600, 1_200)),
         slow_s=chance.choose("life/slow", SLOW_S),
         down_s=chance.choose("life/down", DOWN_S),
         commands=tuple(sorted(commands)),

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.core.config import BotConfig
 from engine.core.errors import EngineError
-from engine.core.events import OrderRequested
+from engine.core.events import OrderOutcomeUnknown, OrderRequested
 from engine.core.state import BotState, Order
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.control import Request
@@ -23,6 +23,9 @@ from engine.store.medium import Medium
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.plan import AGAIN_S, JUMPS_MS, NO_INTERRUPTION, STILL_S, LifePlan
+
+_FORWARD: Final = (45_000, 90_000, 3_600_000)
+"""So far is a clock set ahead that makes an order in doubt look old."""
 
 Tell = Callable[..., None]
 """Write a record into the history of the world: what, and its details."""
@@ -48,9 +51,13 @@ class Session:
         self._tasks: Final[list[asyncio.Task[None]]] = []
         self._interruption = NO_INTERRUPTION
         self._decided = 0
+        self._jump_in_doubt: int | None = None
 
     def listen(self, published: Published) -> None:
-        """Give the command that is to come while an order is on its way out."""
+        """Give the command that is to come while an order is on its way out; set the clock while one is in doubt."""
+        if isinstance(published.event, OrderOutcomeUnknown) and self._jump_in_doubt is not None:
+            self._jump(self._jump_in_doubt)
+            self._jump_in_doubt = None
         order, name, after_s = self._interruption
         if name and isinstance(published.event, OrderRequested):
             self._decided += 1
@@ -69,7 +76,9 @@ class Session:
             self._tasks.append(
                 loop.create_task(self._command_after(after_s, name, configs[whom % len(configs)].bot_id))
             )
-        if plan.clock[1] != "none":
+        if plan.clock[1] == "doubt":
+            self._jump_in_doubt = _FORWARD[plan.clock[2] % len(_FORWARD)]
+        elif plan.clock[1] != "none":
             self._tasks.append(loop.create_task(self._meddle(*plan.clock)))
 
     async def until_over(self, seconds: float) -> bool:
@@ -172,15 +181,21 @@ class Session:
         if self.life.is_dead:
             return
         seconds = STILL_S[by % len(STILL_S)]
-        lasts_ms = {"jump": JUMPS_MS[by], "stop": seconds * 1_000, "sleep": seconds * 10_000}
-        self._tell("clock", kind=kind, by=lasts_ms[kind])
-        match kind:
-            case "jump":
-                self._machine.wall_ahead_ms += JUMPS_MS[by]
-            case "stop":
-                self._machine.stand_still(seconds)
-            case _:
-                self._machine.fall_asleep(seconds * 10)
+        if kind == "jump":
+            self._jump(JUMPS_MS[by])
+            return
+        lasts_s = seconds if kind == "stop" else seconds * 10
+        self._tell("clock", kind=kind, by=lasts_s * 1_000)
+        if kind == "stop":
+            self._machine.stand_still(lasts_s)
+        else:
+            self._machine.fall_asleep(lasts_s)
+
+    def _jump(self, ahead_ms: int) -> None:
+        """Set the wall clock, unless nobody lives to read it."""
+        if not self.life.is_dead:
+            self._tell("clock", kind="jump", by=ahead_ms)
+            self._machine.wall_ahead_ms += ahead_ms
 
 
 def _is_settled(order: Order) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.core.events import OrderSent
+from engine.core.events import OrderAccepted, OrderSent
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.runtime.journal import Published
@@ -59,6 +59,8 @@ class Watch:
         def listen(published: Published) -> None:
             if life.is_dead:
                 return
+            if isinstance(published.event, OrderAccepted):
+                self._exchange.known.add(published.event.exchange_order_id)
             if isinstance(published.event, OrderSent):
                 name = published.event.client_order_id
                 self.sent.add(name)

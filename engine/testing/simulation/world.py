@@ -80,6 +80,8 @@ class World:
         self.watch: Final = Watch(self.exchange, limits_of(self.bots))
         self.violations: Final = self.watch.monitor.violations
         self.disasters: Final = Disasters(self.chance, self.watch.sent)
+        if self.disasters.rate:  # a log that lost its end needs an exchange that forgets nothing
+            self.exchange.terms = replace(self.exchange.terms, purged=0.0)
         self.endings: Final[Counter[str]] = Counter()
         self.lives = self.recoveries = 0
         self.is_judged = False

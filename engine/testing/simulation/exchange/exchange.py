@@ -36,6 +36,9 @@ _PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
 _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
+_OBLIVION_MINUTES: Final = (1.75, 1)
+"""Looks a minute apart miss an order twice, and never a third time."""
+
 _RULES_MINUTES: Final = (10, 3, 30, 90)
 UNSEEN_AGAIN_MS: Final = 900_000
 COARSER: Final = 10
@@ -51,7 +54,7 @@ class SimulatedExchange:
     its client order id, `accepted` of every order that was taken, `moved` of every change of an order after that,
     `stirred` whenever something is put first on the agenda, `noted` of every record. While it `is_still` no resting
     order is met; while it `is_cut` nothing gets through. `looked` holds which life has seen the open orders of which
-    market, `signed` with which time of the engine an order was signed.
+    market, `signed` with which time of the engine an order was signed, `known` what a log holds by the exchange's ids.
     """
 
     def __init__(self, chance: Chance, now_ms: Callable[[], int], terms: Terms) -> None:
@@ -69,6 +72,7 @@ class SimulatedExchange:
         self.is_cut = False
         self.looked: Final[set[tuple[int, str]]] = set()
         self.signed: Final[dict[str, int]] = {}
+        self.known: Final[set[str]] = set()
         self.markets: Final = {symbol: Market(symbol, terms, chance) for symbol in terms.symbols}
         self.wallet: Final = Wallet(terms.wallet)
         self.banned_until_ms = 0
@@ -82,7 +86,7 @@ class SimulatedExchange:
         self._halts: Final = self._spells("halt", terms.halt, 5, _HALT_MINUTES, ("",))
         self._skews: Final = self._spells("skew_step", terms.skew_step, 5, _SKEW_MINUTES, _SKEW_STEPS)
         self._rules_steps: Final = self._spells("rules_step", terms.rules_step, 15, _RULES_MINUTES, ("",))
-        self._oblivions: Final = self._spells("oblivion", terms.oblivion, 5, (1,), ("",))
+        self._oblivions: Final = self._spells("oblivion", terms.oblivion, 5, _OBLIVION_MINUTES, ("",))
         self.others: Final = Others(self)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -189,7 +193,13 @@ class SimulatedExchange:
         return replace(rules, quantity_step=step, min_quantity=step, min_notional=rules.min_notional * 2)
 
     def is_unseen(self, order: Placed) -> bool:
-        """Tell whether an order that was told of is not to be found, for a minute, and then not for some time again."""
+        """Tell whether an order is not to be found.
+
+        One that was told of is not for one or two minutes, and then not for some time again; one that a log is known
+        to hold and that ended long ago is never.
+        """
+        if order.purged_ms is not None and order.exchange_order_id in self.known:
+            return self.at_ms >= order.purged_ms
         spell = self._oblivions.at(self.at_ms) if order.is_told else None
         if spell is None or 0 < spell.begin_ms - order.unseen_ms < UNSEEN_AGAIN_MS:
             return False
@@ -206,7 +216,7 @@ class SimulatedExchange:
         return max((spell.end_ms for spell in spells if spell is not None), default=None)
 
     def _spells(
-        self, kind: str, rate: float, slot_minutes: int, minutes: Sequence[int], sorts: Sequence[S]
+        self, kind: str, rate: float, slot_minutes: int, minutes: Sequence[float], sorts: Sequence[S]
     ) -> Spells[S]:
         return Spells(
             self.chance,

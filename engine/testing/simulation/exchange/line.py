@@ -24,7 +24,7 @@ _ABOUT_ORDERS: Final = frozenset({"create", "cancel", "query", "order_trades"})
 _SHARE: Final = 0.2
 """All other calls fail at this share of the rates, or an engine would hardly ever get to its orders."""
 
-_LATE_S: Final = (2, 1, 4, 6, 9, 12, 20, 35, 60, 120)
+_LATE_S: Final = (2, 1, 4, 7, 12, 20, 35, 45, 55, 120)
 _SILENCE_S: Final = (2, 10, 60, 180, 600)
 _SLOW_MS: Final = (500, 2_000, 8_000)
 _LONG_S: Final = 60

@@ -24,7 +24,8 @@ _LATE_S: Final = (1, 3, 8, 15, 20)
 _TRADE_LATE_S: Final = (1, 4, 12, 25, 90)
 _REST_S: Final = (5, 20, 60, 300, 600)
 _FORCED_S: Final = (10, 60, 300, 1_800)
-_HIDDEN_S: Final = (5, 30, 90, 400)
+_HIDDEN_S: Final = (5, 30, 90, 400, 900)
+_PURGED_S: Final = (60, 300, 1_800)
 _UNTOLD_MS: Final = 3_600_000
 _PARTS: Final = (Decimal("0.5"), Decimal("0.1"), Decimal("0.9"))
 
@@ -243,6 +244,9 @@ class Matching:
         self._tell(order)
 
     def _record_end(self, order: Placed) -> None:
+        if self._befalls("purged", order):
+            after_s = self._exchange.chance.choose("exchange/purged/after", _PURGED_S)
+            order.purged_ms = self._exchange.at_ms + after_s * 1_000
         self._exchange.record({
             "what": "end", "at_ms": self._exchange.at_ms, "order_id": order.exchange_order_id,
             "client_order_id": order.wish.client_order_id, "status": order.status,

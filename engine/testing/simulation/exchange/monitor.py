@@ -121,7 +121,7 @@ class Monitor:
         """Judge an order that the exchange has just taken."""
         name = order.wish.client_order_id
         parsed = parse_client_order_id(name)
-        if parsed is None:
+        if parsed is None or order.wish.life == 0:
             return  # somebody else's
         first = self._taken.setdefault(name, order.exchange_order_id)
         if first != order.exchange_order_id:

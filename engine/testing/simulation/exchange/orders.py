@@ -66,7 +66,8 @@ class Placed(msgspec.Struct, eq=False):
     """An order that the exchange took.
 
     `locked` is what it holds of the asset that it gives away, `is_told` whether the engine knows the exchange's id of
-    it, `unseen_ms` the beginning of the last spell in which it was not to be found.
+    it, `unseen_ms` the beginning of the last spell in which it was not to be found, `purged_ms` the time from which on
+    it never is: an exchange need not keep for ever what is at its end.
     """
 
     exchange_order_id: str
@@ -78,6 +79,7 @@ class Placed(msgspec.Struct, eq=False):
     locked: Decimal = ZERO
     is_told: bool = False
     unseen_ms: int = 0
+    purged_ms: int | None = None
     trades: list[Trade] = []
     standings: list[Standing] = []
 

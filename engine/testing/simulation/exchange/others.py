@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.core.exact import exactly
+from engine.core.identity import LOG_ID_LENGTH, client_order_id
 from engine.core.units import floor_to
 from engine.testing.simulation.exchange.markets import TICK
 from engine.testing.simulation.exchange.orders import Side, Wish
@@ -15,6 +16,7 @@ from engine.testing.simulation.exchange.orders import Side, Wish
 if TYPE_CHECKING:
     from engine.testing.simulation.exchange.exchange import SimulatedExchange
 
+_ANOTHER_LOG: Final = "z" * LOG_ID_LENGTH
 _EVERY_MS: Final = 180_000
 _SELLS: Final = (Decimal("0.01"), Decimal("0.002"))
 """What a user sells at once, as a part of the base that the account began with: even many such sales leave some."""
@@ -32,22 +34,28 @@ class Others:
         """Take the exchange, and put the first visit on its agenda if there ever is one."""
         self._exchange: Final = exchange
         self._visits = 0
-        if exchange.terms.foreign_order or exchange.terms.foreign_transfer:
+        if self._is_there():
             exchange.later(exchange.start_ms + _EVERY_MS, self._visit)
 
+    def _is_there(self) -> bool:
+        terms = self._exchange.terms
+        return bool(terms.foreign_order or terms.foreign_bot or terms.foreign_transfer)
+
     def _visit(self) -> None:
-        exchange, terms, chance = self._exchange, self._exchange.terms, self._exchange.chance
+        exchange, chance = self._exchange, self._exchange.chance
         self._visits += 1
         if exchange.happens("foreign_order"):
-            self._trade()
+            self._trade("foreign_order", f"web_{self._visits:06d}")
+        if exchange.happens("foreign_bot"):
+            self._trade("foreign_bot", client_order_id(_ANOTHER_LOG, self._visits))
         if exchange.befalls("foreign_transfer"):
             self._transfer(*chance.choose("exchange/foreign_transfer/what", _TRANSFERS))
-        if terms.foreign_order or terms.foreign_transfer:
+        if self._is_there():
             exchange.later(exchange.at_ms + _EVERY_MS, self._visit)
 
     @exactly
-    def _trade(self) -> None:
-        """Place an order by hand: at the market, or away from it, to be taken off again later."""
+    def _trade(self, kind: str, name: str) -> None:
+        """Place an order by hand, or as another engine would: at the market, or away from it, taken off again later."""
         exchange, chance = self._exchange, self._exchange.chance
         market = exchange.markets[chance.choose("exchange/foreign_order/symbol", exchange.terms.symbols)]
         side = chance.choose("exchange/foreign_order/side", _SIDES)
@@ -55,7 +63,6 @@ class Others:
         away = chance.choose("exchange/foreign_order/away", _AWAY)
         quantity = floor_to(Decimal(exchange.terms.wallet[market.base]) * part, market.rules.quantity_step)
         price = floor_to(market.best(side, exchange.at_ms) * TICK * (1 + away), TICK) if away else None
-        name = f"web_{self._visits:06d}"
         wish = Wish(
             client_order_id=name,
             symbol=market.symbol,
@@ -66,7 +73,7 @@ class Others:
             signed_ms=exchange.clock_ms,
             life=0,
         )
-        exchange.fault("foreign_order", client_order_id=name)
+        exchange.fault(kind, client_order_id=name)
         exchange.place(wish)
         exchange.later(exchange.at_ms + 5 * _EVERY_MS, partial(self._take_off, name))
 

@@ -10,7 +10,18 @@ import msgspec
 
 from engine.testing.simulation.chance import Chance
 
-RATES: Final = (0.0, 0.01, 0.05, 0.15)
+RATES: Final = (0.0, 0.0, 0.02, 0.1, 0.3)
+SPELL_RATES: Final = (0.0, 0.0, 0.01, 0.05, 0.15)
+ORDER_RATES: Final = (0.0, 0.0, 0.1, 0.3, 0.6)
+SPELLS: Final = frozenset({"partition", "maintenance", "halt", "skew_step", "rules_step"})
+"""What lasts comes more seldom, or an engine would hardly ever get to its orders."""
+
+OF_ORDERS: Final = frozenset({
+    "order_late", "trade_late", "row_lost", "bare_answer", "oblivion", "purged", "split", "partial", "expired",
+    "forced_cancel", "cancel_race", "late_fill",
+})  # fmt: skip
+"""What befalls orders comes more often, for there are few of these."""
+
 WALLET: Final = {"USD": "100000", "BTC": "0.5", "ETH": "5", "BNB": "10"}
 FeeAsset = Literal["quote", "base", "BNB"]
 Uniqueness = Literal["open", "ever"]
@@ -53,6 +64,7 @@ class Terms(msgspec.Struct, frozen=True):
     # what is shown
     order_late: float = 0.0
     trade_late: float = 0.0
+    purged: float = 0.0
     row_lost: float = 0.0
     rows_shuffled: float = 0.0
     rows_repeated: float = 0.0
@@ -75,6 +87,7 @@ class Terms(msgspec.Struct, frozen=True):
     ticker_trouble: float = 0.0
     # others on the same account
     foreign_order: float = 0.0
+    foreign_bot: float = 0.0
     foreign_transfer: float = 0.0
 
 
@@ -85,7 +98,7 @@ FAULTS: Final = tuple(name for name, kind in Terms.__annotations__.items() if ki
 
 def swarm_terms(chance: Chance) -> Terms:
     """Draw the terms of a seed: every fault kind at a rate of its own, often none."""
-    rates = {name: chance.choose(f"swarm/{name}", RATES) for name in FAULTS}
+    rates = {name: chance.choose(f"swarm/{name}", _rates_of(name)) for name in FAULTS}
     calm = Terms(
         tick_ms=chance.choose("swarm/tick_ms", (5_000, 2_000, 10_000, 20_000)),
         wildness=chance.choose("swarm/wildness", (100, 100, 200, 400)),
@@ -95,6 +108,10 @@ def swarm_terms(chance: Chance) -> Terms:
         ids_unique=chance.choose("swarm/ids_unique", ("open", "ever")),
     )
     return msgspec.structs.replace(calm, **rates)
+
+
+def _rates_of(name: str) -> tuple[float, ...]:
+    return SPELL_RATES if name in SPELLS else ORDER_RATES if name in OF_ORDERS else RATES
 
 
 def calmed(terms: Terms) -> Terms:

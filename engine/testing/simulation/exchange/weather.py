@@ -35,7 +35,7 @@ class Spells(Generic[S]):
         *,
         start_ms: int,
         slot_minutes: int,
-        minutes: Sequence[int],
+        minutes: Sequence[float],
         sorts: Sequence[S],
         begun: Callable[[str, "Spell[S]"], None],
     ) -> None:
@@ -74,7 +74,7 @@ class Spells(Generic[S]):
         site = f"exchange/{self._kind}"
         if self._chance.happens(site, self._rate):
             begin_ms = slot_ms + self._chance.between(f"{site}/begin", 0, self._slot_ms - 1)
-            end_ms = begin_ms + self._chance.choose(f"{site}/minutes", self._minutes) * MINUTE_MS
+            end_ms = begin_ms + int(self._chance.choose(f"{site}/minutes", self._minutes) * MINUTE_MS)
             spell = Spell(begin_ms, end_ms, self._chance.choose(f"{site}/sort", self._sorts))
             self._spells.append(spell)
             self._begun(self._kind, spell)
