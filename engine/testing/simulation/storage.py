@@ -40,6 +40,9 @@ A_PLACE: Final = len(KINDS) * VARIANTS
 _SURE: Final = frozenset({"crash", "twice", "full once", "full", "io once", "io"})
 _UNSEEN: Final = frozenset({"all lie", "all older"})
 _MUST_REFUSE: Final = frozenset({"journal beside", "witness damaged", "witness ahead", "witness of another log"})
+_ALONE: Final = frozenset({"twice", "slip", "replaced"})
+"""Each of these schedules has a ledger of its own."""
+
 _SECOND_LIFE_STEPS: Final = 3
 _SECOND_LIFE_OPERATIONS: Final = 40
 
@@ -254,11 +257,12 @@ class _Place:
     def _judged(self, files: Files, ledger: Ledger, kind: str) -> tuple[Outcome, str]:
         """Open a log on these files and say what came of it."""
         key = id(ledger), tuple(sorted(files.items()))
-        found = self._seen.get(key) if kind != "twice" else None
+        found = self._seen.get(key)
         if found is None:
             self.counts["images"] += 1
             found = self._opened(files, ledger)
-            self._seen[key] = found
+            if kind not in _ALONE:  # a ledger that is dropped leaves its id to another
+                self._seen[key] = found
         outcome, what = found
         if outcome == "rolled back" and kind not in _UNSEEN:
             return "violation", what
