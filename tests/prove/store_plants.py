@@ -167,8 +167,8 @@ PLANTS: Final = (
     Stored(
         "a lost end of the log is not seen",
         f"{STORE}/witness.py",
-        "    if mark.position > last_position:\n",
-        "    if mark.position > last_position + 1_000_000:\n",
+        "    if mark.position > last_position:\n        raise LogDamagedError(\n",
+        "    if mark.position > last_position:\n        return\n        raise LogDamagedError(\n",
     ),
     Stored(
         "a damaged witness is taken for none",

@@ -156,11 +156,15 @@ def script_of(seed: int) -> Script:
 
 
 class Writer:
-    """A writer at work on a disk, from opening to the end of its script or of its life."""
+    """A writer at work on a disk, from opening to the end of its script or of its life.
+
+    `fault` is the first that it met, and `has_begun` tells whether it got as far as acting on what it found.
+    """
 
     def __init__(self, disk: Disk, ledger: Ledger, store: Store = REAL) -> None:
         """Take the disk to write on and the ledger to keep."""
         self.fault: EngineError | None = None
+        self.has_begun = False
         self._disk: Final = disk
         self._ledger: Final = ledger
         self._store: Final = store
@@ -168,10 +172,11 @@ class Writer:
         self._medium: Final = DiskMedium(disk, pause)
         self._log: SqliteLog | None = None
         self._went_on = False
+        self._is_stubborn: Final = disk.chance.unit("stubborn") < _SHARE
         self._before_step: Callable[[int], None] = lambda _index: None
 
     def run(self, script: Script, before_step: Callable[[int], None] | None = None) -> None:
-        """Do what the script says; a fault of the store ends it and is kept. The life is over afterwards."""
+        """Do what the script says; a fault of the store ends it, mostly, and is kept. Then the life is over."""
         if before_step is not None:
             self._before_step = before_step
         try:
@@ -208,11 +213,14 @@ class Writer:
         try:
             await self._begin(script)
             for index, step in enumerate(script.steps):
+                if self.fault is not None and step.act == "reopen":
+                    break  # after a fault only another process opens the log
                 self._before_step(index)
-                await self._take(step, script)
-            await self._end()
+                await self._attempt(step, script)
+            if self.fault is None:
+                await self._end()
         except EngineError as error:
-            self.fault = error
+            self.fault = self.fault or error
         finally:
             self._disk.life.end("script/over")
             with suppress(StorageError):
@@ -223,6 +231,7 @@ class Writer:
         self._medium.execute(f"PRAGMA wal_autocheckpoint = {script.checkpoint_pages}; {self._store.settings}")
         self._ledger.resume(list(log.read(verified=True)), log.covered)
         self._intrude(log)
+        self.has_begun = True
 
     def _intrude(self, log: SqliteLog) -> None:
         """Append as somebody would who believes that a stream has got further: it must be refused."""
@@ -236,6 +245,15 @@ class Writer:
         if log is not None:
             await log.close()
             self._ledger.covered = max(self._ledger.covered, log.covered)
+
+    async def _attempt(self, step: Step, script: Script) -> None:
+        """Take a step; a stubborn writer passes over a fault, as tasks do that await nothing, and goes on."""
+        try:
+            await self._take(step, script)
+        except EngineError as error:
+            self.fault = self.fault or error
+            if not self._is_stubborn or self._log is None or self._disk.life.is_dead:
+                raise
 
     async def _take(self, step: Step, script: Script) -> None:
         log, ledger = self._log, self._ledger

@@ -185,7 +185,10 @@ class _Place:
         return outcome, what
 
     def _twice(self, schedule: Schedule, chance: Chance) -> tuple[Outcome, str]:
-        """Kill the first life; let the second, which finds what was not synced, end soon at an operation of its own."""
+        """Kill the first life; let the second, which finds what was not synced, end soon at an operation of its own.
+
+        What a failed sync let slip may be lost, noticed, until the second life has opened the log, and not afterwards.
+        """
         first = self._lived("crash" if schedule.kind == "twice" else "io once")
         image = self._folder / f"{schedule.kind}-{schedule.variant}"
         write_image(image, first.disk.survivors("kill", chance))
@@ -193,9 +196,12 @@ class _Place:
         life = _ending_at(1 + int(chance.unit("second") * _SECOND_LIFE_OPERATIONS), 2)
         disk = Disk(image, chance, life, former=first.disk)
         script = _script(self._seed, self._script_number + 1)
-        self._write(disk, ledger, Script(script.steps[:_SECOND_LIFE_STEPS], script.checkpoint_pages))
+        second = self._write(disk, ledger, Script(script.steps[:_SECOND_LIFE_STEPS], script.checkpoint_pages))
         mode: Mode = "power" if schedule.kind == "slip" or schedule.variant % 2 else "kill"
-        return self._judged(disk.survivors(mode, chance), ledger, schedule.kind)
+        outcome, what = self._judged(disk.survivors(mode, chance), ledger, schedule.kind)
+        if schedule.kind == "slip" and outcome != "whole" and (second.has_begun or outcome != "refused"):
+            return "violation", what
+        return outcome, what
 
     def _replaced(self, schedule: Schedule, chance: Chance) -> tuple[Outcome, str]:
         """Take a file away under the writer, or put a copy in its place: nothing may be acknowledged any more."""
@@ -247,12 +253,14 @@ class _Place:
 
     def _write(
         self, disk: Disk, ledger: Ledger, script: Script, before_step: Callable[[int], None] | None = None
-    ) -> None:
-        Writer(disk, ledger, self._store).run(script, before_step)
+    ) -> Writer:
+        writer = Writer(disk, ledger, self._store)
+        writer.run(script, before_step)
         self.counts["lives"] += 1
         self.counts["operations"] += disk.number
         self.counts["acknowledged"] += ledger.acknowledged
         self.counts.update({f"fault {name}": number for name, number in disk.faults.items()})
+        return writer
 
     def _judged(self, files: Files, ledger: Ledger, kind: str) -> tuple[Outcome, str]:
         """Open a log on these files and say what came of it."""
