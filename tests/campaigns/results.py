@@ -116,8 +116,8 @@ class Results:
 
 
 def engine_digest() -> str:
-    """Give the digest of the engine of this tree."""
-    return source_digest(ROOT / "engine")
+    """Give the digest of the engine of this tree, without `engine/testing`, which no program but `prove` imports."""
+    return source_digest(ROOT / "engine", without="testing")
 
 
 def versions_here() -> dict[str, str]:

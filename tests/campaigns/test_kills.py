@@ -88,6 +88,7 @@ def test_digest_of_a_source_tree_changes_with_each_python_file_and_with_nothing_
     for name in ("a.py", "inner/b.py"):
         (tmp_path / name).write_text(name)
     before = source_digest(tmp_path)
+    assert source_digest(tmp_path, without="inner") != before
     (tmp_path / "inner" / "b.pyc").write_text("compiled")
     assert source_digest(tmp_path) == before
 

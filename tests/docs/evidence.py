@@ -58,7 +58,17 @@ def kills() -> str:
         )
         for row in rows
     ]
-    header = ("what", "kills", "under way", "order in flight", "orders", "trades", "faults", "violations", "`engine/`")
+    header = (
+        "what",
+        "kills",
+        "under way",
+        "order in flight",
+        "orders",
+        "trades",
+        "faults",
+        "violations",
+        "`engine/` alone",
+    )
     return table(header, lines)
 
 
