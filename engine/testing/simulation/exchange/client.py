@@ -73,7 +73,6 @@ class ExchangeClient(MarketClient):
             if found is None:
                 return None
             placed, standing = found
-            placed.is_told = True
             fills: tuple[Fill, ...] = ()
             if standing.filled > order.filled:
                 fills = await self._fills_of(symbol, placed)
@@ -200,8 +199,6 @@ class ExchangeClient(MarketClient):
             answer = await self.line.send("create", lambda: self._placed(wish), wish.client_order_id)
         except LostError as lost:
             return self._failed(lost)
-        if isinstance(answer, Accepted):
-            self.exchange.matching.orders[answer.exchange_order_id].is_told = True
         if isinstance(answer, Refusal):
             if answer.code == CLOCK:
                 self.offset_ms = None

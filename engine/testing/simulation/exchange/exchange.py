@@ -195,12 +195,14 @@ class SimulatedExchange:
     def is_unseen(self, order: Placed) -> bool:
         """Tell whether an order is not to be found.
 
-        One that was told of is not for one or two minutes, and then not for some time again; one that a log is known
-        to hold and that ended long ago is never.
+        Only one that a log is known to hold: it may vanish for one or two minutes, then not again for some time, and for
+        ever once it has ended.
         """
-        if order.purged_ms is not None and order.exchange_order_id in self.known:
-            return self.at_ms >= order.purged_ms
-        spell = self._oblivions.at(self.at_ms) if order.is_told else None
+        if order.exchange_order_id not in self.known:
+            return False
+        if order.purged_ms is not None and self.at_ms >= order.purged_ms:
+            return True
+        spell = self._oblivions.at(self.at_ms)
         if spell is None or 0 < spell.begin_ms - order.unseen_ms < UNSEEN_AGAIN_MS:
             return False
         order.unseen_ms = spell.begin_ms

@@ -65,9 +65,9 @@ class Trade(msgspec.Struct, frozen=True):
 class Placed(msgspec.Struct, eq=False):
     """An order that the exchange took.
 
-    `locked` is what it holds of the asset that it gives away, `is_told` whether the engine knows the exchange's id of
-    it, `unseen_ms` the beginning of the last spell in which it was not to be found, `purged_ms` the time from which on
-    it never is: an exchange need not keep for ever what is at its end.
+    `locked` is what it holds of the asset that it gives away, `unseen_ms` the beginning of the last spell in which it
+    was not to be found, `purged_ms` the time from which on it never is: an exchange need not keep for ever what is at
+    its end.
     """
 
     exchange_order_id: str
@@ -77,7 +77,6 @@ class Placed(msgspec.Struct, eq=False):
     status: Status = "open"
     filled: Decimal = ZERO
     locked: Decimal = ZERO
-    is_told: bool = False
     unseen_ms: int = 0
     purged_ms: int | None = None
     trades: list[Trade] = []
