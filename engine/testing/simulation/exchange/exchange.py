@@ -195,8 +195,8 @@ class SimulatedExchange:
     def is_unseen(self, order: Placed) -> bool:
         """Tell whether an order is not to be found.
 
-        Only one that a log is known to hold: it may vanish for one or two minutes, and then not again for some time; once
-        it has ended it may do so for ever.
+        Only one that a log is known to hold: it may vanish for one or two minutes, and then not again for some time.
+        Once it has ended it may do so for ever.
         """
         if order.exchange_order_id not in self.known:
             return False
