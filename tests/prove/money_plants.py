@@ -55,8 +55,10 @@ TRAILING_PLANTS: Final = (
     Plant(
         "a trail holds the last price against its floor, not the best bid",
         TRAILING,
-        "(trail.floor is not None and price.sell_price < trail.floor)",
-        "(trail.floor is not None and price.last < trail.floor)",
+        "    if any(floor <= price.sell_price and last * HUNDRED <= trigger for floor, trigger in watch.fire_up):\n"
+        "        _fire_up(draft, price)\n",
+        "    if any(floor <= last and last * HUNDRED <= trigger for floor, trigger in watch.fire_up):\n"
+        "        _fire_up(draft, PriceObserved(last))\n",
     ),
     Plant(
         "a trail fires half-way",
@@ -118,8 +120,8 @@ ACCOUNTING_PLANTS: Final = (
     Plant(
         "a trade that is told twice is booked twice",
         FILLS,
-        "    if order is None or event.trade_id in order.trade_ids:\n",
-        "    if order is None:\n",
+        "        trade_ids=(*order.trade_ids, event.trade_id),\n",
+        "        trade_ids=(event.trade_id,),\n",
     ),
     Plant(
         "an order that ended is done before its trades are known",

@@ -135,6 +135,11 @@ def instead(tag: str, nth: int = 0, **says: Any) -> Change:
     return lambda directory: alter(directory, place_of(directory, tag, nth), lambda _: body)
 
 
+def command(name: str) -> dict[str, Any]:
+    """Give the event of an operator's command."""
+    return {"type": "command_received", "command": name, "by": "test"}
+
+
 def a_byte(directory: Path) -> None:
     """Change a stored byte and nothing else."""
     execute(directory, ("UPDATE event SET body = replace(body, '\"at\":1', '\"at\": 1') WHERE row_id = 40", ()))
@@ -190,8 +195,8 @@ def pause_before_an_order(directory: Path) -> None:
     sent = place_of(directory, "order_sent", 1)
     free = [row_id for row_id, tag, _ in events_of(directory) if tag in {"connectivity_checked", "entry_skipped"}]
     before, after = max(each for each in free if each < sent), min(each for each in free if each > sent)
-    alter(directory, before, lambda _: {"type": "command_received", "command": "pause", "by": "test"})
-    alter(directory, after, lambda _: {"type": "command_received", "command": "resume", "by": "test"})
+    alter(directory, before, lambda _: command("pause"))
+    alter(directory, after, lambda _: command("resume"))
 
 
 def wrong_number(directory: Path) -> None:
@@ -208,6 +213,11 @@ def fill_twice(directory: Path, **changes: str) -> None:
 def fill_twice_otherwise(directory: Path) -> None:
     """Book the first trade again with another price."""
     fill_twice(directory, price="1")
+
+
+def with_budget(directory: Path) -> None:
+    """Have the bot's budget be too small for its third purchase."""
+    alter(directory, 1, lambda says: {**says, "config": {**says["config"], "budget": "299"}})
 
 
 FORGED: Final[dict[str, tuple[set[str], Change]]] = {
@@ -244,6 +254,11 @@ FORGED: Final[dict[str, tuple[set[str], Change]]] = {
     "fires unheard": ({"trail"}, instead("trailing_activated")),
     "fires too soon": ({"trail"}, in_event("trailing_started", percent="49")),
     "under the floor": ({"trail"}, under_the_floor),
+    "begins elsewhere": ({"trail"}, in_event("trailing_activated", watermark="45184.14")),
+    "outlives a reset": ({"trail"}, instead("connectivity_checked", -1, **command("reset-trailing"))),
+    "outlives an outage": ({"trail"}, instead("connectivity_checked", -1, type="outage_declared", failure_count=3)),
+    "over the budget": ({"exposure"}, with_budget),
+    "decided before another ended": ({"intent", "position"}, in_event("order_requested", quantity="0.5")),
     "paused bot sends": ({"pause"}, pause_before_an_order),
 }
 
@@ -254,6 +269,38 @@ def test_forged_log_breaks_the_rule_that_was_forged_and_no_other(paper: Path, na
     change(paper)
 
     assert rules_of(check(paper, None, {})) == expected
+
+
+def test_lot_that_a_partial_sale_closed_is_found_if_its_rest_can_be_sold(paper: Path) -> None:
+    name = row_of(paper, place_of(paper, "sale_recorded"))[0]["e"]["client_order_id"]
+    for tag in ("order_requested", "order_filled"):
+        alter(paper, place_of(paper, tag, client_order_id=name), {"quantity": "0.00121"})
+
+    assert any(line.startswith("position:") and "closed with 0.00100 left" in line for line in check(paper, None, {}))
+
+
+def test_remainder_under_the_minimum_may_be_left_of_a_lot_that_is_closed(paper: Path) -> None:
+    name = row_of(paper, place_of(paper, "sale_recorded"))[0]["e"]["client_order_id"]
+    for tag in ("order_requested", "order_filled"):
+        alter(paper, place_of(paper, tag, client_order_id=name), {"quantity": "0.00200"})
+
+    assert not any("left, which can be sold" in line for line in check(paper, None, {}))
+
+
+def test_orderly_end_that_the_log_does_not_hold_is_found(paper: Path) -> None:
+    instead("session_stopped")(paper)
+
+    assert check(paper, None, {}) == []
+    assert rules_of(check(paper, None, {"stopped": True})) == {"time"}
+
+
+def test_trail_whose_reset_was_lost_with_the_end_of_the_log_is_held_against_nobody(paper: Path) -> None:
+    alter(paper, place_of(paper, "command_received", -1), command("reset-trailing"))
+    assert rules_of(check(paper, None, {})) == {"trail"}
+    began = {"type": "recovery_started", "order_number": 1_000, "accepted": []}
+    alter(paper, place_of(paper, "feed_detached", -1), lambda _: began)
+
+    assert rules_of(check(paper, None, {})) == set()
 
 
 def test_witness_that_lags_is_found_only_after_an_orderly_end(paper: Path) -> None:

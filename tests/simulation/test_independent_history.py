@@ -212,6 +212,36 @@ def test_pause_whose_end_was_asked_for_holds_nothing_back(live: Lived) -> None:
     assert check(live.directory, history, {}) == []
 
 
+def pause_while_the_last_order_is_on_its_way(live: Lived, *before: Record) -> list[Record]:
+    """Have a pause acknowledged after the last order has left and before it arrives; the log holds one, and its end."""
+    history = live.history or []
+    left = history.index(records(live, "request", verb="create")[-1]) + 1
+    assert history.index(records(live, "order")[-1]) >= left
+    history[left:left] = [*before, command("pause")]
+    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
+    alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
+    return history
+
+
+def test_order_that_arrives_after_a_pause_was_acknowledged_is_found_though_it_had_left_before(live: Lived) -> None:
+    found = check(live.directory, pause_while_the_last_order_is_on_its_way(live), {})
+
+    assert rules_of(found) == {"pause"}
+    assert len(found) == 1
+    assert "still on its way" in found[0]
+
+
+def test_order_that_was_given_up_or_left_in_another_life_may_arrive_after_a_pause(live: Lived) -> None:
+    resume = {**command("resume"), "acknowledged": False}
+    history = pause_while_the_last_order_is_on_its_way(live)
+    (at,) = (number for number, record in enumerate(history) if record == command("pause"))
+
+    for between in ({"what": "life", "number": 2}, resume):
+        assert check(live.directory, [*history[:at], between, *history[at:]], {}) == []
+    history[at - 1]["fault"] = "request_late"
+    assert check(live.directory, history, {}) == []
+
+
 @pytest.mark.parametrize("is_named", [True, False], ids=["named", "another"])
 def test_orders_that_an_operator_confirmed_are_held_against_nobody(live: Lived, *, is_named: bool) -> None:
     name = records(live, "order")[0]["client_order_id"]

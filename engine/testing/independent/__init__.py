@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.testing.independent.bots import BotBook, read_bot
 from engine.testing.independent.canaries import canary_violations
 from engine.testing.independent.chain import chain_violations, time_violations, witness_violations
+from engine.testing.independent.decided import end_violations
 from engine.testing.independent.exchange import exchange_violations, left_violations
 from engine.testing.independent.exposure import exposure_violations
 from engine.testing.independent.history import History
@@ -95,6 +96,8 @@ def _of_bot(
     shown.against(rows, is_stopped=bool(terms.get("stopped", False)))
     yield from book.violations
     yield from shown.wrong
+    if terms.get("stopped", False):
+        yield from end_violations(rows)
     yield from _books_agree(book)
     if history is not None and terms.get("quiet", True):
         yield from left_violations(book)

@@ -3,10 +3,11 @@
 Owns the order in which the readers see an event. Never imports anything of the engine.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from engine.testing.independent.decided import closing_violations, record_violations, request_violations
 from engine.testing.independent.ledger import Ledger
 from engine.testing.independent.orders import Orders, is_live
 from engine.testing.independent.rows import BOT, Row
@@ -31,7 +32,7 @@ class BotBook:
         self.ledger: Final = Ledger(self.orders, str(config["symbol"]).partition("/")[0])
         self.trails: Final = Trails(self.bot, streams)
         self.symbol: str = config["symbol"]
-        self.budget = Decimal(str(config["budget"]))
+        self.budget = self._allowed = Decimal(str(config["budget"]))
         self.max_open_lots: int = config["max_open_lots"]
         self.pauses: Final[list[int]] = []
         self.is_paused = False
@@ -39,6 +40,8 @@ class BotBook:
         self.failures = 0
         self.last_success_ms: int | None = None
         self.wrong: Final[list[str]] = []
+        self._feed: Sequence[Row] = ()
+        self._streams: Final = streams
         self._floor_rule: str = config["trailing_sell_floor"]
         self.trails.most_gap_ms = int(config["trailing_max_gap"]) * 1000
 
@@ -50,16 +53,30 @@ class BotBook:
     def take(self, row: Row) -> None:
         """Take in an event."""
         tag = row.tag
+        if tag != "trailing_reset":
+            self.trails.should_be_reset(row)
         if tag.startswith("order_"):
             self._pause_rule(row)
+            if tag == "order_requested":
+                self._complain(row, request_violations(row, self.ledger, self._allowed))
             self.orders.take(row)
         elif tag.startswith("trailing_"):
             lot = self.ledger.lots.get(row.says.get("lot", 0))
             self.trails.take(row, lot.target if lot else None, self._floor_rule)
         elif tag in RECORDS:
+            if tag in {"purchase_recorded", "sale_recorded"}:
+                self._complain(row, record_violations(row, self.ledger))
             self.ledger.take(row)
+            if tag == "sale_recorded":
+                self._complain(row, closing_violations(row, self.ledger, self._feed))
         else:
             self._other(row)
+
+    def _complain(self, row: Row, found: Iterable[str]) -> None:
+        """Keep what speaks against an event; each line begins with its rule."""
+        for line in found:
+            rule, _, text = line.partition(": ")
+            self.wrong.append(f"{rule}: {self.bot} {row.sequence}: {text}")
 
     def _pause_rule(self, row: Row) -> None:
         if self.is_paused and row.tag in {"order_requested", "order_sent"}:
@@ -74,14 +91,11 @@ class BotBook:
 
     def _other(self, row: Row) -> None:
         says = row.says
-        if row.tag == "outage_declared" or (row.tag == "command_received" and says["command"] == "reset-trailing"):
-            self.trails.end_all("an outage" if row.tag == "outage_declared" else "an operator's reset")
         match row.tag:
-            case "command_received" if says["command"] == "pause":
-                self.is_paused = True
-                self.pauses.append(row.sequence)
-            case "command_received" if says["command"] in RESUMING:
-                self.is_paused = False
+            case "outage_declared":
+                self.trails.end_all("an outage")
+            case "command_received":
+                self._commanded(row)
             case "backoff_started":
                 self._waits(row)
             case "config_changed":
@@ -91,12 +105,24 @@ class BotBook:
                 self.last_success_ms = row.at_ms if says["reachable"] else self.last_success_ms
             case "recovery_started" | "recovery_confirmed":
                 self.orders.recovery(row)
+            case "feed_attached":
+                self._feed = self._streams.get(says["feed"], ())
             case "kill_switch_engaged":
                 self.kill_switch = says["action"]
             case "kill_switch_released":
                 self.kill_switch = None
             case _:
                 pass
+
+    def _commanded(self, row: Row) -> None:
+        command = row.says["command"]
+        if command == "pause":
+            self.is_paused = True
+            self.pauses.append(row.sequence)
+        elif command in RESUMING:
+            self.is_paused = False
+        elif command == "reset-trailing":
+            self.trails.end_all("an operator's reset")
 
     def _waits(self, row: Row) -> None:
         wait_s = row.says["wait_s"]
@@ -107,7 +133,8 @@ class BotBook:
         """Take another configuration: for limits over the whole life the widest counts."""
         self.symbol, self._floor_rule = config["symbol"], config["trailing_sell_floor"]
         self.trails.most_gap_ms = int(config["trailing_max_gap"]) * 1000
-        self.budget = max(self.budget, Decimal(str(config["budget"])))
+        self._allowed = Decimal(str(config["budget"]))
+        self.budget = max(self.budget, self._allowed)
         self.max_open_lots = max(self.max_open_lots, config["max_open_lots"])
 
 

@@ -15,6 +15,9 @@ from engine.testing.independent.orders import Order
 from engine.testing.independent.rows import number
 
 Terms = Mapping[str, Any]
+LATE: Final = "request_late"
+"""Such a request may arrive long after it was given up: nobody can wait for it."""
+
 UNDER_WAY: Final = frozenset({"sent", "unknown"})
 
 
@@ -43,6 +46,7 @@ def exchange_violations(book: BotBook, history: History, terms: Terms) -> Iterat
     if is_quiet:
         yield from _position(book, history, terms)
     yield from _pauses(book, history)
+    yield from _on_their_way(book, history)
 
 
 def _unaccepted(book: BotBook, placed: Placed) -> list[Record]:
@@ -160,6 +164,27 @@ def _pauses(book: BotBook, history: History) -> Iterator[str]:
             name = str(record.get("client_order_id"))
             if name.startswith(book.orders.prefix):
                 yield f"pause: {book.bot}: {name} was asked for at {record['at_ms']}, after an acknowledged pause"
+
+
+def _on_their_way(book: BotBook, history: History) -> Iterator[str]:
+    """Say which orders arrived after a pause of the same life was acknowledged, though they had left before.
+
+    Whoever is told of a pause may count on it: what had left has arrived by then, or was given up. A pause whose end
+    was asked for before it was acknowledged tells nothing.
+    """
+    leaving, outlived, is_ending = set[str](), set[str](), False
+    for record in history.records:
+        what, name = record.get("what"), str(record.get("client_order_id"))
+        if what == "life":
+            leaving.clear()
+        elif what == "command" and record.get("bot") == book.bot:
+            is_pause = record["name"] == "pause"
+            is_ending = record["name"] in RESUMING or (is_ending and (record["acknowledged"] or not is_pause))
+            outlived |= leaving if is_pause and record["acknowledged"] and not is_ending else set()
+        elif what == "request" and record.get("verb") == "create" and record.get("fault") != LATE:
+            leaving |= {name} if name.startswith(book.orders.prefix) else set()
+        elif what == "order" and name in outlived:
+            yield f"pause: {book.bot}: {name} was still on its way when a pause was acknowledged"
 
 
 def _words(amounts: tuple[Any, ...]) -> str:

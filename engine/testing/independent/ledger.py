@@ -85,6 +85,18 @@ class Ledger:
             total -= fill.fee if fill.fee_asset == self.base else ZERO
         return total
 
+    def cost_of(self, fills: Iterable[Fill]) -> Decimal:
+        """Give what fills of a buy have cost."""
+        return -sum((self._cash("buy", fill) for fill in fills), ZERO)
+
+    def cost_in(self, number_: int, quantity: Decimal) -> Decimal:
+        """Give what base that was sold, and is not recorded so, had cost: first of the lot, then of the dust."""
+        lot = self.lots.get(number_)
+        own = ZERO if lot is None else min(quantity, lot.left)
+        cost = lot.cost_left * own / lot.left if lot is not None and lot.left else ZERO
+        from_dust = min(quantity - own, self.dust)
+        return cost + (self.dust_cost * from_dust / self.dust if self.dust else ZERO)
+
     def take(self, row: Row) -> None:
         """Take in a recorded purchase, target, sale or remainder."""
         match row.tag:
@@ -114,7 +126,7 @@ class Ledger:
         late = order.unrecorded()
         order.recorded = len(order.fills)
         quantity, value = _sums(fills)
-        cost = -sum((self._cash("buy", fill) for fill in fills), ZERO)
+        cost = self.cost_of(fills)
         held = self.moved("buy", fills)
         self._agree(row, "quantity", quantity)
         self._agree(row, "price", value / quantity)
@@ -124,7 +136,7 @@ class Ledger:
         self._agree(row, "fee", sum((fill.fee_quote for fill in fills), ZERO))
         if former is not None and is_again:  # recorded anew, and whole: it takes the place of the earlier record
             former.left += self.moved("buy", late)
-            former.cost_left -= sum((self._cash("buy", fill) for fill in late), ZERO)
+            former.cost_left += self.cost_of(late)
             quantity, value = _sums(late)
         else:
             self.lots[order.lot] = Lot(order, held, cost)

@@ -50,9 +50,17 @@ class Trails:
         self.most_gap_ms = 0
 
     def end_all(self, why: str) -> None:
-        """Have every trail end: nothing may come of it but its reset."""
+        """Have every trail end: the next that is told of each is its reset."""
         for trail in self.by_key.values():
             trail.ended_by = why if trail.status != "inactive" else ""
+
+    def should_be_reset(self, row: Row) -> None:
+        """Say which trails outlive what ends them, now that something else is told; a lost end may hold their reset."""
+        for (lot, direction), trail in self.by_key.items():
+            if trail.ended_by and row.tag != "recovery_started":
+                text = f"the trail of lot {lot}, {direction}, goes on after {trail.ended_by}"
+                self.wrong.append(f"trail: {self.bot} {row.sequence}: {row.tag}: {text}")
+            trail.ended_by = ""
 
     def take(self, row: Row, target: Decimal | None, floor_rule: str) -> None:
         """Take in a trailing event; `target` is that of its lot, `floor_rule` what the configuration says."""
@@ -107,9 +115,7 @@ class Trails:
         trail.status = "triggered"
 
     def _outlived(self, row: Row, trail: Trail) -> Iterator[str]:
-        """Say what a trail should not have outlived: an outage, a reset, or a time in which nobody saw the prices."""
-        if trail.ended_by:
-            yield f"the trail goes on after {trail.ended_by}"
+        """Say that a trail should not have outlived a time in which nobody saw the prices."""
         if row.cause is None or trail.began == row.cause:
             return
         gap_ms = self._seen(row).get("gap_ms") or 0
@@ -149,6 +155,8 @@ def _activated(row: Row, trail: Trail) -> Iterator[str]:
         yield f"the trail was {trail.status}"
     elif trail.status == "waiting" and trail.is_better(trail.activation, number(row.says["price"])):
         yield f"{row.says['price']} has not reached the activation, {trail.activation}"
-    if trail.watermark is not None and trail.is_better(trail.watermark, watermark):
-        yield f"the watermark goes back from {trail.watermark} to {watermark}"
+    elif trail.status == "waiting" and watermark != number(row.says["price"]):
+        yield f"the watermark is {watermark}, it begins with {row.says['price']}"
+    elif trail.status == "triggered" and watermark != trail.watermark:
+        yield f"the watermark is {watermark}, it had come to {trail.watermark}"
     trail.status, trail.watermark = "active", watermark

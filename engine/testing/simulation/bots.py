@@ -36,7 +36,22 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
         "trailing_sell_floor": "none",
         "risk": {"stop_loss_percent": 1.5},
     },
+    {
+        "bot_id": "zeta",
+        "buy_order_type": "limit",
+        "sell_order_type": "trailing_market",
+        "max_open_lots": 5,
+        "budget": 499.2,
+        "min_price_change_percent": 0.2,
+        "trailing_sell_percent": 1.0,
+        "max_connectivity_failures": 50,
+        "trailing_max_gap": 40000,
+        "trailing_sell_floor": "none",
+        "buy_order_timeout": 5,
+    },
 )
+"""Zeta's budget is just under what five purchases need that are not rounded down; its trails go on for long."""
+
 ALWAYS: Final = {
     "rsi": {"threshold": 100, "check_rising": False},
     "ema": {"enabled": False},
@@ -57,8 +72,9 @@ COMMON: Final[dict[str, Any]] = {
     "min_price_change_percent": 0,
     "trailing_buy_percent": 0.05,
     "trailing_sell_percent": 0.05,
-    "buy_order_timeout": 60,
-    "sell_order_timeout": 40,
+    "buy_order_timeout": 25,
+    "sell_order_timeout": 15,
+    "save_interval": 15,
     "connectivity_check_interval": 60,
     "connectivity_hosts": ["internet.invalid:53"],
 }

@@ -12,17 +12,20 @@ from typing import Final
 from engine.core.config import BotConfig
 from engine.core.errors import EngineError
 from engine.core.events import OrderOutcomeUnknown, OrderRequested
+from engine.core.projection import state_file_name
 from engine.core.state import BotState, Order
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.control import Request
 from engine.runtime.journal import Published
 from engine.runtime.live_world import LiveWorld
+from engine.runtime.projection_writer import read_file
 from engine.runtime.replica import BOT_PREFIX
 from engine.runtime.supervisor import Engine, RunPlan, opened
 from engine.store.medium import Medium
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.plan import AGAIN_S, JUMPS_MS, NO_INTERRUPTION, STILL_S, LifePlan
+from engine.testing.simulation.verdict import STATE_FILE, judge_state_files
 
 _FORWARD: Final = (45_000, 90_000, 3_600_000)
 """So far is a clock set ahead that makes an order in doubt look old."""
@@ -52,9 +55,14 @@ class Session:
         self._interruption = NO_INTERRUPTION
         self._decided = 0
         self._jump_in_doubt: int | None = None
+        self._directory = Path()
+        self._files: Final[dict[str, bytes | None]] = {}
 
     def listen(self, published: Published) -> None:
-        """Give the command that is to come while an order is on its way out; set the clock while one is in doubt."""
+        """Look at what was shown meanwhile; set the clock while an order is in doubt, meddle while one is on its way."""
+        bot_id = published.stream.removeprefix(BOT_PREFIX)
+        if bot_id in self._files and not self.life.is_dead:
+            self._look_at_file(bot_id)
         if isinstance(published.event, OrderOutcomeUnknown) and self._jump_in_doubt is not None:
             self._jump(self._jump_in_doubt)
             self._jump_in_doubt = None
@@ -62,7 +70,6 @@ class Session:
         if name and isinstance(published.event, OrderRequested):
             self._decided += 1
             if self._decided == order + 1:
-                bot_id = published.stream.removeprefix(BOT_PREFIX)
                 self._tasks.append(asyncio.ensure_future(self._interrupt(after_s, name, bot_id)))
 
     def begin(
@@ -70,6 +77,8 @@ class Session:
     ) -> None:
         """Boot the engine on a directory, with an operator and clocks as planned."""
         loop = asyncio.get_running_loop()
+        self._directory = directory
+        self._files.update((config.bot_id, read_file(directory / state_file_name(config.bot_id))) for config in configs)
         self._interruption = plan.interruption
         self._tasks.append(loop.create_task(self._live(directory, configs, around, medium)))
         for after_s, name, whom in plan.commands:
@@ -151,6 +160,14 @@ class Session:
         if is_told:
             self._tell("command", bot=bot_id, name=name, acknowledged=True)
         return is_told
+
+    def _look_at_file(self, bot_id: str) -> None:
+        """Hold a state file that was written since the last look against the log as it stands."""
+        content = read_file(self._directory / state_file_name(bot_id))
+        if content != self._files[bot_id]:
+            self._files[bot_id] = content
+            for difference in judge_state_files(self._directory, [bot_id]):
+                self._tell(STATE_FILE, text=difference)
 
     async def _live(self, directory: Path, configs: Sequence[BotConfig], around: Surroundings, medium: Medium) -> None:
         fault = None

@@ -23,6 +23,9 @@ from engine.testing.independent import check as check_independently
 CANARY: Final = "Canary7f3kQ9-simulated-secret-ZpX2"
 """The secret of the simulated account, which must stand nowhere."""
 
+STATE_FILE: Final = "state file"
+"""What a record of the history is called that says how a state file differed from the log while an engine lived."""
+
 
 def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[BotConfig]) -> Iterator[str]:
     """Give every violation that the end of a world shows, one line each."""
@@ -31,17 +34,18 @@ def judge(directory: Path, history: Sequence[Mapping[str, Any]], bots: Sequence[
     except EngineError as error:
         yield f"log: it cannot be read in the end: {error}"
         return
+    yield from (str(record["text"]) for record in history if record.get("what") == STATE_FILE)
     yield from check_independently(directory, history, terms_of(bots))
 
 
 def judge_state_files(directory: Path, bots: Sequence[str]) -> Iterator[str]:
-    """Hold the state files of an engine that died against the log as it stands: each shows a place that was durable."""
+    """Hold state files against the log as it stands, of an engine that lives or died: each shows what was durable."""
     with suppress(EngineError), LogReader.open(directory) as reader:
         for bot_id in bots:
             path = directory / state_file_name(bot_id)
             difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
             if difference is not None:
-                yield f"state file: {bot_id}: {difference}"
+                yield f"{STATE_FILE}: {bot_id}: {difference}"
 
 
 def terms_of(bots: Sequence[BotConfig]) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def _of_the_log(directory: Path) -> Iterator[str]:
             path = directory / state_file_name(bot_id)  # there is none before the first purchase
             difference = file_difference(reader, bot_id, path.read_bytes()) if path.exists() else None
             if difference is not None:
-                yield f"state file: {bot_id}: {difference}"
+                yield f"{STATE_FILE}: {bot_id}: {difference}"
 
 
 def log_digest(directory: Path) -> str:
