@@ -1,6 +1,8 @@
 """Mistakes in trailing and in accounting.
 
-Owns the plants of watermarks, floors, lots, fees, dust and sums. Source: decisions.md, "Money" and "Orders".
+Owns the plants of watermarks, floors, lots, fees, dust and sums. Where two places hold the same thing against a rule, a
+mistake in one of them is harmless: such a plant is where both get what they compare, as with the bid of a firing trail
+and with the trades that an order knows. Source: decisions.md, "Money" and "Orders".
 """
 
 from typing import Final

@@ -271,20 +271,15 @@ def test_forged_log_breaks_the_rule_that_was_forged_and_no_other(paper: Path, na
     assert rules_of(check(paper, None, {})) == expected
 
 
-def test_lot_that_a_partial_sale_closed_is_found_if_its_rest_can_be_sold(paper: Path) -> None:
+@pytest.mark.parametrize(("sold", "may_be"), [("0.00121", False), ("0.00200", True)], ids=["sellable", "dust"])
+def test_what_a_sale_leaves_of_a_lot_it_closed_must_be_too_small_to_sell(
+    paper: Path, sold: str, *, may_be: bool
+) -> None:
     name = row_of(paper, place_of(paper, "sale_recorded"))[0]["e"]["client_order_id"]
     for tag in ("order_requested", "order_filled"):
-        alter(paper, place_of(paper, tag, client_order_id=name), {"quantity": "0.00121"})
+        alter(paper, place_of(paper, tag, client_order_id=name), {"quantity": sold})
 
-    assert any(line.startswith("position:") and "closed with 0.00100 left" in line for line in check(paper, None, {}))
-
-
-def test_remainder_under_the_minimum_may_be_left_of_a_lot_that_is_closed(paper: Path) -> None:
-    name = row_of(paper, place_of(paper, "sale_recorded"))[0]["e"]["client_order_id"]
-    for tag in ("order_requested", "order_filled"):
-        alter(paper, place_of(paper, tag, client_order_id=name), {"quantity": "0.00200"})
-
-    assert not any("left, which can be sold" in line for line in check(paper, None, {}))
+    assert any("left, which can be sold" in line for line in check(paper, None, {})) is not may_be
 
 
 def test_orderly_end_that_the_log_does_not_hold_is_found(paper: Path) -> None:

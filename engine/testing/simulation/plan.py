@@ -40,6 +40,9 @@ RECOVER_S: Final = 900
 FILES_EVERY: Final = 4
 """After each so-manieth life its state files are held against its log; the last life's are in any case."""
 
+LOOK_EVERY: Final = 8
+"""While a life lasts, the first state file that it writes and each so-manieth after it is held against the log."""
+
 NO_INTERRUPTION: Final = (0, "", 0.0)
 
 DISK_FAULTS: Final[Mapping[str, Fault]] = {"full": "full", "broken": "io"}

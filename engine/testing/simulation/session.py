@@ -24,7 +24,7 @@ from engine.runtime.supervisor import Engine, RunPlan, opened
 from engine.store.medium import Medium
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.machine import Machine
-from engine.testing.simulation.plan import AGAIN_S, JUMPS_MS, NO_INTERRUPTION, STILL_S, LifePlan
+from engine.testing.simulation.plan import AGAIN_S, JUMPS_MS, LOOK_EVERY, NO_INTERRUPTION, STILL_S, LifePlan
 from engine.testing.simulation.verdict import STATE_FILE, judge_state_files
 
 _FORWARD: Final = (45_000, 90_000, 3_600_000)
@@ -57,9 +57,10 @@ class Session:
         self._jump_in_doubt: int | None = None
         self._directory = Path()
         self._files: Final[dict[str, bytes | None]] = {}
+        self._written = 0
 
     def listen(self, published: Published) -> None:
-        """Look at what was shown meanwhile; set the clock while an order is in doubt, meddle while one is on its way."""
+        """Look at what was shown meanwhile, and do what is to come at a doubt, or while an order is on its way out."""
         bot_id = published.stream.removeprefix(BOT_PREFIX)
         if bot_id in self._files and not self.life.is_dead:
             self._look_at_file(bot_id)
@@ -162,10 +163,13 @@ class Session:
         return is_told
 
     def _look_at_file(self, bot_id: str) -> None:
-        """Hold a state file that was written since the last look against the log as it stands."""
+        """Hold a state file that was written since the last look against the log as it stands, now and then."""
         content = read_file(self._directory / state_file_name(bot_id))
         if content != self._files[bot_id]:
             self._files[bot_id] = content
+            self._written += 1
+            if self._written % LOOK_EVERY != 1:
+                return
             for difference in judge_state_files(self._directory, [bot_id]):
                 self._tell(STATE_FILE, text=difference)
 
