@@ -16,12 +16,6 @@ UNSEEN: Final = frozenset(
         "a late trade of a sale is not recorded",
         "a late trade of a sale is recorded with all before it",
         "a look at the trades begins where the last one ended",
-<<<<<<< HEAD
-        "a partial sale closes its lot",
-        "a pause is answered while an order is leaving",
-=======
-        "a lost end of the log is not seen",
->>>>>>> moneyplants
         "a paused bot sends",
         "a trade that comes after its order's end is not booked",
         "a trail that goes on forgets its watermark",
@@ -40,13 +34,6 @@ UNSEEN: Final = frozenset(
         "looks in quick succession count one by one",
         "orders of other bots are taken for those of a copy of the log",
         "orders of others at the exchange stop the bot",
-<<<<<<< HEAD
-        "prices are followed while the connection is lost",
-        "the budget forgets what lots have cost",
-        "the state file shows what is not durable yet",
-=======
-        "the queue goes on after a fault",
->>>>>>> moneyplants
         "the trades of the account are not looked at",
         "the window of a signature is left out of the wait",
         "trades that fill an order to the end are booked as if they were all",
