@@ -33,8 +33,11 @@ ASKED_MOST: Final = 20
 
 SETTLED_MS: Final = 600_000
 BALANCE_TRIES: Final = 3
-GONE_AFTER: Final = 3
-"""So many looks in a row must not find an order that the exchange had accepted."""
+GONE_AFTER: Final = 10
+"""So many looks in a row, each a minute after the last, must not find an order that the exchange had accepted.
+
+An exchange may drop an order that has ended, and list its trades only some minutes later.
+"""
 
 
 class Found(msgspec.Struct, frozen=True):

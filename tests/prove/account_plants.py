@@ -46,7 +46,7 @@ PLANTS: Final = (
     Plant(
         "an order that one look did not find is given up",
         RECONCILIATION,
-        "GONE_AFTER: Final = 3\n",
+        "GONE_AFTER: Final = 10\n",
         "GONE_AFTER: Final = 1\n",
     ),
     Plant(

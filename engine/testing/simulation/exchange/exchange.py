@@ -36,8 +36,8 @@ _PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
 _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
-_OBLIVION_MINUTES: Final = (1.75, 1)
-"""Looks a minute apart miss an order twice, and never a third time."""
+_OBLIVION_MINUTES: Final = (1, 8)
+"""Nine looks a minute apart may miss an order, and never ten."""
 
 _RULES_MINUTES: Final = (10, 3, 30, 90)
 UNSEEN_AGAIN_MS: Final = 900_000
@@ -195,7 +195,7 @@ class SimulatedExchange:
     def is_unseen(self, order: Placed) -> bool:
         """Tell whether an order is not to be found.
 
-        Only one that a log is known to hold: it may vanish for one or two minutes, and then not again for some time.
+        Only one that a log is known to hold: it may vanish for some minutes, and then not again for some time.
         Once it has ended it may do so for ever.
         """
         if order.exchange_order_id not in self.known:
