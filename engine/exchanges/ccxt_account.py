@@ -7,6 +7,7 @@ Source: design, "Order protocol".
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -292,9 +293,11 @@ class CcxtAccount:
         return row
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:
+        """Say how an order stands that was found, also if its trades cannot be listed: unknown, it might be repeated."""
         fills: tuple[Fill, ...] = ()
         if found.filled > order.filled:
-            fills = await self._valued(symbol, await self._rows_of_order(symbol, order, found.order_id))
+            with suppress(EngineError):
+                fills = await self._valued(symbol, await self._rows_of_order(symbol, order, found.order_id))
         return OrderReport(order.client_order_id, found.order_id, found.status, found.filled, fills)
 
     async def _rows_of_order(self, symbol: str, order: Order, order_id: str) -> Sequence[Mapping[str, Any]]:

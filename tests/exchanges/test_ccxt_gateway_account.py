@@ -182,9 +182,22 @@ def test_look_up_that_fails_is_unknown_and_never_absent(kind: str) -> None:
             changed = {name: getattr(FAULTS[kind], name) for name in ("kind", "status", "code", "times")}
             server.exchange.faults.add(Fault(on="GET /api/v3/order", **changed))
             assert isinstance(await account.query(SYMBOL, order), Unknown)
-            server.exchange.faults.clear()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_order_that_is_found_is_known_although_its_trades_cannot_be_listed(kind: str) -> None:
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server, timeout_ms=250) as (_, account):
+            order = order_of()
+            accepted = await account.create(SYMBOL, order)
+            assert isinstance(accepted, Accepted)
+            changed = {name: getattr(FAULTS[kind], name) for name in ("kind", "status", "code", "times")}
             server.exchange.faults.add(Fault(on="GET /api/v3/myTrades", **changed))
-            assert isinstance(await account.query(SYMBOL, order), Unknown)
+            report = report_of(await account.query(SYMBOL, order))
+            assert (report.status, report.filled, report.fills) == ("filled", D("0.001"), ())
+            assert report.exchange_order_id == accepted.exchange_order_id
 
     asyncio.run(scenario())
 

@@ -249,7 +249,8 @@ class Lives:
         return placed
 
     def lose(self, order: Placed) -> None:
-        """Have the exchange know an order no longer, though not its trades."""
+        """Have the exchange know an order no longer, though its trades; nothing comes of it any more."""
+        order.status = "canceled"
         del self.exchange.matching.orders[order.exchange_order_id]
         del self.exchange.matching.by_client_id[order.wish.client_order_id]
 

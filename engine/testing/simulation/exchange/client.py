@@ -6,6 +6,7 @@ left is "not sent", only the exchange's own words are a refusal, all the rest is
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 from engine.core.errors import EngineError
@@ -72,12 +73,13 @@ class ExchangeClient(MarketClient):
             found = await self.ask("fetch_order", "query", lambda: self.shows.order(order.client_order_id), signed=True)
             if found is None:
                 return None
-            placed, standing = found
-            fills: tuple[Fill, ...] = ()
-            if standing.filled > order.filled:
-                fills = await self._fills_of(symbol, placed)
         except EngineError as error:
             return Unknown(str(error))
+        placed, standing = found
+        fills: tuple[Fill, ...] = ()
+        if standing.filled > order.filled:
+            with suppress(EngineError):  # that the order stands there is worth knowing by itself
+                fills = await self._fills_of(symbol, placed)
         name = order.client_order_id
         return OrderReport(name, placed.exchange_order_id, standing.status, standing.filled, fills)
 
