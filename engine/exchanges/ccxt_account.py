@@ -293,7 +293,7 @@ class CcxtAccount:
         return row
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:
-        """Say how an order stands that was found, also if its trades cannot be listed: unknown, it might be repeated."""
+        """Say how an order stands that was found, also without its trades: unknown, it might be decided again."""
         fills: tuple[Fill, ...] = ()
         if found.filled > order.filled:
             with suppress(EngineError):

@@ -186,7 +186,7 @@ class Reconciler:
         order = seat.bot.state.order(order.client_order_id) or order
         if trade.trade_id in order.trade_ids:
             return
-        if order.is_terminal:  # an order in the books is looked up, with its status
+        if order.is_terminal or order.final is not None:  # one that still stands is looked up, with its status
             fills = await self.desk.account.fills(self._symbol, [trade])
             await self._record(seat.bot, [filled(order, fill) for fill in fills])
         else:

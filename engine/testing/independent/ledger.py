@@ -26,11 +26,12 @@ def is_close(left: Decimal, right: Decimal, tolerance: Decimal = PRECISION) -> b
 class Lot:
     """One purchase, and what became of it."""
 
-    def __init__(self, order: Order, held: Decimal, cost: Decimal) -> None:
-        """Start whole."""
+    def __init__(self, order: Order, held: Decimal, cost: Decimal, first: int = 0) -> None:
+        """Start whole; `first` is the place of its first fill: those before it made a lot that was closed since."""
         self.order: Final = order
+        self.first: Final = first
         self.left = held
-        self.unit_cost: Final = cost / held
+        self.unit_cost = cost / held
         self.cost_left = cost
         self.target: Decimal | None = None
         self.status = "pending"
@@ -46,6 +47,9 @@ class Ledger:
         self.orders: Final = orders
         self.base: Final = base
         self.lots: Final[dict[int, Lot]] = {}
+        self.closed: Final[list[Lot]] = []
+        """Lots that were closed before a late trade of their purchase made another of the same number."""
+
         self.dust = self.dust_cost = ZERO
         self.unowned = ZERO
         """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
@@ -124,7 +128,7 @@ class Ledger:
         is_again = former is not None and former.closed_ms is None
         fills = order.fills if is_again else order.unrecorded()
         late = order.unrecorded()
-        order.recorded = len(order.fills)
+        first, order.recorded = order.recorded, len(order.fills)
         quantity, value = _sums(fills)
         cost = self.cost_of(fills)
         held = self.moved("buy", fills)
@@ -135,11 +139,13 @@ class Ledger:
         self._agree(row, "unit_cost", cost / held)
         self._agree(row, "fee", sum((fill.fee_quote for fill in fills), ZERO))
         if former is not None and is_again:  # recorded anew, and whole: it takes the place of the earlier record
+            former.unit_cost = cost / held
             former.left += self.moved("buy", late)
             former.cost_left += self.cost_of(late)
             quantity, value = _sums(late)
         else:
-            self.lots[order.lot] = Lot(order, held, cost)
+            self.closed.extend([] if former is None else [former])
+            self.lots[order.lot] = Lot(order, held, cost, first)
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
         self.last_price, self.last_ms = number(row.says["price"]), row.at_ms

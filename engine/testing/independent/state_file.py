@@ -75,8 +75,9 @@ def _agree(shown: Any, given: Any) -> bool:
 
 def _totals(says: Mapping[str, Any], book: BotBook) -> Iterator[Found]:
     stats, strategy, ledger = says["stats"], says["strategy_state"], book.ledger
-    won = sum(1 for lot in ledger.lots.values() if lot.status == "filled" and lot.profit > 0)
-    closed = sum(1 for lot in ledger.lots.values() if lot.status == "filled")
+    lots = [*ledger.closed, *ledger.lots.values()]
+    won = sum(1 for lot in lots if lot.status == "filled" and lot.profit > 0)
+    closed = sum(1 for lot in lots if lot.status == "filled")
     yield "statistics", "total_trades", stats["total_trades"], ledger.total_trades
     yield "statistics", "winning_trades", stats["winning_trades"], won
     yield "statistics", "losing_trades", stats["losing_trades"], closed - won
@@ -117,7 +118,7 @@ def _lots(says: Mapping[str, Any], book: BotBook) -> Iterator[Found]:
 
 
 def _lot(label: str, shown: Mapping[str, Any], lot: Lot, book: BotBook) -> Iterator[Found]:
-    fills = lot.order.fills
+    fills = lot.order.fills[lot.first :]
     quantity = sum((fill.quantity for fill in fills), ZERO)
     value = sum((fill.quantity * fill.price for fill in fills), ZERO)
     yield "statistics", f"{label} status", shown["status"], lot.status

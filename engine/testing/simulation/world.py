@@ -207,6 +207,7 @@ class World:
         struck = self.disasters.befall(self.directory, self.machine.wall_ms())
         if struck is not None:
             self._disk = None  # whoever put these files there had them synced
+            self.exchange.known.clear()  # what is left may know of no order any more
             self.watch.struck(f"disaster {struck}")
             self.exchange.note("disaster", kind=struck)
 
