@@ -294,6 +294,25 @@ def test_trade_in_the_moment_of_a_cancellation_is_booked_once_the_list_of_trades
     story(tmp_path, tell)
 
 
+def test_late_trade_of_an_order_that_the_exchange_knows_no_longer_is_booked_all_the_same(tmp_path: Path) -> None:
+    """World 217 of a wider campaign: the end of the order was told with what it traded, and then only the trade was."""
+    bot = {"buy_order_type": "limit", "buy_order_timeout": 60, "strategy_params": {"max_price": 50_000}}
+
+    async def tell(lives: Lives) -> None:
+        lives.fate.bring("late_fill")
+        lives.fate.bring("late_fill/wait", 2)
+        async with lives.life(bot) as run:
+            await run.until(lambda: run.events(OrderCanceled))
+            (bought,) = lives.placed("buy")
+            assert run.events(OrderCanceled)[0].filled == bought.filled > 0
+            lives.lose(bought)
+            lives.price(50_001)  # nothing else is bought
+            await run.until(lambda: run.events(PurchaseRecorded), within_s=1_800)
+            assert [each.quantity for each in run.events(OrderFilled)] == [bought.filled]
+
+    story(tmp_path, tell)
+
+
 # --- balances
 
 
