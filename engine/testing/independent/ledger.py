@@ -144,7 +144,8 @@ class Ledger:
             former.cost_left += self.cost_of(late)
             quantity, value = _sums(late)
         else:
-            self.closed.extend([] if former is None else [former])
+            if former is not None:
+                self.closed.append(self.lots.pop(order.lot))
             self.lots[order.lot] = Lot(order, held, cost, first)
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
