@@ -26,6 +26,9 @@ from engine.runtime.reports import filled
 OVERLAP_MS: Final = 3_600_000
 """A look at the trades goes back so much further than the last one."""
 
+FIRST_BACK_MS: Final = 86_400_000
+"""The first look goes back so much further than the oldest order: a clock may have been wrong, a log lost its end."""
+
 MOST_BACK_MS: Final = 7 * 86_400_000
 KNOWN_MOST: Final = 100_000
 ASKED_MOST: Final = 20
@@ -252,7 +255,7 @@ class Reconciler:
         return any(seat.executor.absences(name) >= GONE_AFTER for seat in self.seats for name in seat.bot.state.orders)
 
     def _since_ms(self) -> int:
-        """Say from when on trades are to be listed: an hour before the last look, at first before the oldest order."""
+        """Say from when on trades are to be listed: an hour before the last look, at first a day before all orders."""
         if self._trades_seen_ms is not None:
             return self._trades_seen_ms - OVERLAP_MS
         now_ms = self._now_ms()
@@ -264,7 +267,7 @@ class Reconciler:
             ),
             default=now_ms,
         )
-        return max(oldest_ms - OVERLAP_MS, now_ms - MOST_BACK_MS)
+        return max(oldest_ms - FIRST_BACK_MS, now_ms - MOST_BACK_MS)
 
     async def _survey(self, seat: Desked, unknown_own: tuple[str, ...], foreign: tuple[str, ...]) -> None:
         forgotten = tuple(sorted(self._forgotten.pop(seat.bot.state.bot_id, ())))

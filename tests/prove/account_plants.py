@@ -34,7 +34,7 @@ PLANTS: Final = (
     Plant(
         "after a start only the trades of the last minute are looked at",
         RECONCILIATION,
-        "        return max(oldest_ms - OVERLAP_MS, now_ms - MOST_BACK_MS)\n",
+        "        return max(oldest_ms - FIRST_BACK_MS, now_ms - MOST_BACK_MS)\n",
         "        return now_ms - 60_000\n",
     ),
     Plant(

@@ -53,6 +53,11 @@ class Ledger:
         self.dust = self.dust_cost = ZERO
         self.unowned = ZERO
         """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
+        self.late_cost = ZERO
+        """What that had cost, as far as it was dust."""
+
+        self.oversold = ZERO
+        """The same of recorded sales: a trade came so late that its lot had been sold again, in part."""
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
         self.last_price: Decimal | None = None
@@ -70,7 +75,7 @@ class Ledger:
     def recorded_position(self) -> Decimal:
         """Give the same from lots and dust, with the fills that are not recorded yet."""
         pending = (self.moved(order.side, order.unrecorded()) for order in self.orders.by_name.values())
-        return sum((lot.left for lot in self.lots.values()), self.dust) + sum(pending, ZERO)
+        return sum((lot.left for lot in self.lots.values()), self.dust) + sum(pending, -self.oversold)
 
     @property
     def profit_of_cash(self) -> Decimal:
@@ -79,7 +84,7 @@ class Ledger:
         for order in self.orders.by_name.values():
             for fill in order.fills[: order.recorded]:
                 cash += self._cash(order.side, fill)
-        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost)
+        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost + self.late_cost)
 
     def moved(self, side: str, fills: Iterable[Fill]) -> Decimal:
         """Give the base that fills brought, under zero for sells."""
@@ -115,7 +120,7 @@ class Ledger:
             case "dust_recorded":
                 self._remainder(row)
             case "discrepancy_found" if "no lot had it" in row.says["action"]:
-                self.unowned += number(row.says["actual"].split()[0]) - number(row.says["expected"].split()[0])
+                self._late(number(row.says["actual"].split()[0]) - number(row.says["expected"].split()[0]))
             case _:
                 pass
 
@@ -185,15 +190,26 @@ class Ledger:
     def _sold(self, lot: Lot, quantity: Decimal, dust: Decimal) -> Decimal:
         """Take what was sold out of a lot and the dust; give what it had cost."""
         own = min(quantity - dust, lot.left)
-        dust = quantity - own  # a late trade of a lot that is closed can come from nothing else
+        rest = quantity - own  # a late trade of a lot that is closed can come from nothing else
         cost = lot.cost_left * own / lot.left if lot.left else ZERO
         lot.left, lot.cost_left = lot.left - own, lot.cost_left - cost
-        if dust and self.dust:
-            from_dust = self.dust_cost * dust / self.dust
-            self.dust_cost -= from_dust
-            cost += from_dust
-        self.dust -= dust
-        return cost
+        dust, from_dust = self._of_dust(rest)
+        self.oversold += rest - dust
+        return cost + from_dust
+
+    def _late(self, quantity: Decimal) -> None:
+        """Take what was sold after its lot was closed out of the dust, as far as that goes; no sale records it."""
+        dust, cost = self._of_dust(quantity)
+        self.oversold -= dust
+        self.late_cost += cost
+        self.unowned += quantity
+
+    def _of_dust(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
+        """Take base out of the dust, as far as there is any; give how much that was, and what it had cost."""
+        taken = min(quantity, self.dust)
+        cost = self.dust_cost * taken / self.dust if taken else ZERO
+        self.dust, self.dust_cost = self.dust - taken, self.dust_cost - cost
+        return taken, cost
 
     def _remainder(self, row: Row) -> None:
         lot = self.lots.get(row.says["lot"])
