@@ -36,7 +36,7 @@ CUT_S: Final = 100
 REST_S: Final = 7_200
 """So long, in virtual time, may the last life take to come to rest: that it does is a promise, too."""
 
-RECOVER_S: Final = 900
+RECOVER_S: Final = 1_800
 FILES_EVERY: Final = 4
 """After each so-manieth life its state files are held against its log; the last life's are in any case."""
 
