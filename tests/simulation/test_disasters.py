@@ -39,15 +39,15 @@ def test_log_befallen_by_a_disaster_is_refused_recovered_and_equal_to_the_exchan
 
 
 def test_recovery_cut_short_leaves_a_log_that_engines_refuse_until_another_is_confirmed(tmp_path: Path) -> None:
-    world = run_world(144, tmp_path)
+    world = run_world(332, tmp_path)
     assert world.violations == ()
-    assert _recoveries(world, "cut short") == 1
+    assert _recoveries(world, "cut short") == 2
     assert world.endings["refused: OperatorNeededError"] == 1
     assert _recoveries(world, "confirmed") == 1
 
 
 def test_log_of_which_nothing_is_left_and_no_backup_is_refused_for_good(tmp_path: Path) -> None:
-    world = run_world(56, tmp_path)
+    world = run_world(323, tmp_path)
     assert world.violations == ()
     assert _recoveries(world, "refused") == 1
 
@@ -68,7 +68,7 @@ def test_world_with_disasters_run_twice_is_the_same_and_so_is_its_tape(tmp_path:
     assert worlds[0] == worlds[1] == played
 
 
-@pytest.mark.parametrize("seed", [111, 332, 259])
+@pytest.mark.parametrize("seed", [51, 144, 332])
 def test_engine_that_does_not_ask_its_witness_is_caught(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
