@@ -26,7 +26,7 @@ REASONS: Final = (
         "b",
         rf"(?!{OF_ONE}$).+|(kill|power cut): .+",
         ("ended",),
-        "it befalls the whole world or names no order: then the orders of the books count, and one that ended is in none",
+        "it befalls the world, or names no order: then the orders in the books count, and one that ended is in none",
     ),
     Reason(
         "c",
@@ -35,7 +35,7 @@ REASONS: Final = (
         "a request that places an order leaves while the log has it as sent",
     ),
     Reason(
-        "l",
+        "k",
         r"bare_answer",
         ("requested", "open", "part filled", "canceling", "closing", "ended"),
         "the answer to such a request comes while the log has the order as sent, or in doubt",
@@ -78,12 +78,6 @@ REASONS: Final = (
     ),
     Reason(
         "j",
-        r"(kill|power cut): call, (create|cancel)",
-        ("no order",),
-        "the call is about an order",
-    ),
-    Reason(
-        "k",
         r"(kill|power cut): disk, folder",
         ("requested", "sent", "unknown", "open", "part filled", "canceling", "closing"),
         "the folder is written when a log is made, before its first order",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.testing.simulation.watch import ORDER_STATES
+from tests.docs.cells import REASONS, why
 from tests.docs.pages import ROOT, table
 
 FOLDER: Final = ROOT / "docs" / "evidence"
@@ -87,19 +88,41 @@ def schedules() -> str:
 
 
 def visits() -> str:
-    """Tell which fault met orders in which state, how often."""
+    """Tell which fault met orders in which state, how often, and why some never can."""
+    met = visited()
+    if met is None:
+        return NOT_RECORDED
+    lines = [(fault, *(_cell(fault, state, each[state]) for state in ORDER_STATES)) for fault, each in met.items()]
+    marks = {line for row in lines for line in row[1:]}
+    reasons = [f"- {each.mark}: {each.text}" for each in REASONS if each.mark in marks]
+    empty = [f"- {fault}: {', '.join(states)}" for fault in met if (states := unvisited(fault, met[fault]))]
+    parts = [table(("fault", *ORDER_STATES), lines), "A letter says why a fault cannot meet an order in a state:"]
+    parts.append("\n".join(reasons))
+    if empty:
+        parts += ["Possible, and not met in these worlds:", "\n".join(empty)]
+    return "\n\n".join(parts)
+
+
+def visited() -> dict[str, Counter[str]] | None:
+    """Give how often a fault of each row met an order in each state, None if no campaign is recorded."""
     result = _read("worlds.json")
     if result is None:
-        return NOT_RECORDED
+        return None
     met: dict[str, Counter[str]] = defaultdict(Counter)
     for key, count in result["worlds"]["visits"].items():
         fault, _, state = key.partition("|")
         met[_group(fault)][state] += count
-    lines = [
-        (fault, *(f"{each[state]:,}" if each[state] else "" for state in ORDER_STATES))
-        for fault, each in sorted(met.items())
-    ]
-    return table(("fault", *ORDER_STATES), lines)
+    return dict(sorted(met.items()))
+
+
+def unvisited(fault: str, met: Counter[str]) -> list[str]:
+    """Name the states in which a fault could have met an order and has not."""
+    return [state for state in ORDER_STATES if not met[state] and why(fault, state) is None]
+
+
+def _cell(fault: str, state: str, count: int) -> str:
+    reason = why(fault, state)
+    return f"{count:,}" if count else "" if reason is None else reason.mark
 
 
 def _group(fault: str) -> str:
