@@ -67,6 +67,34 @@ async def sells_what_it_had_sold(lives: Lives) -> None:
         await run.stop()
 
 
+async def sells_more_than_is_left(lives: Lives) -> None:
+    """Sell a half, and learn, while the rest waits, that an earlier sell had traded nearly all."""
+    trailing = {"sell_order_type": "trailing_limit", "trailing_sell_floor": "none", "sell_order_timeout": 30}
+    async with lives.life({**trailing, "trailing_sell_percent": 0.05}) as run:
+        await run.until(lambda: run.state().lots)
+        late_and_untold(lives)
+        lives.fate.bring("late_fill/part", 2)
+        lives.price(50_400)
+        await run.pass_time(20)
+        lives.price(50_300)
+        await run.until(lambda: lives.placed("sell"))
+        lives.price(50_200)
+        await run.until(lambda: run.events(OrderCanceled))
+        lives.fate.bring("partial")
+        lives.fate.bring("partial/rest", 4)
+        lives.price(50_500)
+        await run.pass_time(20)
+        lives.price(50_400)
+        await run.until(lambda: len(lives.placed("sell")) > 1)
+        lives.price(50_500)
+        await run.until(lambda: lives.placed("sell")[1].filled)
+        lives.price(50_200)
+        await run.until(lambda: run.events(SaleRecorded))
+        await run.until(lambda: len(run.events(SaleRecorded)) > 1, WAIT_S)
+        await run.pass_time(60)
+        await run.stop()
+
+
 def lived(folder: Path, tell: Callable[[Lives], Awaitable[None]]) -> Lived:
     """Live through a story, and give what it left."""
     left: list[Lived] = []
@@ -91,14 +119,20 @@ def sold(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     return lived(tmp_path_factory.mktemp("sold"), sells_what_it_had_sold)
 
 
+@pytest.fixture(scope="module")
+def oversold(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    """Give what a bot left that recorded the sale of more than its lot still had; to be looked at only."""
+    return lived(tmp_path_factory.mktemp("oversold"), sells_more_than_is_left)
+
+
 def forged(run: Lived, folder: Path) -> Lived:
     """Copy what a run left, to be changed."""
     shutil.copytree(run.directory, folder / "copy")
     return Lived(folder / "copy", json.loads(json.dumps(run.history)))
 
 
-def test_logs_with_late_trades_break_no_rule(bought: Lived, sold: Lived) -> None:
-    for run in (bought, sold):
+def test_logs_with_late_trades_break_no_rule(bought: Lived, sold: Lived, oversold: Lived) -> None:
+    for run in (bought, sold, oversold):
         assert check(run.directory, run.history, ENDED) == []
         assert len([each for each in run.history or [] if each.get("untold")]) == 1
 
@@ -141,11 +175,14 @@ def test_state_file_that_mixes_up_a_lot_that_came_back_with_the_one_that_was_clo
 
 
 @pytest.mark.parametrize("position", [0.0005, -0.002], ids=["more than was left", "less than all trades leave"])
-def test_position_beyond_what_was_sold_of_nothing_is_found(sold: Lived, tmp_path: Path, position: float) -> None:
-    run = forged(sold, tmp_path)
-    in_state("stats", "current_position", value=position)(run.directory)
+def test_position_beyond_what_was_sold_of_nothing_is_found(
+    sold: Lived, oversold: Lived, tmp_path: Path, position: float
+) -> None:
+    for number, each in enumerate((sold, oversold)):
+        run = forged(each, tmp_path / str(number))
+        in_state("stats", "current_position", value=position)(run.directory)
 
-    assert rules_of(check(run.directory, run.history, ENDED)) == {"position"}
+        assert rules_of(check(run.directory, run.history, ENDED)) == {"position"}
 
 
 def test_trade_that_no_lot_had_and_nothing_tells_of_is_found(sold: Lived, tmp_path: Path) -> None:
