@@ -1,13 +1,18 @@
 """What the simulated exchange may no longer show: ended orders for good, others for minutes, and only known ones."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from engine.core.events import OrderAccepted, OrderSent
 from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.terms import Terms
+from engine.testing.simulation.life import Life
+from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.session import Session
 from engine.testing.simulation.watch import Watch
+from engine.testing.simulation.world import World
 from tests.simulation.worlds import BTC, CENT, ExchangeWorld, order, run
 
 
@@ -63,3 +68,28 @@ def test_order_is_known_once_its_acceptance_is_durable_in_a_life() -> None:
     life.end("killed")
     listen(Published("bot:a", 3, 0, OrderAccepted("k2", "78")))
     assert world.exchange.known == {"77"}
+
+
+def test_worlds_whose_log_may_lose_its_end_purge_nothing_and_others_do(tmp_path: Path) -> None:
+    loop, seen = VirtualLoop(), set()
+    for seed in range(60):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        world = World(seed, folder, loop, None)
+        seen.add((world.disasters.rate > 0, world.exchange.terms.purged > 0))
+    loop.close()
+    assert seen == {(True, False), (False, True), (False, False)}
+
+
+def test_disaster_makes_an_exchange_show_all_orders_for_no_log_may_know_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = VirtualLoop()
+    world = World(1, tmp_path, loop, {})
+    session = Session(Life(1, lambda _point: False), world.machine, world.exchange.note)
+    for struck, known in ((None, {"77"}), ("log cut", set())):
+        world.exchange.known.add("77")
+        monkeypatch.setattr(world.disasters, "befall", lambda *_, struck=struck: struck)
+        world._befall(session)
+        assert world.exchange.known == known
+    loop.close()

@@ -113,6 +113,16 @@ def test_what_can_be_sold_follows_from_the_rules_of_then(tmp_path: Path, *, is_o
 # --- trails
 
 
+@pytest.mark.parametrize(("watermark", "is_sound"), [("99", True), ("98", False), ("100", False)])
+def test_trail_begins_to_follow_from_the_price_that_woke_it(tmp_path: Path, watermark: str, *, is_sound: bool) -> None:
+    log = MadeLog()
+    trail = {"lot": 0, "direction": "down"}
+    log.tell("trailing_started", **trail, activation="100", percent="1")
+    log.tell("trailing_activated", **trail, price="99", watermark=watermark)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"trail"})
+
+
 @pytest.mark.parametrize(("watermark", "is_sound"), [("100", True), ("99", False), ("101", False)])
 def test_trail_that_fired_for_nothing_goes_on_from_its_watermark(
     tmp_path: Path, watermark: str, *, is_sound: bool
