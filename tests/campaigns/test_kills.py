@@ -80,6 +80,18 @@ def test_ranges_join_neighbours_only() -> None:
     assert ranges([7, 1, 2, 3, 9, 10]) == "1-3, 7, 9-10"
 
 
+def test_digest_without_a_folder_looks_at_nothing_in_it_and_at_all_else(tmp_path: Path) -> None:
+    for name in ("a.py", "inner/b.py", "inner_too/c.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = source_digest(tmp_path, without="inner")
+
+    (tmp_path / "inner" / "b.py").write_text("changed")
+    assert source_digest(tmp_path, without="inner") == before
+    (tmp_path / "inner_too" / "c.py").write_text("changed")
+    assert source_digest(tmp_path, without="inner") != before
+
+
 @pytest.mark.parametrize("change", ["content", "name", "more", "less"])
 def test_digest_of_a_source_tree_changes_with_each_python_file_and_with_nothing_else(
     tmp_path: Path, change: str

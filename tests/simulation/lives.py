@@ -36,7 +36,7 @@ from engine.testing.simulation.life import Life
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
-from engine.testing.simulation.plan import CALM
+from engine.testing.simulation.plan import CALM, LifePlan
 from engine.testing.simulation.session import Session
 from tests.simulation.fate import Fate, SteeredMarket
 
@@ -165,7 +165,9 @@ class Lives:
         return self._folder / f"life-{self._number}"
 
     @asynccontextmanager
-    async def life(self, *bots: Mapping[str, Any], gateway: GatewayFor = paper_gateway) -> AsyncIterator[Run]:
+    async def life(
+        self, *bots: Mapping[str, Any], gateway: GatewayFor = paper_gateway, plan: LifePlan = CALM
+    ) -> AsyncIterator[Run]:
         """Begin a life with these bots (what each has that others do not), and have it killed in the end."""
         directory, configs = self.directory, [_config(bot) for bot in bots or ({},)]
         self._number += 1
@@ -189,7 +191,7 @@ class Lives:
             connect=lambda _, clock_ms: self._connect(run, clock_ms),
             probe=self._probe,
         )
-        run.session.begin(directory, configs, around, CALM, medium)
+        run.session.begin(directory, configs, around, plan, medium)
         try:
             yield run
         finally:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from engine.testing.simulation.chance import Chance, Tape
-from engine.testing.simulation.exchange.terms import FAULTS, Terms, calmed, swarm_terms
+from engine.testing.simulation.exchange.terms import FAULTS, OF_ORDERS, SPELLS, Terms, calmed, swarm_terms
 from tests.simulation.worlds import ExchangeWorld, run, trade
 
 SEEDS = range(1, 9)
@@ -77,10 +77,23 @@ def test_seeds_draw_mixes_of_their_own_and_the_empty_tape_is_calm() -> None:
 
 def test_seeds_together_meet_every_kind_of_fault() -> None:
     met: set[str] = set()
-    for seed in range(100, 120):
+    for seed in range(120, 140):
         for record in _traded(seed).exchange.history:
             if record["what"] == "fault":
                 met.add(record["kind"])
             if record["what"] == "request" and record["fault"]:
                 met.add(record["fault"])
     assert met == {*FAULTS, "ban"}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_of_orders_may_come_more_often_than_others_and_what_lasts_more_seldom(name: str) -> None:
+    most = 0.15 if name in SPELLS else 0.6 if name in OF_ORDERS else 0.3
+    drawn = [float(getattr(swarm_terms(Chance(seed)), name)) for seed in range(60)]
+    assert max(drawn) == most
+    assert 10 < drawn.count(0.0) < 50, "in some worlds it is not there at all"
+
+
+def test_rates_of_their_own_are_of_faults_that_there_are() -> None:
+    assert set(FAULTS) > SPELLS | OF_ORDERS
+    assert not SPELLS & OF_ORDERS

@@ -103,6 +103,11 @@ def pause_after_which_it_sent(live: Lived) -> None:
     """Have a pause acknowledged before the last order, while the log has one, and its end, before the first."""
     history = live.history or []
     history.insert(history.index(records(live, "request", verb="create")[-1]), command("pause"))
+    pause_in_the_log(live)
+
+
+def pause_in_the_log(live: Lived) -> None:
+    """Have the log hold a pause, and its end, before the first order."""
     alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
     alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
 
@@ -206,8 +211,7 @@ def test_pause_whose_end_was_asked_for_holds_nothing_back(live: Lived) -> None:
     history = live.history or []
     last = history.index(records(live, "request", verb="create")[-1])
     history[last:last] = [command("pause"), {**command("resume"), "acknowledged": False}]
-    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
-    alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
+    pause_in_the_log(live)
 
     assert check(live.directory, history, {}) == []
 
@@ -218,8 +222,7 @@ def pause_while_the_last_order_is_on_its_way(live: Lived, *before: Record) -> li
     left = history.index(records(live, "request", verb="create")[-1]) + 1
     assert history.index(records(live, "order")[-1]) >= left
     history[left:left] = [*before, command("pause")]
-    alter(live.directory, place_of(live.directory, "account_observed"), lambda _: in_the_log("pause"))
-    alter(live.directory, place_of(live.directory, "balances_observed"), lambda _: in_the_log("resume"))
+    pause_in_the_log(live)
     return history
 
 
@@ -239,6 +242,24 @@ def test_order_that_was_given_up_or_left_in_another_life_may_arrive_after_a_paus
     for between in ({"what": "life", "number": 2}, resume):
         assert check(live.directory, [*history[:at], between, *history[at:]], {}) == []
     history[at - 1]["fault"] = "request_late"
+    assert check(live.directory, history, {}) == []
+
+
+@pytest.mark.parametrize("changes", [{"bot": "another"}, {"acknowledged": False}], ids=["of another bot", "not told"])
+def test_order_may_arrive_after_a_pause_on_which_nobody_may_count(live: Lived, changes: Record) -> None:
+    history = pause_while_the_last_order_is_on_its_way(live)
+    history[history.index(command("pause"))].update(changes)
+
+    assert check(live.directory, history, {}) == []
+
+
+def test_order_of_another_log_may_arrive_after_a_pause(live: Lived) -> None:
+    history = live.history or []
+    others: Record = {"client_order_id": "kzzzzzzzzzz0000001", "order_id": "77"}
+    request, order = {**records(live, "request", verb="create")[-1], **others}, {**records(live, "order")[-1], **others}
+    history += [request, command("pause"), order]
+    pause_in_the_log(live)
+
     assert check(live.directory, history, {}) == []
 
 

@@ -7,21 +7,24 @@ stores with a mistake.
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from engine.core.errors import LogDamagedError
+import engine.store.sqlite
+from engine.core.errors import LogDamagedError, StorageError
+from engine.core.events import PriceObserved
 from engine.store.appender import Linger
 from engine.store.medium import Medium
-from engine.store.port import Batch
+from engine.store.port import Batch, Entry
 from engine.store.schema import DRAFT_NAME, JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk, write_image
 from engine.testing.simulation.life import Life
-from engine.testing.simulation.script import REAL, Ledger, Store, Writer, script_of
-from engine.testing.simulation.storage import A_PLACE, KINDS, Tally, run_schedules
+from engine.testing.simulation.script import FEED, REAL, Ledger, Script, Step, Store, ViolationError, Writer, script_of
+from engine.testing.simulation.storage import A_PLACE, KINDS, VARIANTS, Tally, run_schedules
 
 SEED = 1
 PLACES = range(0, 220, 22)
@@ -192,3 +195,62 @@ def test_power_cut_while_a_killed_engine_starts_again_is_no_damage(scratch: Path
             assert len(found) >= later.acknowledged
             lost += len(found) < len(ledger.given)
     assert lost
+
+
+class UnmovedLog(SqliteLog):
+    """Goes on confirming after a fault."""
+
+    def append(self, batches: Sequence[Batch], *, urgent: bool) -> "asyncio.Future[int]":
+        if not self._queue.is_dead:
+            return super().append(batches, urgent=urgent)
+        confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        confirmed.set_result(self._chains.position)
+        return confirmed
+
+
+async def unmoved(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+    return await UnmovedLog.open(folder, linger=linger, medium=medium)
+
+
+def lives_on(scratch: Path, store: Store, *, is_stubborn: bool) -> Writer:
+    """Have a writer append again and again, the second time in vain, and open the log anew; give it in the end."""
+    chance = next(chance for chance in map(Chance, range(99)) if (chance.unit("stubborn") < 0.5) is is_stubborn)
+    scratch.joinpath("life").mkdir()
+    disk = Disk(scratch / "life", chance, Life(1, lambda _point: False))
+
+    def before_step(index: int) -> None:
+        disk.plan = (lambda operation: "io" if operation.kind == "wal" else None) if index == 1 else None
+
+    step = Step("urgent", ((FEED, (Entry(PriceObserved(last=Decimal(1)), 1_000),)),))
+    writer = Writer(disk, Ledger(), store)
+    writer.run(Script((step, step, step, Step("reopen"), step), 500), before_step)
+    return writer
+
+
+def test_stubborn_writer_sees_a_store_that_confirms_after_a_fault(scratch: Path) -> None:
+    with pytest.raises(ViolationError, match="acknowledged after a commit had failed"):
+        lives_on(scratch, Store(unmoved), is_stubborn=True)
+
+
+def test_writer_that_ends_with_its_fault_does_not_see_that(scratch: Path) -> None:
+    assert isinstance(lives_on(scratch, Store(unmoved), is_stubborn=False).fault, StorageError)
+
+
+def test_stubborn_writer_finds_nothing_amiss_with_the_store(scratch: Path) -> None:
+    assert isinstance(lives_on(scratch, REAL, is_stubborn=True).fault, StorageError)
+
+
+def test_store_that_builds_on_what_a_failed_sync_let_slip_is_caught(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        """Leave the end of the log where it was found, unsynced."""
+
+    monkeypatch.setattr(engine.store.sqlite, "_fold_in", nothing)
+    slip = KINDS.index("slip") * VARIANTS
+    for place in range(0, 200, 4):
+        tally = run_schedules(SEED, place * A_PLACE + slip, VARIANTS, scratch)
+        assert {each.kind for each in tally.violations} <= {"slip"}
+        if tally.violations:
+            return
+    pytest.fail("nothing showed the mistake")

@@ -9,6 +9,7 @@ from typing import Literal
 from engine.core.errors import EngineError
 from engine.core.identity import client_order_id
 from engine.core.state import Order
+from engine.exchanges.port import Accepted
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.exchange.client import ExchangeClient
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -115,7 +116,9 @@ async def _one(world: ExchangeWorld, client: ExchangeClient, number: int) -> Non
     away = Decimal(1 + number % 5 * 2) / 1000 * (-1 if side == "buy" else 1)
     limit = None if number % 3 == 0 else world.price() * (1 + away) // CENT * CENT
     sent = order(number, side, "0.02", sent_ms=world.now_ms(), limit=limit)
-    await client.create(BTC, sent)
+    outcome = await client.create(BTC, sent)
+    if isinstance(outcome, Accepted):
+        world.exchange.known.add(outcome.exchange_order_id)
     for _ in range(3):
         await pause(60_000)
         await client.query(BTC, sent)

@@ -1,0 +1,215 @@
+"""What a bot may decide and record: each rule of the second checker fires at a made log, and at its sound twin not.
+
+The twins differ in the one thing that the rule is about.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.made import CONFIG, MadeLog
+from tests.simulation.test_independent import rules_of
+
+
+def judged(log: MadeLog, tmp_path: Path) -> set[str]:
+    """Give the rules that a made log breaks."""
+    return rules_of(log.found(tmp_path / "made"))
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_buy_that_is_decided_before_another_has_ended_is_found(tmp_path: Path, *, has_ended: bool) -> None:
+    log = MadeLog()
+    first = log.order("buy")
+    if has_ended:
+        log.end(first, "0")
+    log.order("buy")
+
+    assert judged(log, tmp_path) == (set() if has_ended else {"intent"})
+
+
+@pytest.mark.parametrize("is_other_lot", [True, False])
+def test_sell_that_is_decided_before_another_of_its_lot_has_ended_is_found(
+    tmp_path: Path, *, is_other_lot: bool
+) -> None:
+    log = MadeLog()
+    one, other = log.buy(), log.buy()
+    log.order("sell", lot=one)
+    log.order("sell", lot=other if is_other_lot else one)
+
+    assert judged(log, tmp_path) == (set() if is_other_lot else {"intent"})
+
+
+@pytest.mark.parametrize(("quantity", "is_over"), [("0.018", False), ("0.01801", True)])
+def test_buy_that_passes_the_budget_by_less_than_any_slack_is_found(
+    tmp_path: Path, quantity: str, *, is_over: bool
+) -> None:
+    log = MadeLog()
+    log.buy()
+    log.order("buy", quantity)
+
+    assert judged(log, tmp_path) == ({"exposure"} if is_over else set())
+
+
+@pytest.mark.parametrize("is_sold", [True, False])
+def test_budget_is_free_again_of_what_was_sold_though_no_sale_is_recorded_yet(tmp_path: Path, *, is_sold: bool) -> None:
+    log = MadeLog()
+    sell = log.order("sell", "0.02", lot=log.buy("0.02"))
+    if is_sold:
+        log.fill(sell, "0.02")
+    log.order("buy", "0.02")
+
+    assert judged(log, tmp_path) == (set() if is_sold else {"exposure"})
+
+
+@pytest.mark.parametrize(("budget", "is_over"), [("200", False), ("199", True)])
+def test_budget_that_was_lowered_counts_from_then_on(tmp_path: Path, budget: str, *, is_over: bool) -> None:
+    log = MadeLog()
+    log.buy()
+    log.tell("config_changed", config={**CONFIG, "budget": budget})
+    log.order("buy")
+
+    assert judged(log, tmp_path) == ({"exposure"} if is_over else set())
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_purchase_that_is_recorded_before_its_order_has_ended_is_found(tmp_path: Path, *, has_ended: bool) -> None:
+    log = MadeLog()
+    buy = log.order("buy", "0.004")
+    log.fill(buy)
+    if has_ended:
+        log.end(buy, "0.002")
+    log.purchase(1)
+
+    assert judged(log, tmp_path) == (set() if has_ended else {"position"})
+
+
+@pytest.mark.parametrize("told", ["0.001", "0.002", None], ids=["ended", "its end told more", "open"])
+def test_sale_that_is_recorded_before_all_of_its_order_is_booked_is_found(tmp_path: Path, told: str | None) -> None:
+    log = MadeLog()
+    lot = log.buy("0.003")
+    sell = log.order("sell", "0.003", lot=lot)
+    log.fill(sell, "0.001")
+    if told is not None:
+        log.end(sell, told)
+    log.sale(lot, sell, "0.001")
+
+    assert judged(log, tmp_path) == (set() if told == "0.001" else {"position"})
+
+
+@pytest.mark.parametrize("is_of_then", [True, False])
+def test_what_can_be_sold_follows_from_the_rules_of_then(tmp_path: Path, *, is_of_then: bool) -> None:
+    log = MadeLog()
+    lot = log.buy()
+    sell = log.order("sell", "0.001", lot=lot)
+    log.fill(sell, "0.001")
+    if is_of_then:
+        log.demand(min_notional="50.01")
+    log.sale(lot, sell, "0.001", closed=True)
+    log.demand(min_notional="50.01")
+
+    assert judged(log, tmp_path) == (set() if is_of_then else {"position"})
+
+
+# --- trails
+
+
+@pytest.mark.parametrize(("watermark", "is_sound"), [("99", True), ("98", False), ("100", False)])
+def test_trail_begins_to_follow_from_the_price_that_woke_it(tmp_path: Path, watermark: str, *, is_sound: bool) -> None:
+    log = MadeLog()
+    trail = {"lot": 0, "direction": "down"}
+    log.tell("trailing_started", **trail, activation="100", percent="1")
+    log.tell("trailing_activated", **trail, price="99", watermark=watermark)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"trail"})
+
+
+@pytest.mark.parametrize(("watermark", "is_sound"), [("100", True), ("99", False), ("101", False)])
+def test_trail_that_fired_for_nothing_goes_on_from_its_watermark(
+    tmp_path: Path, watermark: str, *, is_sound: bool
+) -> None:
+    log = MadeLog()
+    trail = {"lot": 0, "direction": "down"}
+    log.tell("trailing_started", **trail, activation="100", percent="1")
+    log.tell("trailing_activated", **trail, price="100", watermark="100")
+    log.tell("trailing_triggered", **trail, price="101", watermark="100")
+    log.tell("trailing_activated", **trail, price="101", watermark=watermark)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"trail"})
+
+
+@pytest.mark.parametrize("resets", [0, 1, 2])
+def test_every_trail_must_be_reset_before_anything_else_is_told(tmp_path: Path, resets: int) -> None:
+    log = MadeLog()
+    for lot in (1, 2):
+        log.tell("trailing_started", lot=lot, direction="down", activation="100", percent="1")
+    log.tell("command_received", command="reset-trailing")
+    for lot in (1, 2)[:resets]:
+        log.tell("trailing_reset", lot=lot, direction="down")
+    log.tell("connectivity_checked", reachable=True)
+
+    found = log.found(tmp_path / "made")
+
+    assert [line.split(": ")[-1].split(",")[0] for line in found] == [
+        f"the trail of lot {lot}" for lot in (1, 2)[resets:]
+    ]
+
+
+# --- trades that come so late that what they sold is gone
+
+
+@pytest.mark.parametrize(("cost", "is_sound"), [("25.0", True), ("50.0", False)], ids=["what was left", "as if held"])
+def test_late_sale_of_a_lot_that_was_sold_again_costs_what_was_left_of_it(
+    tmp_path: Path, cost: str, *, is_sound: bool
+) -> None:
+    log = MadeLog()
+    lot = log.buy()
+    late = log.order("sell", lot=lot)
+    log.end(late, "0")
+    again = log.order("sell", "0.0015", lot=lot)
+    log.fill(again, "0.0015")
+    log.sale(lot, again, "0.0015")
+    log.fill(late, "0.001")
+    log.sale(lot, late, "0.001", cost=cost, profit=str(50.0 - float(cost)), closed=True)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"position"})
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_late_trade_of_a_closed_lot_is_taken_out_of_the_dust_once_it_is_told(
+    tmp_path: Path, *, is_told: bool, is_sound: bool
+) -> None:
+    log = MadeLog()
+    lot = log.buy("0.0101")
+    late = log.order("sell", "0.01", lot=lot)
+    log.end(late, "0")
+    sell = log.order("sell", "0.01", lot=lot)
+    log.fill(sell, "0.01")
+    log.sale(lot, sell, "0.01", closed=True)
+    log.fill(late, "0.01")
+    if is_told:
+        amounts = {"expected": "0 sold when its lot was closed", "actual": "0.01 sold"}
+        log.tell("discrepancy_found", subject=late, **amounts, action="it is booked, and no lot had it")
+    other = log.buy("0.0101")
+    sell = log.order("sell", "0.0102", lot=other, dust_quantity="0.0001")
+    log.fill(sell, "0.0102")
+    is_dust_gone = is_told is is_sound
+    amounts = {"cost": "505", "profit": "5"} if is_dust_gone else {"cost": "510", "profit": "0"}
+    log.sale(other, sell, "0.0102", dust_quantity="0.0001", **amounts, closed=True)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"position"})
+
+
+@pytest.mark.parametrize(("target", "is_sound"), [("55000", True), ("50000", False)])
+def test_target_of_a_lot_that_a_late_trade_made_dearer_must_bring_the_profit_on_the_whole(
+    tmp_path: Path, target: str, *, is_sound: bool
+) -> None:
+    log = MadeLog()
+    buy = log.order("buy")
+    log.fill(buy, "0.001")
+    log.end(buy, "0.001")
+    log.purchase(1, "0.001")
+    log.fill(buy, "0.001", price=60_000)
+    log.purchase(1, "0.002", 55_000, target=target)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"position"})
