@@ -110,7 +110,7 @@ class CcxtAccount:
 
     async def cancel(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
         """Ask for cancellation and look how the order stands then; what the cancellation answered proves nothing."""
-        try:
+        with suppress(EngineError):
             order_id = order.exchange_order_id
             if order_id is None and self._venue.cancels_by_exchange_id:
                 found = await self._look_up(symbol, order)
@@ -118,8 +118,6 @@ class CcxtAccount:
                     return None
                 order_id = found.order_id
             await self._made(self._venue.cancel(symbol, order.client_order_id, order_id))
-        except EngineError:
-            pass
         return await self.query(symbol, order)
 
     async def balances(self, assets: Collection[str] | None = None) -> dict[str, Balance]:

@@ -24,7 +24,8 @@ from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk, write_image
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.script import FEED, REAL, Ledger, Script, Step, Store, ViolationError, Writer, script_of
-from engine.testing.simulation.storage import A_PLACE, KINDS, VARIANTS, Tally, run_schedules
+from engine.testing.simulation.storage import A_PLACE, KINDS, VARIANTS, run_schedules
+from engine.testing.simulation.tally import Tally
 
 SEED = 1
 PLACES = range(0, 220, 22)

@@ -142,23 +142,28 @@ def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
 def _pauses(book: BotBook, history: History) -> Iterator[str]:
     """Follow the commands in the exchange's own order: once a pause is acknowledged, nothing leaves before its end.
 
-    An end that was asked for and never acknowledged may have come about, so it counts. A pause before a disaster may be
-    lost with the end of the log; if it is not, the rule that follows the log alone still holds.
+    An end that was asked for and never acknowledged may have come about, so it counts, as does one that was asked for
+    between a pause and its acknowledgement. A pause before a disaster may be lost with the end of the log; if not, the
+    rule that follows the log alone still holds.
     """
-    is_paused, asked = False, 0
+    is_paused, asked, pausing, is_crossed = False, 0, 0, False
     lost = max((at for at, record in enumerate(history.records) if record.get("what") == "disaster"), default=-1)
     for at, record in enumerate(history.records):
         what = record.get("what")
-        asked = 0 if what == "life" else asked
-        if what == "disaster":
+        if what == "life":
+            asked, pausing, is_crossed = 0, 0, False
+        elif what == "disaster":
             is_paused = False
         elif what == "command" and record.get("bot") == book.bot:
+            step = -1 if record["acknowledged"] else 1
             if record["name"] in RESUMING:
-                is_paused = False
-                asked += -1 if record["acknowledged"] else 1
-            elif record["name"] == "pause" and record["acknowledged"]:
-                is_paused = asked <= 0
-                if not book.pauses and at > lost:
+                is_paused, is_crossed = False, is_crossed or pausing > 0
+                asked += step
+            elif record["name"] == "pause":
+                pausing += step
+                is_paused = is_paused or (step < 0 and asked <= 0 and not is_crossed)
+                is_crossed = is_crossed and pausing > 0
+                if step < 0 and not book.pauses and at > lost:
                     yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
         elif is_paused and what == "request" and record.get("verb") == "create":
             name = str(record.get("client_order_id"))

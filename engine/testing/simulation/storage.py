@@ -20,6 +20,7 @@ from engine.testing.simulation.damage import TAMPERINGS, Files, cut, flipped, ta
 from engine.testing.simulation.disk import Disk, Fault, Mode, Operation, Plan, write_image
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.script import REAL, Ledger, Script, Store, ViolationError, Writer, script_of
+from engine.testing.simulation.tally import Tally, Violation
 
 Kind = Literal[
     "crash", "twice", "full once", "full", "io once", "io", "slip", "log lies", "all lie", "cut", "flip", "tamper",
@@ -45,36 +46,6 @@ _ALONE: Final = frozenset({"twice", "slip", "replaced"})
 
 _SECOND_LIFE_STEPS: Final = 3
 _SECOND_LIFE_OPERATIONS: Final = 40
-
-
-class Violation(NamedTuple):
-    """A promise that was broken: the schedule that shows it, and what it was."""
-
-    schedule: int
-    kind: str
-    what: str
-
-
-class Tally(NamedTuple):
-    """What came of schedules: how many of which kind ended how, what happened in them, and what was violated.
-
-    `whole` holds all that was acknowledged. `short` ends behind all that the witness had covered, but before
-    something acknowledged: nothing on this machine can show that. `rolled back` is so with the witness itself.
-    """
-
-    schedules: int
-    outcomes: Counter[str]
-    counts: Counter[str]
-    violations: tuple[Violation, ...]
-
-    def joined(self, other: "Tally") -> "Tally":
-        """Give both together."""
-        return Tally(
-            self.schedules + other.schedules,
-            self.outcomes + other.outcomes,
-            self.counts + other.counts,
-            self.violations + other.violations,
-        )
 
 
 class Schedule(NamedTuple):

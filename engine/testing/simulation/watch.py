@@ -34,6 +34,7 @@ class Watch:
         self.paused: Final[set[str]] = set()
         self.killed: Final[set[str]] = set()
         self._asked: Final[Counter[tuple[str, str]]] = Counter()
+        self._crossed: Final[set[tuple[str, str]]] = set()
         self.states: States = list
         self._last_states: list[BotState] = []
         self.is_stopped = False
@@ -130,15 +131,24 @@ class Watch:
             self._command(self.killed, record, {"kill", "flatten"}, {"revive"})
         elif record["what"] == "life":
             self._asked.clear()
+            self._crossed.clear()
 
     def _command(self, stopped: set[str], record: Mapping[str, Any], stops: set[str], ends: set[str]) -> None:
-        """Note whom a command has stopped for certain; what ends that may have come about once it was asked for."""
+        """Note whom a command has stopped for certain.
+
+        What ends that may have come about once it was asked for, also before a stop is answered that was asked earlier.
+        """
         bot, name, is_told = record["bot"], record["name"], record["acknowledged"]
         if name in ends:
             stopped.discard(bot)
             self._asked[bot, name] += -1 if is_told else 1
-        elif name in stops and is_told and not any(self._asked[bot, each] for each in ends):
-            stopped.add(bot)
+            self._crossed.update((bot, each) for each in stops if self._asked[bot, each])
+        elif name in stops:
+            self._asked[bot, name] += -1 if is_told else 1
+            if is_told and (bot, name) not in self._crossed and not any(self._asked[bot, each] for each in ends):
+                stopped.add(bot)
+            if not self._asked[bot, name]:
+                self._crossed.discard((bot, name))
 
 
 def _state_of(order: Order | None) -> str:
