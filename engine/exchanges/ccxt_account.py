@@ -249,9 +249,7 @@ class CcxtAccount:
             if total(trades) != found.filled:
                 return Accepted(order_id, is_whole=False)
             fills = [await self._fees.fill(symbol, trade) for trade in trades]
-        except EngineError:
-            return Accepted(order_id, is_whole=False)
-        except asyncio.CancelledError:
+        except (EngineError, asyncio.CancelledError):
             return Accepted(order_id, is_whole=False)
         return Accepted(order_id, tuple(fills), is_whole=found.status in {"open", "filled"})
 
@@ -291,12 +289,13 @@ class CcxtAccount:
         return row
 
     async def _report(self, symbol: str, order: Order, found: RawOrder) -> OrderReport:
-        """Say how an order stands that was found, also without its trades: unknown, it might be decided again."""
-        fills: tuple[Fill, ...] = ()
+        fills, missing = tuple[Fill, ...](), None
         if found.filled > order.filled:
-            with suppress(EngineError):
+            try:
                 fills = await self._valued(symbol, await self._rows_of_order(symbol, order, found.order_id))
-        return OrderReport(order.client_order_id, found.order_id, found.status, found.filled, fills)
+            except EngineError as error:
+                missing = str(error)
+        return OrderReport(order.client_order_id, found.order_id, found.status, found.filled, fills, missing)
 
     async def _rows_of_order(self, symbol: str, order: Order, order_id: str) -> Sequence[Mapping[str, Any]]:
         """List the trades of an order that the exchange shows now."""

@@ -69,13 +69,17 @@ Outcome = Accepted | Rejected | Unknown | NotSent
 
 
 class OrderReport(msgspec.Struct, frozen=True):
-    """What the exchange says of an order it knows; `filled` is its own count, `fills` those it can name."""
+    """What the exchange says of an order it knows; `filled` is its own count, `fills` those it can name.
+
+    `missing` says why its trades could not be listed: then nothing is known but that it stands there.
+    """
 
     client_order_id: str
     exchange_order_id: str
     status: Literal["open", "filled", "canceled", "expired"]
     filled: Decimal
     fills: tuple[Fill, ...] = ()
+    missing: str | None = None
 
 
 class Gateway(Protocol):

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from engine.core.errors import UnreachableError
-from engine.core.events import Balance, BalancesObserved, OrderReconciled, OrdersSurveyed
+from engine.core.events import Balance, BalancesObserved, OrderOutcomeUnknown, OrderReconciled, OrdersSurveyed
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.core.units import ZERO
@@ -21,13 +21,17 @@ from engine.runtime.account_desk import AccountDesk, Answer
 from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
 from engine.runtime.live_executor import LiveExecutor
+from engine.runtime.ownership import is_long_ago, is_of_the_log
 from engine.runtime.reports import filled
 
 OVERLAP_MS: Final = 3_600_000
 """A look at the trades goes back so much further than the last one."""
 
-FIRST_BACK_MS: Final = 86_400_000
-"""The first look goes back so much further than the oldest order: a clock may have been wrong, a log lost its end."""
+FIRST_BACK_MS: Final = 6 * 3_600_000
+"""The first look goes back so much further than the oldest order: a clock may have been wrong, a log lost its end.
+
+If so much cannot be listed, as on an account with thousands of trades, it goes back an hour further, like any look.
+"""
 
 MOST_BACK_MS: Final = 7 * 86_400_000
 KNOWN_MOST: Final = 100_000
@@ -94,7 +98,7 @@ class Reconciler:
         """
         before = {seat.bot.state.bot_id: _trades_of(seat.bot.state) for seat in self.seats}
         started_ms = self._now_ms()
-        trades = await self.desk.account.trades(self._symbol, self._since_ms()) if thorough else ()
+        trades = await self._trades() if thorough else ()
         await self._book_whole(trades)
         listed = await self.desk.account.open_orders(self._symbol)
         unknown_own: dict[str, list[str]] = {}
@@ -135,7 +139,7 @@ class Reconciler:
             parsed = parse_client_order_id(name)
             if parsed is None or parsed[0] != state.log_id:
                 continue
-            if _is_beyond(seat, name, parsed[1]) or _is_anothers(seat, name, row.exchange_order_id):
+            if not is_of_the_log(seat.bot.state, name, parsed[1], row.exchange_order_id):
                 unknown.append(name)
             elif name not in seat.bot.state.orders:
                 await self._take_back(seat, name)
@@ -169,6 +173,17 @@ class Reconciler:
                 if fills and order.filled + sum(fill.quantity for fill in fills) == order.quantity:
                     await self._record(seat.bot, [filled(order, fill) for fill in fills])
 
+    async def _trades(self) -> Sequence[OwnTrade]:
+        """List the trades that a thorough look is about."""
+        account = self.desk.account
+        if self._trades_seen_ms is not None:
+            return await account.trades(self._symbol, self._trades_seen_ms - OVERLAP_MS)
+        oldest_ms, most_ms = self._oldest_ms(), self._now_ms() - MOST_BACK_MS
+        try:
+            return await account.trades(self._symbol, max(oldest_ms - FIRST_BACK_MS, most_ms))
+        except UnreachableError:
+            return await account.trades(self._symbol, max(oldest_ms - OVERLAP_MS, most_ms))
+
     async def _look_at_trades(self, trades: Sequence[OwnTrade], unknown_own: dict[str, list[str]]) -> None:
         """Book trades that no look-up of an open order would find, and find those of another copy of a log."""
         owners: dict[str, tuple[Desked, Order]] = {}
@@ -190,39 +205,45 @@ class Reconciler:
         if trade.trade_id in order.trade_ids:
             return
         if order.is_terminal or order.final is not None:  # one that still stands is looked up, with its status
-            fills = await self.desk.account.fills(self._symbol, [trade])
+            try:
+                fills = await self.desk.account.fills(self._symbol, [trade])
+            except UnreachableError as error:  # one trade that cannot be read keeps nobody from trading, and is told
+                await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
+                return
             await self._record(seat.bot, [filled(order, fill) for fill in fills])
         else:
             await seat.executor.look_now(seat.bot, order.client_order_id)
 
     async def _ask_whose(self, trade: OwnTrade, unknown_own: dict[str, list[str]]) -> None:
-        """Find out, once, under which client order id an order traded that no log knows by its exchange id.
-
-        Few at a look, the newest first: others may trade a lot, and nothing may leave before the first look is done.
-        """
-        name = trade.exchange_order_id
-        if name not in self._client_ids:
-            if self._may_ask == 0:
-                return
-            self._may_ask -= 1
-            if len(self._client_ids) > KNOWN_MOST:
-                self._client_ids.clear()
-            found = await self.desk.account.client_order_id_of(self._symbol, name)
-            if found is not None or self._now_ms() - trade.at_ms > SETTLED_MS:  # a new one may only not show up yet
-                self._client_ids[name] = found
-        client_order_id = self._client_ids.get(name)
-        parsed = None if client_order_id is None else parse_client_order_id(client_order_id)
-        if client_order_id is None or parsed is None:
+        """See whether an order that no log knows by its exchange id is one of ours all the same."""
+        name = await self._client_id_of(trade)
+        parsed = None if name is None else parse_client_order_id(name)
+        if name is None or parsed is None:
             return
         for seat in self.seats:
             if parsed[0] != seat.bot.state.log_id:
                 continue
             unknown = unknown_own[seat.bot.state.bot_id]
-            is_beyond = _is_beyond(seat, client_order_id, parsed[1])
-            if not is_beyond and not _is_anothers(seat, client_order_id, name):
-                await self._take_back(seat, client_order_id)
-            elif client_order_id not in unknown:
-                unknown.append(client_order_id)
+            if is_of_the_log(seat.bot.state, name, parsed[1], trade.exchange_order_id):
+                if not is_long_ago(seat.bot.state, trade.at_ms):
+                    await self._take_back(seat, name)
+            elif name not in unknown:
+                unknown.append(name)
+
+    async def _client_id_of(self, trade: OwnTrade) -> str | None:
+        """Find out, once, under which client order id an order was placed; None if nobody can tell, or not now.
+
+        Few at a look, the newest first: others may trade a lot, and nothing may leave before the first look is done.
+        """
+        exchange_order_id = trade.exchange_order_id
+        if exchange_order_id not in self._client_ids and self._may_ask:
+            self._may_ask -= 1
+            if len(self._client_ids) > KNOWN_MOST:
+                self._client_ids.clear()
+            found = await self.desk.account.client_order_id_of(self._symbol, exchange_order_id)
+            if found is not None or self._now_ms() - trade.at_ms > SETTLED_MS:  # a new one may only not show up yet
+                self._client_ids[exchange_order_id] = found
+        return self._client_ids.get(exchange_order_id)
 
     async def _give_up_the_gone(self, seat: Desked, listed: set[str]) -> None:
         """End orders that the exchange once had, lists no more, and finds by no look-up, while no trade of them is new.
@@ -252,22 +273,20 @@ class Reconciler:
 
     def has_gone(self) -> bool:
         """Tell whether an order is missing that a thorough look would give up."""
-        return any(seat.executor.absences(name) >= GONE_AFTER for seat in self.seats for name in seat.bot.state.orders)
-
-    def _since_ms(self) -> int:
-        """Say from when on trades are to be listed: an hour before the last look, at first a day before all orders."""
-        if self._trades_seen_ms is not None:
-            return self._trades_seen_ms - OVERLAP_MS
-        now_ms = self._now_ms()
-        oldest_ms = min(
-            (
-                order.requested_ms
-                for seat in self.seats
-                for order in (*seat.bot.state.orders.values(), *list(seat.bot.state.done_orders.values())[-1:])
-            ),
-            default=now_ms,
+        return any(
+            order.status == "open" and seat.executor.absences(name) >= GONE_AFTER
+            for seat in self.seats
+            for name, order in seat.bot.state.orders.items()
         )
-        return max(oldest_ms - FIRST_BACK_MS, now_ms - MOST_BACK_MS)
+
+    def _oldest_ms(self) -> int:
+        """Say when the oldest order in the books was decided, or the last that ended, or else the time."""
+        orders = (
+            order.requested_ms
+            for seat in self.seats
+            for order in (*seat.bot.state.orders.values(), *list(seat.bot.state.done_orders.values())[-1:])
+        )
+        return min(orders, default=self._now_ms())
 
     async def _survey(self, seat: Desked, unknown_own: tuple[str, ...], foreign: tuple[str, ...]) -> None:
         forgotten = tuple(sorted(self._forgotten.pop(seat.bot.state.bot_id, ())))
@@ -309,18 +328,6 @@ class Reconciler:
 def wants_balances(state: BotState) -> bool:
     """Tell whether the balances of the log are not those of now: an order changed since, or something is missing."""
     return not state.balances_ms or not state.has_looked or state.short > 0
-
-
-def _is_beyond(seat: Desked, client_order_id: str, number: int) -> bool:
-    """Tell whether the log never gave this number out, or lost the order with its end."""
-    state = seat.bot.state
-    return number > state.order_number or (state.is_lost(number) and state.order(client_order_id) is None)
-
-
-def _is_anothers(seat: Desked, client_order_id: str, exchange_order_id: str) -> bool:
-    """Tell whether the exchange has another order than the log's under an id: another copy of the log placed it."""
-    order = seat.bot.state.order(client_order_id)
-    return order is not None and order.exchange_order_id not in {None, exchange_order_id}
 
 
 def _trades_of(state: BotState) -> int:

@@ -134,8 +134,9 @@ class Adoption:
 
     async def _query(self, order: Order) -> OrderReport | None:
         report = await self._account.query(self._symbol, order)
-        if isinstance(report, Unknown):
-            raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {report.error}")
+        error = report.error if isinstance(report, Unknown) else None if report is None else report.missing
+        if isinstance(report, Unknown) or error is not None:
+            raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {error}")
         return report
 
     async def _book_late(self, trades: Sequence[OwnTrade]) -> None:

@@ -55,6 +55,8 @@ def answer_events(
     events: list[BotEvent] = []
     if order.status in {"requested", "sent", "unknown"} or (order.status == "open" and order.exchange_order_id is None):
         events.append(OrderAccepted(order.client_order_id, report.exchange_order_id))
+    if report.missing is not None:  # that it stands there is certain, and how far it came is not
+        return [*events, OrderOutcomeUnknown(order.client_order_id, report.missing)]
     news = {fill.trade_id: fill for fill in report.fills if fill.trade_id not in order.trade_ids}
     events += [filled(order, fill) for fill in news.values()]
     if (order.status, order.final) != (report.status, report.filled):

@@ -153,9 +153,9 @@ def planted() -> str:
     if result is None:
         return NOT_RECORDED
     lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['tried']:,}") for row in result["kills"]]
-    unseen = result.get("unseen", [])
+    unseen = result["unseen"]
     told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
     parts = [told, table(("planted bug", "found by", "as", "seeds tried"), lines)]
     if unseen:
-        parts += ["Not found so far:", "\n".join(f"- {name}" for name in unseen)]
+        parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
     return "\n\n".join(parts)

@@ -52,7 +52,7 @@ def main() -> int:
         "killed": sum(each.trouble is None for each in kills),
         "median_seeds_to_kill": median(seeds) if seeds else None,
         "kills": kills,
-        "unseen": sorted(UNSEEN),
+        "unseen": UNSEEN,
         "found_unplanted": found,
     }
     print(f"{len(UNSEEN)} more are known not to be seen yet (tests/prove/unseen.py)")

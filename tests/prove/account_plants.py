@@ -28,14 +28,14 @@ PLANTS: Final = (
     Plant(
         "a look at the trades begins where the last one ended",
         RECONCILIATION,
-        "            return self._trades_seen_ms - OVERLAP_MS\n",
-        "            return self._trades_seen_ms\n",
+        "account.trades(self._symbol, self._trades_seen_ms - OVERLAP_MS)",
+        "account.trades(self._symbol, self._trades_seen_ms)",
     ),
     Plant(
         "after a start only the trades of the last minute are looked at",
         RECONCILIATION,
-        "        return max(oldest_ms - FIRST_BACK_MS, now_ms - MOST_BACK_MS)\n",
-        "        return now_ms - 60_000\n",
+        "            return await account.trades(self._symbol, max(oldest_ms - FIRST_BACK_MS, most_ms))\n",
+        "            return await account.trades(self._symbol, self._now_ms() - 60_000)\n",
     ),
     Plant(
         "an order that is missing on the list of open ones is not looked up",

@@ -20,7 +20,7 @@ AREAS: Final[dict[str, tuple[tuple[Plant, ...], int]]] = {
     "state file": (control_plants.FILE_PLANTS, 2),
     "secrecy": (control_plants.SECRET_PLANTS, 1),
 }
-"""The plants of each area, and how many there are at least, seen or not."""
+"""The plants of each area, and how many of them the campaign finds at least."""
 
 WRITTEN: Final[tuple[Plant, ...]] = tuple(plant for plants, _ in AREAS.values() for plant in plants)
 PLANTS: Final[tuple[Plant, ...]] = tuple(plant for plant in WRITTEN if plant.name not in UNSEEN)

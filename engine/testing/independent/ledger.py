@@ -53,6 +53,9 @@ class Ledger:
         self.dust = self.dust_cost = ZERO
         self.unowned = ZERO
         """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
+        self.excess = self.late = ZERO
+        """What was sold beyond lots and dust, and what was told after an order's end: only that can explain it."""
+
         self.late_cost = ZERO
         """What that had cost, as far as it was dust."""
 
@@ -174,7 +177,10 @@ class Ledger:
         order.recorded = len(order.fills)
         quantity, value = _sums(fills)
         proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
+        self.late += _late(order, quantity)
         cost = self._sold(lot, -self.moved("sell", fills), number(says.get("dust_quantity", "0")))
+        if self.excess > self.late:
+            self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")
         self._agree(row, "quantity", quantity)
         self._agree(row, "price", value / quantity)
         self._agree(row, "proceeds", proceeds)
@@ -194,6 +200,7 @@ class Ledger:
         cost = lot.cost_left * own / lot.left if lot.left else ZERO
         lot.left, lot.cost_left = lot.left - own, lot.cost_left - cost
         dust, from_dust = self._of_dust(rest)
+        self.excess += rest - dust
         self.oversold += rest - dust
         return cost + from_dust
 
@@ -202,6 +209,7 @@ class Ledger:
         dust, cost = self._of_dust(quantity)
         self.oversold -= dust
         self.late_cost += cost
+        self.late += quantity
         self.unowned += quantity
 
     def _of_dust(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
@@ -245,6 +253,13 @@ class Ledger:
 
     def _complain(self, row: Row, text: str) -> None:
         self.wrong.append(f"position: {self.orders.bot} {row.sequence}: {row.tag} of lot {row.says['lot']}: {text}")
+
+
+def _late(order: Order, quantity: Decimal) -> Decimal:
+    """Give how much of what was just told of an order is beyond the end that the log had of it: nobody knew of that."""
+    if order.status == "gone":
+        return quantity
+    return max(min(quantity, order.filled - order.closed_at), ZERO) if order.status == "closed" else ZERO
 
 
 def _sums(fills: Iterable[Fill]) -> tuple[Decimal, Decimal]:

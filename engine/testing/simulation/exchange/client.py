@@ -6,8 +6,9 @@ left is "not sent", only the exchange's own words are a refusal, all the rest is
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from typing import Final
+
+from msgspec.structs import replace
 
 from engine.core.errors import EngineError
 from engine.core.events import Balance
@@ -76,12 +77,13 @@ class ExchangeClient(MarketClient):
         except EngineError as error:
             return Unknown(str(error))
         placed, standing = found
-        fills: tuple[Fill, ...] = ()
-        if standing.filled > order.filled:
-            with suppress(EngineError):  # that the order stands there is worth knowing by itself
-                fills = await self._fills_of(symbol, placed)
-        name = order.client_order_id
-        return OrderReport(name, placed.exchange_order_id, standing.status, standing.filled, fills)
+        report = OrderReport(order.client_order_id, placed.exchange_order_id, standing.status, standing.filled)
+        if standing.filled <= order.filled:
+            return report
+        try:
+            return replace(report, fills=await self._fills_of(symbol, placed))
+        except EngineError as error:
+            return replace(report, missing=str(error))
 
     async def cancel(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
         """Ask for cancellation and look how the order stands then; what the cancellation answered proves nothing."""

@@ -1,0 +1,24 @@
+"""Whose an order is that the exchange shows under one of a log's ids: the log's own, or that of another copy of it.
+
+Owns the comparison with one state. Never asks anybody. Source: decisions.md, "Reconciliation".
+"""
+
+from engine.core.reducers.orders import DONE_ORDERS_KEPT
+from engine.core.state import BotState
+
+
+def is_of_the_log(state: BotState, client_order_id: str, number: int, exchange_order_id: str) -> bool:
+    """Tell whether an order can be the log's own.
+
+    It is not if the log never gave its number out, or lost the order with its end, or knows another order under the id.
+    """
+    order = state.order(client_order_id)
+    if order is None:
+        return number <= state.order_number and not state.is_lost(number)
+    return number <= state.order_number and order.exchange_order_id in {None, exchange_order_id}
+
+
+def is_long_ago(state: BotState, at_ms: int) -> bool:
+    """Tell whether a trade is older than all that a log remembers: that it does not know its order is no news then."""
+    known = [order.requested_ms for order in state.done_orders.values()]
+    return len(known) >= DONE_ORDERS_KEPT and at_ms < min(known)
