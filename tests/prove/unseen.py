@@ -11,8 +11,8 @@ UNSEEN: Final[dict[str, str]] = {
         "the played exchange takes the fee of a sale in quote or in a third asset, never in base"
     ),
     "a late trade of a purchase is counted as another purchase": (
-        "needs a purchase that traded in part, was cancelled, and traded once more in that moment, of which only the list "
-        "of trades tells, before its lot is sold"
+        "needs a purchase that traded in part, was cancelled, and traded once more in that moment, which the list of "
+        "trades tells later, before its lot is sold"
     ),
     "a late trade of a sale is not recorded": (
         "needs a sale of which only the list of trades tells, after its order ended and while its lot is offered again"
