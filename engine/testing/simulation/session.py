@@ -121,6 +121,7 @@ class Session:
         """Ask for an orderly end and wait for it; nobody meddles any more."""
         for meddler in self._tasks[1:]:
             meddler.cancel()
+        await self.until_open(within_s)  # a process that stands still hears of it when it goes on
         if self.engine is not None:
             self.was_stopped = True
             self.engine.stop("stop", "operator")
