@@ -72,6 +72,21 @@ def test_outcome_of_a_call_is_recorded_as_what_it_is(outcome: Outcome, events: l
         (replace(OPEN, trade_ids=("t1",)), OrderReport(NAME, "7", "open", D("0.001"), (FILL,)), []),
         (OPEN, OrderReport(NAME, "7", "open", D("0.001"), (FILL, FILL)), [BOOKED]),
         (replace(OPEN, status="canceled", final=D(0)), OrderReport(NAME, "7", "canceled", D(0)), []),
+        (
+            SENT,
+            OrderReport(NAME, "7", "filled", D("0.002"), (FILL,), missing="no list"),
+            [OrderAccepted(NAME, "7"), OrderOutcomeUnknown(NAME, "no list")],
+        ),
+        (
+            OPEN,
+            OrderReport(NAME, "7", "canceled", D("0.001"), missing="no list"),
+            [OrderOutcomeUnknown(NAME, "no list")],
+        ),
+        (
+            OPEN,
+            OrderReport(NAME, "7", "expired", D("0.001"), missing="no list"),
+            [OrderOutcomeUnknown(NAME, "no list")],
+        ),
     ],
 )
 def test_answer_to_a_look_records_what_the_state_does_not_hold(

@@ -3,11 +3,12 @@
 The twins differ in the one thing that the rule is about.
 """
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.made import CONFIG, MadeLog
+from tests.simulation.made import CONFIG, PRICE, MadeLog
 from tests.simulation.test_independent import rules_of
 
 
@@ -213,3 +214,44 @@ def test_target_of_a_lot_that_a_late_trade_made_dearer_must_bring_the_profit_on_
     log.purchase(1, "0.002", 55_000, target=target)
 
     assert judged(log, tmp_path) == (set() if is_sound else {"position"})
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+@pytest.mark.parametrize(
+    ("how", "dust", "most"),
+    [
+        ("counted", "0", "0.0015"),
+        ("counted", "0.0001", "0.0016"),
+        ("0.0003", "0", "0.0017"),
+        ("0", "0", "0.002"),
+        ("gone", "0", "0.002"),
+    ],
+    ids=["nothing came late", "nothing came late, there is dust", "a part came late", "all came late", "gone"],
+)
+def test_lot_of_which_more_is_sold_than_it_and_the_dust_held_is_found_unless_so_much_was_told_after_an_end(
+    tmp_path: Path, how: str, dust: str, most: str, *, is_over: bool
+) -> None:
+    log = MadeLog()
+    if dust != "0":
+        former = log.buy("0.0101")
+        sell = log.order("sell", "0.01", lot=former)
+        log.fill(sell, "0.01")
+        log.sale(former, sell, "0.01", closed=True)
+    lot = log.buy()
+    first = log.order("sell", lot=lot)
+    if how == "gone":
+        log.tell("order_reconciled", client_order_id=first, new_status="gone")
+    elif how != "counted":
+        log.end(first, how)
+    log.fill(first, "0.0005")
+    if how == "counted":
+        log.end(first, "0.0005")
+    log.sale(lot, first, "0.0005")
+    quantity = Decimal(most) + (Decimal("0.00001") if is_over else 0)
+    sell = log.order("sell", str(quantity), lot=lot, dust_quantity=dust)
+    log.fill(sell, str(quantity))
+    cost = (Decimal("0.0015") + Decimal(dust)) * PRICE
+    amounts = {"cost": str(cost), "profit": str(quantity * PRICE - cost)}
+    log.sale(lot, sell, str(quantity), dust_quantity=dust, **amounts, closed=True)
+
+    assert judged(log, tmp_path) == ({"position"} if is_over else set())
