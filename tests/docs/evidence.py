@@ -152,10 +152,10 @@ def planted() -> str:
     result = _read("planted.json")
     if result is None:
         return NOT_RECORDED
-    lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['tried']:,}") for row in result["kills"]]
+    lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['seed']:,}") for row in result["kills"]]
     unseen = result["unseen"]
     told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
-    parts = [told, table(("planted bug", "found by", "as", "seeds tried"), lines)]
+    parts = [told, table(("planted bug", "found by", "as", "with seed"), lines)]
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
     return "\n\n".join(parts)
