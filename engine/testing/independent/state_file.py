@@ -108,13 +108,12 @@ def _lots(says: Mapping[str, Any], book: BotBook) -> Iterator[Found]:
             yield from _lot(f"lot {number_}", shown[name], lot, book)
         elif lot.status == "pending":
             yield "position", f"lot {number_}", None, "an open lot"
-    waiting = [lot.order.name for lot in book.ledger.lots.values() if lot.status == "pending"]
-    yield (
-        "position",
-        "pending lots",
-        [lot["buy_order_id"] for lot in says["strategy_state"]["pending_sell_orders"]],
-        waiting,
-    )
+    waiting = [lot for lot in book.ledger.lots.values() if lot.status == "pending"]
+    bought = {lot.order.name: lot.order.fills[lot.first].at_ms for lot in waiting}
+    told = [lot["buy_order_id"] for lot in says["strategy_state"]["pending_sell_orders"]]
+    yield "position", "pending lots", sorted(told), sorted(bought)
+    ages = [bought.get(name, 0) for name in told]
+    yield "position", "times of pending lots", ages, sorted(ages)
 
 
 def _lot(label: str, shown: Mapping[str, Any], lot: Lot, book: BotBook) -> Iterator[Found]:
