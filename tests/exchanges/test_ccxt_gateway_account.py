@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.errors import CredentialsError, EngineError, RateLimitedError, UnreachableError
 from engine.core.events import Balance
@@ -68,13 +69,11 @@ def report_of(answer: object) -> OrderReport:
 @pytest.mark.parametrize("kind", FAULTS)
 def test_read_that_gets_no_sensible_answer_raises_and_works_again_afterwards(name: str, kind: str) -> None:
     path, read = READS[name]
-    fault = FAULTS[kind]
 
     async def scenario() -> None:
         async with running(quiet_script()) as server, client(server, timeout_ms=600) as (link, account):
             await account.create(SYMBOL, order_of())
-            changed = {name: getattr(fault, name) for name in ("kind", "status", "code", "times")}
-            server.exchange.faults.add(Fault(on=path, **changed))
+            server.exchange.faults.add(replace(FAULTS[kind], on=path))
             with pytest.raises(UnreachableError) as caught:
                 await read(link, account)
             assert not isinstance(caught.value, RateLimitedError)
@@ -179,8 +178,7 @@ def test_look_up_that_fails_is_unknown_and_never_absent(kind: str) -> None:
         async with running(quiet_script()) as server, client(server, timeout_ms=250) as (_, account):
             order = order_of()
             await account.create(SYMBOL, order)
-            changed = {name: getattr(FAULTS[kind], name) for name in ("kind", "status", "code", "times")}
-            server.exchange.faults.add(Fault(on="GET /api/v3/order", **changed))
+            server.exchange.faults.add(replace(FAULTS[kind], on="GET /api/v3/order"))
             assert isinstance(await account.query(SYMBOL, order), Unknown)
 
     asyncio.run(scenario())
@@ -193,8 +191,7 @@ def test_order_that_is_found_is_known_although_its_trades_cannot_be_listed(kind:
             order = order_of()
             accepted = await account.create(SYMBOL, order)
             assert isinstance(accepted, Accepted)
-            changed = {name: getattr(FAULTS[kind], name) for name in ("kind", "status", "code", "times")}
-            server.exchange.faults.add(Fault(on="GET /api/v3/myTrades", **changed))
+            server.exchange.faults.add(replace(FAULTS[kind], on="GET /api/v3/myTrades"))
             report = report_of(await account.query(SYMBOL, order))
             assert (report.status, report.filled, report.fills) == ("filled", D("0.001"), ())
             assert report.exchange_order_id == accepted.exchange_order_id
