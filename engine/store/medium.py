@@ -51,7 +51,9 @@ class SystemMedium:
 
 
 def _write(descriptor: int, content: bytes, offset: int) -> None:
-    os.pwrite(descriptor, content, offset)
+    while content:  # a disk that is nearly full takes a part, and says what is wrong when the rest comes
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
     _sync(descriptor)
 
 

@@ -4,6 +4,7 @@ Owns opening, writing and closing the log of a running engine. Never goes on aft
 Source: design, "Storage".
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -31,8 +32,7 @@ from engine.store.witness import compare, read_witness
 MAX_ROWS_A_STATEMENT: Final = 100
 """Up to so many rows go in one statement, which is a transaction by itself: one step on the thread, not three."""
 
-_PATIENCE_MS: Final = 5_000
-"""So long is a reader waited for at the start; after that the log is written without ever waiting."""
+_RENEWED_BYTES: Final = 1 << 20  # at a time
 
 _OLDEST_SQLITE: Final = (3, 37)  # strict tables
 _ADD_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
@@ -191,9 +191,7 @@ def _look_at(path: Path) -> _Found:
 async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.Connection:
     """Open the writing connection with its settings, on a new log or an old one, and write its marks again.
 
-    First the WAL is folded into the file: what a killed engine wrote there and did not sync may be readable now and yet
-    gone after a power cut, even after a later sync, for a system counts pages as clean once it has reported that they
-    could not be written. Then the marks begin the WAL anew and sync it, so that what stood there can never be replayed.
+    The marks are the first commit: it shows that the disk takes one, and makes the WAL's name durable.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(
@@ -202,11 +200,12 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     try:
         if is_new:
             await _make(path, medium)
+        else:
+            await _renew(path.with_name(WAL_NAME), medium)
         connection = await medium.connect(path)
         try:
             for name, value in SETTINGS.items():
                 await _set(connection, name, value, path)
-            await _fold_in(connection, path)
             await connection.executescript(MARK)
             await connection.set_authorizer(only_appending)
         except BaseException:
@@ -217,13 +216,24 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     return connection
 
 
-async def _fold_in(connection: aiosqlite.Connection, path: Path) -> None:
-    """Fold the WAL into the file, also if a look at the log keeps it from that for a moment."""
-    await _set(connection, "busy_timeout", _PATIENCE_MS, path)
-    ((is_busy, _, _),) = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-    await _set(connection, "busy_timeout", SETTINGS["busy_timeout"], path)
-    if is_busy:
-        raise StorageError(f"{path} is held by another program that reads it: end that program, and start again")
+async def _renew(wal: Path, medium: Medium) -> None:
+    """Write the bytes of the WAL over themselves and sync them, before anything is built upon them.
+
+    What a killed engine wrote there may be readable now and yet gone after a power cut, even after a later sync, for a
+    system counts pages as clean once it has reported that they could not be written. SQLite trusts the WAL all the
+    same, and would fold into the log what a power cut then takes away. Nobody else writes it: the directory is ours.
+    """
+    try:
+        descriptor = os.open(wal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        offset = 0
+        while part := os.pread(descriptor, _RENEWED_BYTES, offset):
+            await medium.write(descriptor, part, offset)
+            offset += len(part)
+    finally:
+        os.close(descriptor)
 
 
 async def _make(path: Path, medium: Medium) -> None:

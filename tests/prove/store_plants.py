@@ -153,16 +153,10 @@ PLANTS: Final = (
         "    medium.rename(draft, path)\n",
     ),
     Stored(
-        "what a killed engine left unsynced is not folded in",
-        f"{STORE}/sqlite.py",
-        "            await _fold_in(connection, path)\n",
-        "",
-    ),
-    Stored(
         "what a killed engine left unsynced is built upon",
         f"{STORE}/sqlite.py",
-        "            await _fold_in(connection, path)\n            await connection.executescript(MARK)\n",
-        "",
+        "            await _renew(path.with_name(WAL_NAME), medium)\n",
+        "            pass\n",
     ),
     Stored(
         "a lost end of the log is not seen",

@@ -247,7 +247,7 @@ def test_store_that_builds_on_what_a_failed_sync_let_slip_is_caught(
     async def nothing(*_: object) -> None:
         """Leave the end of the log where it was found, unsynced."""
 
-    monkeypatch.setattr(engine.store.sqlite, "_fold_in", nothing)
+    monkeypatch.setattr(engine.store.sqlite, "_renew", nothing)
     slip = KINDS.index("slip") * VARIANTS
     for place in range(0, 200, 4):
         tally = run_schedules(SEED, place * A_PLACE + slip, VARIANTS, scratch)

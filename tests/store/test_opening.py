@@ -109,7 +109,7 @@ def test_open_read_only_directory_says_so(as_nobody: Path) -> None:
 def test_open_unwritable_log_says_so(as_nobody: Path) -> None:
     write_log(as_nobody)
     (as_nobody / LOG_NAME).chmod(0o400)
-    with pytest.raises(StorageError, match=r"events\.db could not be written .attempt to write a readonly database."):
+    with pytest.raises(StorageError, match=r"events\.db could not be written .*Permission denied"):
         reopen(as_nobody)
 
 
@@ -299,11 +299,8 @@ def test_file_beside_the_log_with_which_sqlite_would_mend_it_is_refused_unchange
     assert contents(tmp_path) == before
 
 
-def test_log_that_another_program_goes_on_reading_is_not_opened_for_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hold the start back: what stands only in the WAL may not be durable, and a reader keeps it there."""
-    monkeypatch.setattr("engine.store.sqlite._PATIENCE_MS", 50)
+def test_log_that_another_program_goes_on_reading_is_opened_for_writing(tmp_path: Path) -> None:
+    """A reader keeps the WAL from being folded in; nothing waits for that."""
 
     async def scenario() -> None:
         log = await SqliteLog.open(tmp_path, linger=asyncio.sleep)
@@ -313,11 +310,10 @@ def test_log_that_another_program_goes_on_reading_is_not_opened_for_writing(
         reader.execute("SELECT * FROM event").fetchall()
         await log.append([Batch("bot-a", 1, (Entry(PriceObserved(last=Decimal(2)), 2),))], urgent=True)
         await log.close()
-        with pytest.raises(StorageError, match="held by another program"):
-            await SqliteLog.open(tmp_path, linger=asyncio.sleep)
-        reader.close()
+        assert (tmp_path / WAL_NAME).stat().st_size
         log = await SqliteLog.open(tmp_path, linger=asyncio.sleep)
         assert log.head("bot-a").sequence == 2
         await log.close()
+        reader.close()
 
     asyncio.run(scenario())

@@ -173,7 +173,7 @@ class Disk:
         return IOERR_READ
 
     def write_through(self, descriptor: int, content: bytes, offset: int) -> None:
-        """Write to a file that is not SQLite's, and sync it. Raises OSError."""
+        """Write to a file past SQLite, and sync it. Raises OSError."""
         file = self._file(self._name_of(descriptor))
         part, code = self.wrote(file, content, offset)
         if part:
@@ -246,7 +246,7 @@ class Disk:
 
     def _name_of(self, descriptor: int) -> str:
         opened = os.fstat(descriptor)
-        for name in (WITNESS_NAME, WITNESS_DRAFT_NAME):
+        for name in (WITNESS_NAME, WITNESS_DRAFT_NAME, WAL_NAME):
             path = self.folder / name
             if path.exists() and os.path.samestat(path.stat(), opened):
                 return name

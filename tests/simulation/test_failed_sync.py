@@ -1,0 +1,142 @@
+"""A power cut after a restart takes nothing that the restart has built upon, also where a sync had failed before.
+
+Method: the real store on the simulated disk. A first life ends with a failed sync of the WAL and is killed, so that
+what it wrote can be read and may yet be gone; a second one opens that log, and the power goes at any of its operations.
+Found by seed 7756 of the simulated worlds: a log folded in from pages that the disk had never taken.
+"""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import StorageError
+from engine.core.events import PriceObserved
+from engine.store import sqlite
+from engine.store.port import Batch, Entry
+from engine.store.reader import LogReader
+from engine.store.schema import LOG_NAME, WAL_NAME
+from engine.store.sqlite import SqliteLog
+from engine.store.verification import verify
+from engine.testing.simulation.chance import Chance
+from engine.testing.simulation.disk import Disk, Fault, Operation, write_image
+from engine.testing.simulation.life import Life
+from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.medium import DiskMedium
+
+BEFORE = 10
+CUTS = 4
+"""Each power cut leaves something else; so many are tried at each operation."""
+
+
+def live(disk: Disk, appends: int) -> int:
+    """Open the log, append to it and close it, until the disk fails or the life is over; give what was acknowledged."""
+    loop, medium = VirtualLoop(), DiskMedium(disk, asyncio.sleep)
+    acknowledged = 0
+
+    async def main() -> None:
+        nonlocal acknowledged
+        log = await SqliteLog.open(disk.folder, linger=asyncio.sleep, medium=medium)
+        acknowledged = log.head("bot-a").sequence
+        try:
+            for number in range(1, appends + 1):
+                entry = Entry(PriceObserved(last=Decimal(number)), 1_000)
+                await log.append([Batch("bot-a", log.head("bot-a").sequence, (entry,))], urgent=True)
+                acknowledged += 1
+        finally:
+            await log.close()
+
+    try:
+        loop.run_until_complete(main())
+    except StorageError:
+        pass
+    finally:
+        medium.close()
+        loop.close()
+        disk.release()
+    return acknowledged
+
+
+def life_that_ends_at(operation: int, number: int = 2) -> Life:
+    passed = iter(range(1, 1_000_000))
+    return Life(number, lambda _point: next(passed) == operation)
+
+
+def unsynced(folder: Path, seed: int) -> tuple[Disk, int]:
+    """Let the disk be full from a sync of the WAL on; give the disk, and what was acknowledged by then."""
+    syncs = iter(range(1_000))
+    is_full = False
+
+    def plan(operation: Operation) -> Fault | None:
+        nonlocal is_full
+        if operation.kind == "wal" and operation.act == "sync" and next(syncs) == BEFORE + seed % 7:
+            is_full = True
+        return "full" if is_full else None
+
+    folder.mkdir(mode=0o700)
+    disk = Disk(folder, Chance(seed), Life(1, lambda _point: False), plan=plan)
+    acknowledged = live(disk, 2 * BEFORE)
+    assert 0 < acknowledged < 2 * BEFORE
+    return disk, acknowledged
+
+
+def damage_by_power_cuts(folder: Path) -> list[str]:
+    """Cut the power at every operation of a start that follows a failed sync; say what that cost."""
+    found: list[str] = []
+    operation, has_ended = 0, False
+    while not has_ended:
+        operation += 1
+        place = folder / str(operation)
+        first, acknowledged = unsynced(place, operation)
+        image = place / "killed"
+        write_image(image, first.survivors("kill", first.chance))
+        second = Disk(image, Chance(operation), life_that_ends_at(operation), former=first)
+        acknowledged = max(acknowledged, live(second, 1))
+        has_ended = not second.life.is_dead
+        for cut in range(CUTS):
+            left = place / f"cut-{cut}"
+            write_image(left, second.survivors("power", Chance(CUTS * operation + cut)))
+            with LogReader(left / LOG_NAME) as reader:
+                report = verify(reader)
+            if not report.is_sound or report.rows < acknowledged:
+                found.append(f"{operation}: {report.rows} of {acknowledged}, {report.damages[:1]}")
+    assert operation > 10, "a start does more than that"
+    return found
+
+
+def test_power_cut_during_the_start_after_a_failed_sync_damages_nothing(tmp_path: Path) -> None:
+    assert damage_by_power_cuts(tmp_path) == []
+
+
+def test_start_that_builds_upon_the_wal_as_it_was_left_loses_by_power_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        """Leave the WAL as it is."""
+
+    monkeypatch.setattr(sqlite, "_renew", nothing)
+    assert damage_by_power_cuts(tmp_path)
+
+
+def test_start_writes_every_part_of_a_long_wal_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_RENEWED_BYTES", 1_000)
+    first, _ = unsynced(tmp_path / "life", 1)
+    image = tmp_path / "killed"
+    write_image(image, first.survivors("kill", first.chance))
+    wal = (image / WAL_NAME).read_bytes()
+    writes: list[tuple[int, bytes]] = []
+
+    class Watched(DiskMedium):
+        async def write(self, descriptor: int, content: bytes, offset: int) -> None:
+            writes.append((offset, content))
+            await super().write(descriptor, content, offset)
+
+    disk = Disk(image, Chance(1), Life(2, lambda _point: False), former=first)
+    medium, loop = Watched(disk, asyncio.sleep), VirtualLoop()
+    log = loop.run_until_complete(SqliteLog.open(image, linger=asyncio.sleep, medium=medium, witness=False))
+    assert [offset for offset, _ in writes] == list(range(0, len(wal), 1_000))
+    assert b"".join(content for _, content in writes) == wal
+    loop.run_until_complete(log.close())
+    loop.close()
+    disk.release()
