@@ -133,11 +133,11 @@ class Adoption:
             )
 
     async def _query(self, order: Order) -> OrderReport | None:
-        report = await self._account.query(self._symbol, order)
-        error = report.error if isinstance(report, Unknown) else None if report is None else report.missing
-        if isinstance(report, Unknown) or error is not None:
-            raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {error}")
-        return report
+        match await self._account.query(self._symbol, order):
+            case Unknown(error=why) | OrderReport(missing=str(why)):
+                raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {why}")
+            case report:
+                return report
 
     async def _book_late(self, trades: Sequence[OwnTrade]) -> None:
         """Book trades of orders that the log holds as ended."""

@@ -120,6 +120,17 @@ def test_trade_of_an_ended_order_that_cannot_be_read_is_told_and_keeps_nobody_fr
     story(tmp_path, tell)
 
 
+def test_trade_of_an_ended_order_that_look_after_look_cannot_read_is_told_once(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        await leaves_a_late_trade(lives)
+        lives.fate.bring("value/request_lost", 1, 1, 1)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: run.events(OrderFilled), 4 * LOOK_S)
+            assert len(run.events(OrderOutcomeUnknown)) == 1
+
+    story(tmp_path, tell)
+
+
 # --- orders that a log remembers no longer
 
 
