@@ -49,17 +49,19 @@ REJECTION_DOUBLINGS: Final = 6
 def _store(state: BotState, order: Order, at_ms: int) -> BotState:
     """Put an order where it belongs; a terminal one frees its money and its lot, and has the oldest forgotten."""
     orders = dict(state.orders)
-    if not order.is_terminal:
+    done, forgotten_ms = state.done_orders, state.forgotten_ms
+    if order.is_terminal:
+        orders.pop(order.client_order_id, None)
+        done = {**done, order.client_order_id: replace(order, reserved=ZERO, ended_ms=at_ms)}
+        while len(done) > DONE_ORDERS_KEPT:
+            oldest = done.pop(next(iter(done)))
+            forgotten_ms = max(forgotten_ms, oldest.ended_ms)
+    else:
         orders[order.client_order_id] = order
-        return replace(state, orders=orders, balances_ms=0)
-    orders.pop(order.client_order_id, None)
-    done = {**state.done_orders, order.client_order_id: replace(order, reserved=ZERO, ended_ms=at_ms)}
-    forgotten_ms = state.forgotten_ms
-    while len(done) > DONE_ORDERS_KEPT:
-        oldest = done.pop(next(iter(done)))
-        forgotten_ms = max(forgotten_ms, oldest.ended_ms)
     state = replace(state, orders=orders, done_orders=done, forgotten_ms=forgotten_ms, balances_ms=0)
-    return _free_lot(state, order) if order.side == "sell" else state
+    if order.is_terminal and order.side == "sell":
+        return _free_lot(state, order)
+    return state
 
 
 def _free_lot(state: BotState, order: Order) -> BotState:
