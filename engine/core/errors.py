@@ -8,7 +8,8 @@ EngineError                      exit code of the command line
 │   ├── MarketDataError          4   a market file is unreadable or contradicts itself
 │   └── CredentialsError         4   keys are missing, refused, or may do what they should not
 ├── UnreachableError             5   the exchange did not answer, or not sensibly: what was asked is unknown
-│   └── RateLimitedError         5   the exchange asked for silence until a time
+│   ├── RateLimitedError         5   the exchange asked for silence until a time
+│   └── UnreadableTradeError     5   a trade that the exchange lists makes no sense, and may never
 ├── OperatorNeededError          7   something only an operator can decide
 ├── StorageError                 1   the log could not be written: the outcome is unknown, stop and fold again
 │   ├── DiskFullError            1
@@ -70,6 +71,10 @@ class RateLimitedError(UnreachableError):
         """Take the sentence and the end of the silence."""
         super().__init__(text)
         self.until_ms = until_ms
+
+
+class UnreadableTradeError(UnreachableError):
+    """The exchange did answer, and a trade that it lists makes no sense by itself: asking again may never help."""
 
 
 class OperatorNeededError(EngineError):

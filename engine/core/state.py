@@ -38,7 +38,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     `cost_sold` is what the sold base had once cost; `final` is what the exchange says was filled when it closed the
     order: until the fills add up to it, the order is not terminal. `recorded` is the part of a sell whose sale has been
-    recorded. While its outcome is unknown it is asked about, for the next time not before `ask_after_ms`.
+    recorded. While its outcome is unknown it is asked about, for the next time not before `ask_after_ms`. `ended_ms` is
+    when it ended; if a trade came later, when that was booked.
     """
 
     client_order_id: str
@@ -70,6 +71,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     recorded: Recorded = Recorded()
     asks: int = 0
     ask_after_ms: int = 0
+    ended_ms: int = 0
 
     @property
     def is_terminal(self) -> bool:
@@ -221,6 +223,7 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
 class BotState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one bot, folded from its stream.
 
+    `done_orders` are the last that ended, in this order; of all that were forgotten the last ended at `forgotten_ms`.
     `skip` names the last recorded reason not to enter, so that each is recorded once, `told_limits` those
     that hold until an order or a sale; `entry_hold_ms` is when an
     entry may be tried again after a rejection; `feed` is the one it listened to last, and
@@ -240,6 +243,7 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
     order_number: int = 0
     orders: dict[str, Order] = {}
     done_orders: dict[str, Order] = {}
+    forgotten_ms: int = 0
     lots: dict[int, Lot] = {}
     closed_lots: tuple[Lot, ...] = ()
     trails: dict[int, Trail] = {}

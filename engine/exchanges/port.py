@@ -288,7 +288,10 @@ class Account(Protocol):
         ...
 
     async def fills(self, symbol: str, trades: Sequence[OwnTrade]) -> tuple[Fill, ...]:
-        """Read some of the trades that were listed, with their fees valued."""
+        """Read some of the trades that were listed, with their fees valued.
+
+        Raises UnreadableTradeError, and not only UnreachableError, if it is a trade itself that makes no sense.
+        """
         ...
 
     async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
-from engine.core.errors import ConfigError, UnreachableError
+from engine.core.errors import ConfigError, UnreachableError, UnreadableTradeError
 from engine.core.events import Balance
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
@@ -172,15 +172,18 @@ def order_of(row: Row, quantity: Decimal | None = None) -> RawOrder:
 
 
 def trade_of(row: Row) -> RawTrade:
-    """Read a trade. Raises UnreachableError if id, price, quantity or fee are not told."""
-    return RawTrade(
-        trade_id=id_of(row, "a trade"),
-        at_ms=time_of(row),
-        price=positive(row, "price", "a trade"),
-        quantity=positive(row, "amount", "a trade"),
-        fees=_fees_of(row),
-        liquidity="maker" if row.get("takerOrMaker") == "maker" else "taker",
-    )
+    """Read a trade. Raises UnreadableTradeError if id, price, quantity or fee are not told."""
+    try:
+        return RawTrade(
+            trade_id=id_of(row, "a trade"),
+            at_ms=time_of(row),
+            price=positive(row, "price", "a trade"),
+            quantity=positive(row, "amount", "a trade"),
+            fees=_fees_of(row),
+            liquidity="maker" if row.get("takerOrMaker") == "maker" else "taker",
+        )
+    except UnreachableError as error:
+        raise UnreadableTradeError(str(error)) from error
 
 
 @exactly

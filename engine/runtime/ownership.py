@@ -3,7 +3,6 @@
 Owns the comparison with one state. Never asks anybody. Source: decisions.md, "Reconciliation".
 """
 
-from engine.core.reducers.orders import DONE_ORDERS_KEPT
 from engine.core.state import BotState
 
 
@@ -19,6 +18,5 @@ def is_of_the_log(state: BotState, client_order_id: str, number: int, exchange_o
 
 
 def is_long_ago(state: BotState, at_ms: int) -> bool:
-    """Tell whether a trade is older than all that a log remembers: that it does not know its order is no news then."""
-    known = [order.requested_ms for order in state.done_orders.values()]
-    return len(known) >= DONE_ORDERS_KEPT and at_ms < min(known)
+    """Tell whether a trade can be of an order that the log has forgotten: that it does not know it is no news then."""
+    return at_ms <= state.forgotten_ms

@@ -76,6 +76,7 @@ class Reconciler:
         self._client_ids: Final[dict[str, str | None]] = {}
         self._forgotten: Final[dict[str, set[str]]] = {}
         self._told_forgotten: Final[set[str]] = set()
+        self._told_unread: Final[set[tuple[str, str]]] = set()
         self._may_ask = ASKED_MOST
 
     async def identify(self) -> None:
@@ -199,6 +200,8 @@ class Reconciler:
                 await self._book(*owner, trade)
             elif trade.exchange_order_id not in accepted:
                 await self._ask_whose(trade, unknown_own)
+        listed = ((trade.exchange_order_id, trade.trade_id) for trade in trades)
+        self._told_unread.intersection_update(listed)  # what is listed no more cannot be told again
 
     async def _book(self, seat: Desked, order: Order, trade: OwnTrade) -> None:
         order = seat.bot.state.order(order.client_order_id) or order
@@ -207,8 +210,10 @@ class Reconciler:
         if order.is_terminal or order.final is not None:  # one that still stands is looked up, with its status
             try:
                 fills = await self.desk.account.fills(self._symbol, [trade])
-            except UnreachableError as error:  # one trade that cannot be read keeps nobody from trading, and is told
-                await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
+            except UnreachableError as error:  # it keeps nobody from trading, is told once, and tried at each look
+                if (unread := (trade.exchange_order_id, trade.trade_id)) not in self._told_unread:
+                    self._told_unread.add(unread)
+                    await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
                 return
             await self._record(seat.bot, [filled(order, fill) for fill in fills])
         else:

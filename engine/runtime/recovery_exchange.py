@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.core.errors import UnreachableError
+from engine.core.errors import UnreachableError, UnreadableTradeError
 from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderReconciled, OrderRejected
 from engine.core.identity import parse_client_order_id
 from engine.core.lots import free_dust
@@ -133,19 +133,24 @@ class Adoption:
             )
 
     async def _query(self, order: Order) -> OrderReport | None:
-        report = await self._account.query(self._symbol, order)
-        error = report.error if isinstance(report, Unknown) else None if report is None else report.missing
-        if isinstance(report, Unknown) or error is not None:
-            raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {error}")
-        return report
+        match await self._account.query(self._symbol, order):
+            case Unknown(error=why) | OrderReport(missing=str(why)):
+                raise UnreachableError(f"{order_words(order.client_order_id)} could not be looked up: {why}")
+            case report:
+                return report
 
     async def _book_late(self, trades: Sequence[OwnTrade]) -> None:
-        """Book trades of orders that the log holds as ended."""
+        """Book trades of orders that the log holds as ended; list those that make no sense, and may never."""
         done = {order.exchange_order_id: order.client_order_id for order in self._bot.state.done_orders.values()}
         for trade in trades:
             order = self._bot.state.order(done.get(trade.exchange_order_id) or "")
-            if order is not None and trade.trade_id not in order.trade_ids:
+            if order is None or trade.trade_id in order.trade_ids:
+                continue
+            try:
                 fills = await self._account.fills(self._symbol, [trade])
+            except UnreadableTradeError as error:
+                self._miss(order_words(order.client_order_id), f"its trade {trade.trade_id} is not booked: {error}")
+            else:
                 await self._record([filled(order, fill) for fill in fills])
 
     async def _unknown(self, trades: Sequence[OwnTrade]) -> dict[int, PlacedOrder]:

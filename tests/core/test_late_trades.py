@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from engine.core.events import DiscrepancyFound, OrderCanceled, OrderFilled, SaleRecorded
+from engine.core.reducers import orders as order_reducers
 from tests.kernel import Kernel, bought, of, one, trade
 
 SPEC = pytest.mark.spec
@@ -57,3 +58,25 @@ def test_trade_that_comes_after_its_lot_was_closed_is_booked_and_told() -> None:
     assert one(told, DiscrepancyFound).subject == f"order {name}"
     assert kernel.state.cash_flow == cash + Decimal("0.0005") * Decimal("50601.11")
     assert isinstance(told[0], OrderFilled)
+
+
+def test_state_knows_until_when_the_orders_ended_that_it_has_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_reducers, "DONE_ORDERS_KEPT", 2)
+    kernel, first = half_sold()
+    begun_ms = kernel.now_ms
+    assert list(kernel.state.done_orders) == [kernel.order(1).client_order_id, first]
+    assert kernel.state.forgotten_ms == 0, "there is room for both"
+    kernel.wait(60)
+    kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
+    assert kernel.state.forgotten_ms == 0
+    again = kernel.lot.sell_order
+    assert again is not None
+    kernel.wait(60)
+    kernel.observe(OrderCanceled(again, Decimal(0)))
+    assert kernel.state.forgotten_ms == begun_ms, "the buy ended then"
+    kernel.price(50_000, after_s=120)
+    after = kernel.lot.sell_order
+    assert after is not None
+    kernel.observe(OrderCanceled(after, Decimal(0)))
+    assert list(kernel.state.done_orders) == [again, after]
+    assert kernel.state.forgotten_ms == begun_ms + 60_000, "a trade of the first sell was booked then"

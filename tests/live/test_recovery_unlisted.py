@@ -1,4 +1,4 @@
-"""A recovery that finds an order and cannot list its trades: it ends, with nothing of the order in the log, and again.
+"""A recovery that finds an order and cannot list its trades, or cannot read one: what it leaves, and that it ends.
 
 Method: a bot that traded at the local exchange, in this process; its log loses the end and is recovered.
 """
@@ -7,6 +7,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.errors import UnreachableError
 from engine.core.events import OrderAdopted, OrderReconciled, PurchaseRecorded
@@ -63,5 +64,54 @@ def test_order_whose_trades_cannot_be_listed_is_left_until_the_recovery_is_repea
             assert len([each for each in events(log) if isinstance(each, PurchaseRecorded)]) == 1
             assert decides_the_same(log)
             assert len(orders_of(server)) == placed, "a recovery sends nothing"
+
+    asyncio.run(scenario())
+
+
+def trades_late(server: Server, fee_asset: str) -> int:
+    """Have the buy trade once more after it had ended, for a fee in this asset; give the id of the trade."""
+    record = next(iter(server.exchange.matching.records.values()))
+    late = replace(record.trades[-1], trade_id=record.trades[-1].trade_id + 1, commission_asset=fee_asset)
+    record.trades.append(late)
+    return late.trade_id
+
+
+def test_trade_of_an_ended_order_that_makes_no_sense_is_listed_and_ends_no_recovery(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    async def scenario() -> None:
+        async with exchange() as server:
+            before = await bought(log, server)
+            cut(log, after="purchase_recorded")
+            late = trades_late(server, fee_asset="")
+            report = await recovered(log)
+            assert report.confirmed
+            (told,) = report.bots[0].unmatched
+            assert told.startswith(f"Order 1: its trade {late} is not booked"), told
+            assert "in which asset" in told
+            assert state_of(log).position == before.position
+
+    asyncio.run(scenario())
+
+
+def test_trade_of_an_ended_order_whose_fee_cannot_be_valued_for_want_of_an_answer_ends_the_recovery(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log"
+
+    async def scenario() -> None:
+        async with exchange() as server:
+            await bought(log, server)
+            cut(log, after="purchase_recorded")
+            late = trades_late(server, fee_asset="BNB")
+            server.exchange.faults.add(Fault("status", on="GET /api/v3/ticker*"))
+            with pytest.raises(UnreachableError):
+                await recovered(log)
+            assert server.exchange.faults.struck() == [1]
+            assert state_of(log).recovery is not None
+            report = await recovered(log)
+            assert report.bots[0].unmatched == ()
+            (buy, *_) = [order for order in state_of(log).done_orders.values() if order.side == "buy"]
+            assert str(late) in buy.trade_ids
 
     asyncio.run(scenario())

@@ -3,13 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from engine.core.reducers.orders import DONE_ORDERS_KEPT
 from engine.core.state import BotState, Order
 from engine.runtime.ownership import is_long_ago, is_of_the_log
 from tests.kernel import Kernel
 from tests.runtime.test_reports import OPEN
 
-OLDEST_MS = 1_000
 LAST = 9
 """The last number that the log gave out. It lost 5 to 7 with its end, of which it took 6 over again."""
 
@@ -79,32 +77,12 @@ def test_order_is_of_the_log_unless_its_number_or_its_exchange_id_cannot_be(
     assert is_of_the_log(state, name_of(number), number, "7") is is_own
 
 
-def remembered(count: int) -> list[Order]:
-    """Give orders that ended, of which the last to end was decided first."""
-    orders = [order_of(number, f"x{number}", "filled") for number in range(count)]
-    return [
-        replace(order, requested_ms=OLDEST_MS + place) for place, order in zip(range(count)[::-1], orders, strict=True)
-    ]
-
-
 @pytest.mark.parametrize(
-    ("count", "at_ms", "is_old"),
-    [
-        (DONE_ORDERS_KEPT, OLDEST_MS - 1, True),
-        (DONE_ORDERS_KEPT, OLDEST_MS, False),
-        (DONE_ORDERS_KEPT, OLDEST_MS + 1, False),
-        (DONE_ORDERS_KEPT - 1, OLDEST_MS - 1, False),
-        (0, OLDEST_MS - 1, False),
-    ],
-    ids=["before all", "with the oldest", "after the oldest", "with room for more orders", "with no order"],
+    ("forgotten_ms", "at_ms", "is_old"),
+    [(1_000, 999, True), (1_000, 1_000, True), (1_000, 1_001, False), (0, 1, False)],
+    ids=["before the end", "at the end", "after the end", "nothing was forgotten"],
 )
-def test_trade_is_long_ago_if_a_full_memory_holds_no_order_from_before_it(
-    count: int, at_ms: int, *, is_old: bool
+def test_trade_is_long_ago_if_an_order_that_ended_no_earlier_was_forgotten(
+    forgotten_ms: int, at_ms: int, *, is_old: bool
 ) -> None:
-    assert is_long_ago(log_with(*remembered(count)), at_ms) is is_old
-
-
-def test_open_order_from_long_ago_makes_no_forgotten_trade_news() -> None:
-    old = replace(order_of(LAST, "x"), requested_ms=0)
-
-    assert is_long_ago(log_with(old, *remembered(DONE_ORDERS_KEPT)), OLDEST_MS - 1)
+    assert is_long_ago(log_with(forgotten_ms=forgotten_ms), at_ms) is is_old

@@ -22,6 +22,7 @@ from engine.core.reducers import orders as order_reducers
 from engine.core.reducers.orders import NOT_SENT, STALE
 from engine.runtime.live_world import LiveWorld
 from tests.simulation.lives import Lives, Run, story
+from tests.simulation.test_first_look import forgets_its_buy
 
 LOW = {"strategy_params": {"max_price": 49_000}}
 """Buys as soon as the price is under this."""
@@ -211,12 +212,8 @@ def test_order_of_this_log_that_is_out_of_its_memory_is_told_and_left_alone(
 
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
-            await run.until(lambda: run.events(PurchaseRecorded))
-            lives.price(51_000)
-            await run.until(lambda: run.events(SaleRecorded))
+            first = await forgets_its_buy(lives, run)
             (world,) = run.session.worlds()
-            first = client_order_id(run.state().log_id, 1)
-            assert run.state().order(first) is None
             again = lives.place(first)
             await world.reconcilers[0].sweep(thorough=False)
             await world.reconcilers[0].sweep(thorough=False)

@@ -22,10 +22,9 @@ from engine.core.events import (
 from engine.core.identity import client_order_id
 from engine.core.reducers import orders as order_reducers
 from engine.exchanges.port import OwnTrade
-from engine.runtime import ownership
 from engine.testing.simulation.exchange.client import ExchangeClient
-from tests.simulation.lives import Lives, story
-from tests.simulation.test_reconciling import LOOK_S, NO_BUYS, holds_a_sell, was_looked_at
+from tests.simulation.lives import Lives, Run, story
+from tests.simulation.test_reconciling import LOOK_S, NO_BUYS, TARGET, holds_a_sell, was_looked_at
 
 HOUR_MS: Final = 3_600_000
 FAR, NEAR = 6 * HOUR_MS, HOUR_MS
@@ -121,26 +120,45 @@ def test_trade_of_an_ended_order_that_cannot_be_read_is_told_and_keeps_nobody_fr
     story(tmp_path, tell)
 
 
+def test_trade_of_an_ended_order_that_look_after_look_cannot_read_is_told_once(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        await leaves_a_late_trade(lives)
+        lives.fate.bring("value/request_lost", 1, 1, 1)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: run.events(OrderFilled), 4 * LOOK_S)
+            assert len(run.events(OrderOutcomeUnknown)) == 1
+
+    story(tmp_path, tell)
+
+
 # --- orders that a log remembers no longer
 
 
-@pytest.mark.parametrize("is_old", [True, False])
-def test_trade_of_an_own_order_is_told_as_forgotten_only_if_it_is_younger_than_all_that_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_old: bool
-) -> None:
-    for module in (order_reducers, ownership):
-        monkeypatch.setattr(module, "DONE_ORDERS_KEPT", 1)
+@pytest.fixture
+def remembers_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a log remember but the last order that ended."""
+    monkeypatch.setattr(order_reducers, "DONE_ORDERS_KEPT", 1)
 
+
+async def forgets_its_buy(lives: Lives, run: Run) -> str:
+    """Have a bot that remembers one order buy and sell; give the id of the buy, which it has forgotten then."""
+    await run.until(lambda: run.events(PurchaseRecorded))
+    lives.price(51_000)
+    await run.until(lambda: run.events(SaleRecorded))
+    first = client_order_id(run.state().log_id, 1)
+    assert run.state().order(first) is None
+    return first
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+@pytest.mark.usefixtures("remembers_one")
+def test_trade_of_an_own_order_is_told_as_forgotten_only_if_it_is_younger_than_all_that_was_forgotten(
+    tmp_path: Path, *, is_old: bool
+) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
-            await run.until(lambda: run.events(PurchaseRecorded))
-            lives.price(51_000)
-            await run.until(lambda: run.events(SaleRecorded))
+            first = await forgets_its_buy(lives, run)
             lives.price(50_000)
-            first = client_order_id(run.state().log_id, 1)
-            assert run.state().order(first) is None
-            (sold,) = run.state().done_orders.values()
-            assert sold.side == "sell"
         if not is_old:
             lives.place(first, price=None)
         async with lives.life(NO_BUYS) as run:
@@ -149,5 +167,28 @@ def test_trade_of_an_own_order_is_told_as_forgotten_only_if_it_is_younger_than_a
             await run.pass_time(60)
             assert [each.forgotten for each in run.events(OrdersSurveyed)] == ([] if is_old else [(first,)])
             assert run.state().halted is None
+
+    story(tmp_path, tell)
+
+
+@pytest.mark.usefixtures("remembers_one")
+def test_trade_of_a_forgotten_order_is_no_news_although_a_sell_that_rested_longer_is_remembered(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life({"max_open_lots": 2}) as run:
+            await run.until(lambda: len(run.events(PurchaseRecorded)) == 1)
+            await holds_a_sell(run)
+            lives.price(50_050)
+            await run.until(lambda: len(run.events(PurchaseRecorded)) == 2)
+            second = lives.placed("buy")[1]
+            lives.price(TARGET)
+            await run.until(lambda: run.events(SaleRecorded))
+            (sold,) = run.state().done_orders.values()
+            assert sold.side == "sell"
+            assert sold.requested_ms < second.at_ms
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: was_looked_at(run))
+            assert run.count("fetch_order") > 0, "it was asked whose the trade is"
+            await run.pass_time(60)
+            assert not run.events(OrdersSurveyed)
 
     story(tmp_path, tell)

@@ -5,7 +5,6 @@ Source: design, "Order protocol"; decisions.md, "Money".
 """
 
 from decimal import Decimal
-from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -47,18 +46,19 @@ REJECTION_HOLD_MS: Final = 60_000
 REJECTION_DOUBLINGS: Final = 6
 
 
-def _store(state: BotState, order: Order) -> BotState:
-    """Put an order where it belongs; a terminal one frees its money and its lot."""
+def _store(state: BotState, order: Order, at_ms: int) -> BotState:
+    """Put an order where it belongs; a terminal one frees its money and its lot, and has the oldest forgotten."""
     orders = dict(state.orders)
-    done = state.done_orders
+    done, forgotten_ms = state.done_orders, state.forgotten_ms
     if order.is_terminal:
         orders.pop(order.client_order_id, None)
-        done = {**done, order.client_order_id: replace(order, reserved=ZERO)}
-        if len(done) > DONE_ORDERS_KEPT:
-            done = dict(islice(done.items(), len(done) - DONE_ORDERS_KEPT, None))
+        done = {**done, order.client_order_id: replace(order, reserved=ZERO, ended_ms=at_ms)}
+        while len(done) > DONE_ORDERS_KEPT:
+            oldest = done.pop(next(iter(done)))
+            forgotten_ms = max(forgotten_ms, oldest.ended_ms)
     else:
         orders[order.client_order_id] = order
-    state = replace(state, orders=orders, done_orders=done, balances_ms=0)
+    state = replace(state, orders=orders, done_orders=done, forgotten_ms=forgotten_ms, balances_ms=0)
     if order.is_terminal and order.side == "sell":
         return _free_lot(state, order)
     return state
@@ -88,7 +88,7 @@ def _requested(state: BotState, event: OrderRequested, at_ms: int) -> BotState:
         dust_quantity=event.dust_quantity,
         timeout_ms=event.timeout_ms,
     )
-    state = _store(replace(state, order_number=event.number), order)
+    state = _store(replace(state, order_number=event.number), order, at_ms)
     if event.side == "buy":
         return replace(state, skip=None, told_limits=())
     assert event.lot is not None, event
@@ -97,9 +97,9 @@ def _requested(state: BotState, event: OrderRequested, at_ms: int) -> BotState:
     return with_watch(replace(state, lots={**state.lots, lot.number: replace(lot, sell_order=order.client_order_id)}))
 
 
-def _sent(state: BotState, event: OrderSent, _at_ms: int) -> BotState:
+def _sent(state: BotState, event: OrderSent, at_ms: int) -> BotState:
     order = state.orders[event.client_order_id]
-    return _store(state, replace(order, status="sent", sent_ms=event.sent_ms, valid_ms=event.valid_ms))
+    return _store(state, replace(order, status="sent", sent_ms=event.sent_ms, valid_ms=event.valid_ms), at_ms)
 
 
 def _accepted(state: BotState, event: OrderAccepted, at_ms: int) -> BotState:
@@ -110,7 +110,9 @@ def _accepted(state: BotState, event: OrderAccepted, at_ms: int) -> BotState:
     is_nameless = order.status == "open" and order.exchange_order_id is None
     if order.status not in {"requested", "sent", "unknown"} and not is_nameless:
         return state
-    return _store(state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms))
+    return _store(
+        state, replace(order, status="open", exchange_order_id=event.exchange_order_id, accepted_ms=at_ms), at_ms
+    )
 
 
 def _hold_ms(rejections: int) -> int:
@@ -121,7 +123,7 @@ def _rejected(state: BotState, event: OrderRejected, at_ms: int) -> BotState:
     order = state.orders.get(event.client_order_id)
     if order is None:
         return state
-    state = _store(state, replace(order, status="rejected"))
+    state = _store(state, replace(order, status="rejected"), at_ms)
     if event.proof == STALE:
         return state
     return _held_back(state, order, at_ms, refused=event.proof != NOT_SENT)
@@ -149,7 +151,7 @@ def _outcome_unknown(state: BotState, event: OrderOutcomeUnknown, at_ms: int) ->
         return state
     wait_ms = ASK_AGAIN_MS << min(order.asks - 1, ASK_DOUBLINGS) if order.asks else 0
     status = "unknown" if order.status == "sent" else order.status
-    return _store(state, replace(order, status=status, asks=order.asks + 1, ask_after_ms=at_ms + wait_ms))
+    return _store(state, replace(order, status=status, asks=order.asks + 1, ask_after_ms=at_ms + wait_ms), at_ms)
 
 
 def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
@@ -181,7 +183,7 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         status="filled" if filled >= order.quantity else order.status,
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
-    return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order))
+    return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order, at_ms))
 
 
 def _beside_base(event: OrderFilled, base_fee: Decimal) -> Decimal:
@@ -222,11 +224,11 @@ def _still_reserved(order: Order, filled: Decimal) -> Decimal:
     return order.reserved * unfilled / was_unfilled if was_unfilled > 0 else ZERO
 
 
-def _cancel_requested(state: BotState, event: OrderCancelRequested, _at_ms: int) -> BotState:
+def _cancel_requested(state: BotState, event: OrderCancelRequested, at_ms: int) -> BotState:
     order = state.orders[event.client_order_id]
     if order.status == "requested":
-        return _store(state, replace(order, status="canceled", final=ZERO, cancel_reason=event.reason))
-    return _store(state, replace(order, cancel_reason=event.reason))
+        return _store(state, replace(order, status="canceled", final=ZERO, cancel_reason=event.reason), at_ms)
+    return _store(state, replace(order, cancel_reason=event.reason), at_ms)
 
 
 def _closed(state: BotState, event: OrderCanceled | OrderExpired, at_ms: int) -> BotState:
@@ -236,13 +238,13 @@ def _closed(state: BotState, event: OrderCanceled | OrderExpired, at_ms: int) ->
         return state
     is_news = order.status not in {"canceled", "expired"}
     status = "canceled" if type(event) is OrderCanceled else "expired"
-    state = _store(state, replace(order, status=status, final=event.filled))
+    state = _store(state, replace(order, status=status, final=event.filled), at_ms)
     if is_news and order.cancel_reason is None and not event.filled and not order.filled:
         return _held_back(state, order, at_ms, refused=True)
     return state
 
 
-def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotState:
+def _reconciled(state: BotState, event: OrderReconciled, at_ms: int) -> BotState:
     """Move an order to the status that the exchange shows.
 
     One held to be not placed comes back into the books; one that is gone from the exchange ends with what it traded.
@@ -251,7 +253,7 @@ def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotStat
     if order is None or event.new_status not in {"open", "unknown", "gone"}:
         return state
     if event.new_status == "gone":
-        return _store(state, replace(order, status="canceled", final=order.filled))
+        return _store(state, replace(order, status="canceled", final=order.filled), at_ms)
     done = {name: each for name, each in state.done_orders.items() if name != event.client_order_id}
     status: OrderStatus = "open" if event.new_status == "open" else "unknown"
     if order.status == "rejected" and order.side == "sell":
@@ -262,7 +264,9 @@ def _reconciled(state: BotState, event: OrderReconciled, _at_ms: int) -> BotStat
     reserved = order.reserved
     if order.status == "rejected" and order.side == "buy":
         reserved = order.quantity * (order.limit_price or order.seen_price)
-    return _store(replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved))
+    return _store(
+        replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved), at_ms
+    )
 
 
 def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
@@ -288,7 +292,7 @@ def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
         accepted_ms=at_ms if event.placed_ms is None else event.placed_ms,
     )
     last = max(state.order_number, event.number)
-    state = _store(replace(state, order_number=last, adopted=(*state.adopted, event.number)), order)
+    state = _store(replace(state, order_number=last, adopted=(*state.adopted, event.number)), order, at_ms)
     lot = None if event.side == "buy" else state.lots.get(event.lot or 0)
     if lot is None or lot.sell_order is not None:
         return state
