@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import UsageError
-from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run
+from engine.store.sqlite import SqliteLog
+from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run, run_block
 from engine.testing.simulation.loop import HangError
 from engine.testing.simulation.report import Failure, StorageSum, Sum
 from engine.testing.simulation.running import run_world
+from engine.testing.simulation.script import Store
+from engine.testing.simulation.storage import run_schedules
+from engine.testing.simulation.tally import Tally
 from engine.testing.simulation.world import World
 
 
@@ -127,3 +131,34 @@ def test_world_that_breaks_is_a_violation_with_its_tape_and_not_the_end_of_a_cam
     assert violation.startswith(f"broke: {type(fault).__name__}")
     assert report.tape
     assert not report.is_judged
+
+
+def test_world_that_tells_of_its_folder_leaves_the_same_trace_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(self: World, *_: object, **__: object) -> bool:
+        self.exchange.note("recovery", number=1, how="refused", fault=f"{self.directory} holds no log")
+        raise FileNotFoundError(2, "No such file", str(self.directory / "events.db"))
+
+    monkeypatch.setattr(World, "_lived", breaks)
+    folders = [tmp_path / name for name in ("one", "another")]
+    for folder in folders:
+        folder.mkdir()
+    one, another = (run_world(5, folder) for folder in folders)
+    assert one == another
+    assert one.violations == ("broke: FileNotFoundError: [Errno 2] No such file: 'STATE/life-0/events.db'",)
+
+
+def test_storage_schedules_that_tell_of_their_folder_say_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(folder: Path, *_: object) -> SqliteLog:
+        raise FileNotFoundError(folder)
+
+    def planted(seed: int, first: int, count: int, scratch: Path) -> Tally:
+        return run_schedules(seed, first, count, scratch, Store(broken))
+
+    monkeypatch.setattr("engine.testing.simulation.campaign.run_schedules", planted)
+    one, another = (run_block(Work("schedules", 0, 1)) for _ in range(2))
+    assert one == another
+    assert isinstance(one, StorageSum)
+    assert len(one.violations) == 1
+    assert "STATE/whole" in one.violations[0]

@@ -19,7 +19,16 @@ import msgspec
 from engine.core.errors import UsageError
 from engine.runtime.clock import SystemTime
 from engine.testing.digest import source_digest
-from engine.testing.simulation.report import StorageSum, Sum, added, added_storage, in_order, storage_in_order, sum_of
+from engine.testing.simulation.report import (
+    StorageSum,
+    Sum,
+    added,
+    added_storage,
+    in_order,
+    placeless,
+    storage_in_order,
+    sum_of,
+)
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.storage import run_schedules
 
@@ -196,7 +205,10 @@ def run_block(work: Work) -> Sum | StorageSum:
             schedules=work.count,
             outcomes=dict(tally.outcomes),
             counts=dict(tally.counts),
-            violations=tuple(f"schedule {each.schedule}, {each.kind}: {each.what}" for each in tally.violations),
+            violations=tuple(
+                f"schedule {each.schedule}, {each.kind}: {placeless(each.what, Path(folder))}"
+                for each in tally.violations
+            ),
         )
     reports, clock = [], SystemTime()
     begun_s = clock.monotonic_s()

@@ -6,11 +6,16 @@ Owns the numbers and how they are summed. All are JSON-able, so that a campaign 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from engine.testing.simulation.chance import Tape
+
+STATE: Final = "STATE"
+"""Stands for the folder of a run in what is told of it: the folder has another name each time."""
 
 
 class WorldReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +85,11 @@ class StorageSum(msgspec.Struct, kw_only=True):
     outcomes: dict[str, int] = {}
     counts: dict[str, int] = {}
     violations: tuple[str, ...] = ()
+
+
+def placeless(text: str, folder: Path) -> str:
+    """Say a text of a run in a folder so that another run says the same."""
+    return text.replace(str(folder), STATE)
 
 
 def sum_of(reports: Iterable[WorldReport], seconds: float) -> Sum:
