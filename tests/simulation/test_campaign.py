@@ -77,6 +77,7 @@ def test_totals_are_the_same_in_whatever_order_the_blocks_came(engine: Path) -> 
     assert [each.seed for each in odd.totals[0].failures] == [1, 3, 5]
     assert odd.totals[1].violations == ("0", "2", "10")
     assert even.violations == odd.violations == 6
+    assert (even.totals[0].seeds, even.totals[0].first, even.totals[1].outcomes) == (6, 1, {"whole": 12})
 
 
 def test_campaign_of_another_engine_begins_anew_and_one_whose_engine_changes_ends(engine: Path, tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from engine.core.errors import UsageError
 from engine.runtime.clock import SystemTime
 from engine.testing.digest import source_digest
 from engine.testing.simulation.report import (
+    NO_SCHEDULES,
+    NO_WORLDS,
     StorageSum,
     Sum,
     added,
-    added_storage,
     in_order,
     placeless,
-    storage_in_order,
     sum_of,
 )
 from engine.testing.simulation.running import run_world
@@ -69,8 +69,8 @@ class Campaign:
         """
         self.worlds: Final[list[Sum]] = []
         self.schedules: Final[list[StorageSum]] = []
-        self._worlds = added(())
-        self._schedules = added_storage(())
+        self._worlds = NO_WORLDS
+        self._schedules = NO_SCHEDULES
         self.engine: Final = source_digest(engine)
         self._source: Final = engine
         self._file: Final = None if path is None else _taken(path)
@@ -126,12 +126,12 @@ class Campaign:
     @property
     def totals(self) -> tuple[Sum, StorageSum]:
         """Give the sums over all worlds and over all schedules."""
-        return in_order(self._worlds, self.worlds), storage_in_order(self._schedules, self.schedules)
+        return in_order(self._worlds, self.worlds), in_order(self._schedules, self.schedules)
 
     @property
     def violations(self) -> int:
         """Count the violations."""
-        return self._worlds.violations + len(self._schedules.violations)
+        return sum(each.violations for each in self.worlds) + sum(len(each.violations) for each in self.schedules)
 
     def left(self, wanted: Work) -> list[Work]:
         """Cut what is wanted and not done yet into blocks."""
@@ -163,7 +163,7 @@ class Campaign:
                 self._worlds = added((self._worlds, came))
             else:
                 insort(self.schedules, came, key=lambda each: each.first)
-                self._schedules = added_storage((self._schedules, came))
+                self._schedules = added((self._schedules, came))
 
 
 def _taken(path: Path) -> BinaryIO:
