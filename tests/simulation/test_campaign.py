@@ -1,9 +1,14 @@
 """A campaign can be broken off at any moment and resumed, and never counts anything twice or for another engine."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import engine as source
 from engine.core.errors import UsageError
 from engine.store.sqlite import SqliteLog
 from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run, run_block
@@ -14,6 +19,17 @@ from engine.testing.simulation.script import Store
 from engine.testing.simulation.storage import run_schedules
 from engine.testing.simulation.tally import Tally
 from engine.testing.simulation.world import World
+
+PATIENCE_S = 60.0
+
+_PROVE = """
+import sys
+from pathlib import Path
+from cli.main import main
+from engine.testing.simulation import campaign
+campaign._MEMORY = Path(sys.argv.pop(1))
+main()
+"""
 
 
 @pytest.fixture
@@ -163,3 +179,23 @@ def test_storage_schedules_that_tell_of_their_folder_say_the_same_again(monkeypa
     assert isinstance(one, StorageSum)
     assert len(one.violations) == 1
     assert "STATE/whole" in one.violations[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_campaign_that_is_killed_takes_its_workers_with_it_and_can_be_gone_on_with(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder, record = tmp_path / "scratch", tmp_path / "record.jsonl"
+    folder.mkdir()
+    options = ("prove", "--seeds", "40", "--jobs", "2", "--record", str(record))
+    command = [sys.executable, "-c", _PROVE, str(folder), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as made:
+        end_s = time.monotonic() + PATIENCE_S
+        while len(list(folder.glob("*/*/life-*"))) < 2:
+            assert time.monotonic() < end_s, "no worker has begun a world"
+            time.sleep(0.05)
+        made.send_signal(number)
+        made.communicate(timeout=5)  # what it would print is awaited until no worker is left that could
+    assert made.returncode == -number
+    with Campaign(Path(source.__file__).parent, record) as campaign:
+        assert sum(work.count for work in campaign.left(Work("worlds", 1, 40))) == 40

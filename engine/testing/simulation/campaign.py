@@ -5,12 +5,16 @@ engine it was run with: the digest of its source stands beside it.
 """
 
 import fcntl
+import os
+import shutil
 import signal
 import tempfile
 from bisect import insort
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
+from functools import partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import BinaryIO, Final, Literal, Self
 
@@ -195,10 +199,10 @@ def run(
             break
 
 
-def run_block(work: Work) -> Sum | StorageSum:
-    """Do some work in this process."""
+def run_block(work: Work, within: str | None = None) -> Sum | StorageSum:
+    """Do some work in this process, in folders made `within` another."""
     if work.kind == "schedules":
-        with scratch() as folder:
+        with scratch(within) as folder:
             tally = run_schedules(SCHEDULE_SEED, work.first, work.count, Path(folder))
         return StorageSum(
             first=work.first,
@@ -213,14 +217,14 @@ def run_block(work: Work) -> Sum | StorageSum:
     reports, clock = [], SystemTime()
     begun_s = clock.monotonic_s()
     for seed in range(work.first, work.first + work.count):
-        with scratch() as folder:
+        with scratch(within) as folder:
             reports.append(run_world(seed, Path(folder)))
     return sum_of(reports, clock.monotonic_s() - begun_s)
 
 
-def scratch() -> "tempfile.TemporaryDirectory[str]":
+def scratch(within: str | None = None) -> "tempfile.TemporaryDirectory[str]":
     """Make a folder for one world, in memory where there is such a place."""
-    return tempfile.TemporaryDirectory(prefix="krypto-prove-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    return tempfile.TemporaryDirectory(prefix="krypto-prove-", dir=within or (_MEMORY if _MEMORY.is_dir() else None))
 
 
 def _done(todo: list[Work], jobs: int) -> Iterator[Sum | StorageSum]:
@@ -228,10 +232,20 @@ def _done(todo: list[Work], jobs: int) -> Iterator[Sum | StorageSum]:
     if jobs == 1:
         yield from map(run_block, todo)
         return
-    with get_context("spawn").Pool(jobs, _leave_signals_alone) as pool:
-        yield from pool.imap_unordered(run_block, todo)
+    with scratch() as folder, get_context("spawn").Pool(jobs, _begin_worker, (folder,)) as pool:
+        yield from pool.imap_unordered(partial(run_block, within=folder), todo)
 
 
-def _leave_signals_alone() -> None:
-    """Let the process that was asked to end do so; it ends its workers."""
+def _begin_worker(folder: str) -> None:
+    """Leave Ctrl-C to the process that was asked to end, which ends its workers; if it is killed, they end at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_campaign, args=(folder,), daemon=True).start()
+
+
+def _end_with_campaign(folder: str) -> None:
+    """Wait until the process of the campaign is no more, however it ended, and end this one in the midst of a world."""
+    campaign = parent_process()
+    assert campaign is not None
+    campaign.join()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
