@@ -53,6 +53,19 @@ def test_clock_is_left_alone_where_no_order_is_in_doubt(tmp_path: Path) -> None:
     story(tmp_path, tell)
 
 
+def test_command_that_is_refused_is_told_with_its_answer(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            await run.session.until_open(60)
+            assert not await run.session.command("pause", "nobody")
+        assert [(each["acknowledged"], each.get("refused")) for each in told(lives, "command")] == [
+            (False, None),
+            (False, True),
+        ]
+
+    story(tmp_path, tell)
+
+
 def shows_otherwise(path: Path) -> Callable[[Published], None]:
     """Have the first state file that comes about say something else than the log."""
     done: list[Published] = []

@@ -157,6 +157,8 @@ class Session:
         try:
             await self.engine.handle(Request(name, bot_id))
         except EngineError:
+            if not self.is_over:
+                self._tell("command", bot=bot_id, name=name, acknowledged=False, refused=True)
             return False
         is_told = not self.is_over
         if is_told:
