@@ -1,15 +1,35 @@
 """A campaign can be broken off at any moment and resumed, and never counts anything twice or for another engine."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import engine as source
 from engine.core.errors import UsageError
-from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run
+from engine.store.sqlite import SqliteLog
+from engine.testing.simulation.campaign import SCHEDULES_A_BLOCK, WORLDS_A_BLOCK, Campaign, Work, run, run_block
 from engine.testing.simulation.loop import HangError
 from engine.testing.simulation.report import Failure, StorageSum, Sum
 from engine.testing.simulation.running import run_world
+from engine.testing.simulation.script import Store
+from engine.testing.simulation.storage import run_schedules
+from engine.testing.simulation.tally import Tally
 from engine.testing.simulation.world import World
+
+PATIENCE_S = 60.0
+
+_PROVE = """
+import sys
+from pathlib import Path
+from cli.main import main
+from engine.testing.simulation import campaign
+campaign._MEMORY = Path(sys.argv.pop(1))
+main()
+"""
 
 
 @pytest.fixture
@@ -73,6 +93,7 @@ def test_totals_are_the_same_in_whatever_order_the_blocks_came(engine: Path) -> 
     assert [each.seed for each in odd.totals[0].failures] == [1, 3, 5]
     assert odd.totals[1].violations == ("0", "2", "10")
     assert even.violations == odd.violations == 6
+    assert (even.totals[0].seeds, even.totals[0].first, even.totals[1].outcomes) == (6, 1, {"whole": 12})
 
 
 def test_campaign_of_another_engine_begins_anew_and_one_whose_engine_changes_ends(engine: Path, tmp_path: Path) -> None:
@@ -127,3 +148,54 @@ def test_world_that_breaks_is_a_violation_with_its_tape_and_not_the_end_of_a_cam
     assert violation.startswith(f"broke: {type(fault).__name__}")
     assert report.tape
     assert not report.is_judged
+
+
+def test_world_that_tells_of_its_folder_leaves_the_same_trace_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(self: World, *_: object, **__: object) -> bool:
+        self.exchange.note("recovery", number=1, how="refused", fault=f"{self.directory} holds no log")
+        raise FileNotFoundError(2, "No such file", str(self.directory / "events.db"))
+
+    monkeypatch.setattr(World, "_lived", breaks)
+    folders = [tmp_path / name for name in ("one", "another")]
+    for folder in folders:
+        folder.mkdir()
+    one, another = (run_world(5, folder) for folder in folders)
+    assert one == another
+    assert one.violations == ("broke: FileNotFoundError: [Errno 2] No such file: 'STATE/life-0/events.db'",)
+
+
+def test_storage_schedules_that_tell_of_their_folder_say_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(folder: Path, *_: object) -> SqliteLog:
+        raise FileNotFoundError(folder)
+
+    def planted(seed: int, first: int, count: int, scratch: Path) -> Tally:
+        return run_schedules(seed, first, count, scratch, Store(broken))
+
+    monkeypatch.setattr("engine.testing.simulation.campaign.run_schedules", planted)
+    one, another = (run_block(Work("schedules", 0, 1)) for _ in range(2))
+    assert one == another
+    assert isinstance(one, StorageSum)
+    assert len(one.violations) == 1
+    assert "STATE/whole" in one.violations[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_campaign_that_is_killed_takes_its_workers_with_it_and_can_be_gone_on_with(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder, record = tmp_path / "scratch", tmp_path / "record.jsonl"
+    folder.mkdir()
+    options = ("prove", "--seeds", "40", "--jobs", "2", "--record", str(record))
+    command = [sys.executable, "-c", _PROVE, str(folder), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as made:
+        end_s = time.monotonic() + PATIENCE_S
+        while len(list(folder.glob("*/*/life-*"))) < 2:
+            assert time.monotonic() < end_s, "no worker has begun a world"
+            time.sleep(0.05)
+        made.send_signal(number)
+        made.communicate(timeout=5)  # what it would print is awaited until no worker is left that could
+    assert made.returncode == -number
+    with Campaign(Path(source.__file__).parent, record) as campaign:
+        assert sum(work.count for work in campaign.left(Work("worlds", 1, 40))) == 40

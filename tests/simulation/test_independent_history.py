@@ -234,6 +234,19 @@ def test_order_that_arrives_after_a_pause_was_acknowledged_is_found_though_it_ha
     assert "still on its way" in found[0]
 
 
+@pytest.mark.parametrize("name", ["pause", "resume"])
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "never answered"])
+def test_command_that_was_refused_takes_nothing_from_the_next_pause(
+    live: Lived, name: str, *, is_refused: bool
+) -> None:
+    asked, resume = {**command(name), "acknowledged": False}, {**command("resume"), "acknowledged": False}
+    refused = [{**asked, "refused": True}] if is_refused else []
+    before = [asked, resume, command("resume"), *refused, {**command("pause"), "acknowledged": False}]
+    found = check(live.directory, pause_while_the_last_order_is_on_its_way(live, *before), {})
+
+    assert rules_of(found) == ({"pause"} if is_refused else set())
+
+
 def test_order_that_was_given_up_or_left_in_another_life_may_arrive_after_a_pause(live: Lived) -> None:
     resume = {**command("resume"), "acknowledged": False}
     history = pause_while_the_last_order_is_on_its_way(live)

@@ -9,6 +9,7 @@ import pytest
 from engine.core.events import OrderOutcomeUnknown, OrderSent
 from engine.core.projection import state_file_name
 from engine.runtime.journal import Published
+from engine.runtime.projection_writer import replace_file
 from engine.testing.simulation.plan import CALM, LOOK_EVERY
 from engine.testing.simulation.verdict import STATE_FILE, judge
 from tests.simulation.lives import BOT, Lives, Run, story
@@ -48,6 +49,19 @@ def test_clock_is_left_alone_where_no_order_is_in_doubt(tmp_path: Path) -> None:
             await run.pass_time(60)
         assert lives.machine.wall_ahead_ms == 0
         assert told(lives, "clock") == []
+
+    story(tmp_path, tell)
+
+
+def test_command_that_is_refused_is_told_with_its_answer(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            await run.session.until_open(60)
+            assert not await run.session.command("pause", "nobody")
+        assert [(each["acknowledged"], each.get("refused")) for each in told(lives, "command")] == [
+            (False, None),
+            (False, True),
+        ]
 
     story(tmp_path, tell)
 
@@ -92,6 +106,19 @@ def test_every_eighth_state_file_of_a_life_is_looked_at(tmp_path: Path) -> None:
             await run.until(path.exists)
             counts = [looks(lives, run, path, number) for number in range(1, LOOK_EVERY + 2)]
         assert counts == [1] * LOOK_EVERY + [2]
+
+    story(tmp_path, tell)
+
+
+def test_state_file_in_the_place_of_another_as_long_counts_as_written(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        path = lives.directory / state_file_name(BOT)
+        async with lives.life() as run:
+            await run.until(path.exists)
+            for _ in range(LOOK_EVERY + 1):
+                replace_file(path, b" ", synced=False)
+                run.session.listen(next(each for each in run.told if each.stream == f"bot:{BOT}"))
+            assert len(told(lives, STATE_FILE)) == 2
 
     story(tmp_path, tell)
 

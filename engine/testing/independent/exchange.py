@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.testing.independent.bots import RESUMING, BotBook
+from engine.testing.independent.bots import BotBook
 from engine.testing.independent.history import History, Placed, Record, is_symbol
 from engine.testing.independent.orders import Order
+from engine.testing.independent.pauses import Pauses
 from engine.testing.independent.rows import number
 
 Terms = Mapping[str, Any]
@@ -140,52 +141,36 @@ def _position(book: BotBook, history: History, terms: Terms) -> Iterator[str]:
 
 
 def _pauses(book: BotBook, history: History) -> Iterator[str]:
-    """Follow the commands in the exchange's own order: once a pause is acknowledged, nothing leaves before its end.
+    """Say what left while a pause stood for certain, and which pause was acknowledged and never logged.
 
-    An end that was asked for and never acknowledged may have come about, so it counts, as does one that was asked for
-    between a pause and its acknowledgement. A pause before a disaster may be lost with the end of the log; if not, the
-    rule that follows the log alone still holds.
+    One before a disaster may be lost with the end of the log; if not, the rule that follows the log alone still holds.
     """
-    is_paused, asked, pausing, is_crossed = False, 0, 0, False
+    pauses = Pauses(book.bot)
     lost = max((at for at, record in enumerate(history.records) if record.get("what") == "disaster"), default=-1)
     for at, record in enumerate(history.records):
-        what = record.get("what")
-        if what == "life":
-            asked, pausing, is_crossed = 0, 0, False
-        elif what == "disaster":
-            is_paused = False
-        elif what == "command" and record.get("bot") == book.bot:
-            step = -1 if record["acknowledged"] else 1
-            if record["name"] in RESUMING:
-                is_paused, is_crossed = False, is_crossed or pausing > 0
-                asked += step
-            elif record["name"] == "pause":
-                pausing += step
-                is_paused = is_paused or (step < 0 and asked <= 0 and not is_crossed)
-                is_crossed = is_crossed and pausing > 0
-                if step < 0 and not book.pauses and at > lost:
-                    yield f"pause: {book.bot}: a pause was acknowledged at {record['at_ms']} and is not in the log"
-        elif is_paused and what == "request" and record.get("verb") == "create":
+        pauses.take(record)
+        what, at_ms = record.get("what"), record.get("at_ms")
+        if what == "command" and record.get("bot") == book.bot:
+            is_told = record["name"] == "pause" and record["acknowledged"]
+            if is_told and not book.pauses and at > lost:
+                yield f"pause: {book.bot}: a pause was acknowledged at {at_ms} and is not in the log"
+        elif pauses.is_paused and what == "request" and record.get("verb") == "create":
             name = str(record.get("client_order_id"))
             if name.startswith(book.orders.prefix):
-                yield f"pause: {book.bot}: {name} was asked for at {record['at_ms']}, after an acknowledged pause"
+                yield f"pause: {book.bot}: {name} was asked for at {at_ms}, after an acknowledged pause"
 
 
 def _on_their_way(book: BotBook, history: History) -> Iterator[str]:
     """Say which orders arrived after a pause of the same life was acknowledged, though they had left before.
 
-    Whoever is told of a pause may count on it: what had left has arrived by then, or was given up. A pause whose end
-    was asked for before it was acknowledged tells nothing.
+    Whoever is told of a pause may count on it: what had left has arrived by then, or was given up.
     """
-    leaving, outlived, is_ending = set[str](), set[str](), False
+    leaving, outlived, pauses = set[str](), set[str](), Pauses(book.bot)
     for record in history.records:
         what, name = record.get("what"), str(record.get("client_order_id"))
+        outlived |= leaving if pauses.take(record) else set()
         if what == "life":
             leaving.clear()
-        elif what == "command" and record.get("bot") == book.bot:
-            is_pause = record["name"] == "pause"
-            is_ending = record["name"] in RESUMING or (is_ending and (record["acknowledged"] or not is_pause))
-            outlived |= leaving if is_pause and record["acknowledged"] and not is_ending else set()
         elif what == "request" and record.get("verb") == "create" and record.get("fault") != LATE:
             leaving |= {name} if name.startswith(book.orders.prefix) else set()
         elif what == "order" and name in outlived:

@@ -7,9 +7,10 @@ Owns the form of its records, which are JSON objects with amounts as text, in th
 "fee", "fee_asset"}` (with `"untold": true` if the exchange ended the order as if the trade were not),
 `{"what": "end", "at_ms", "order_id", "client_order_id", "status"}` (`filled`, `canceled` or `expired`),
 `{"what": "request", "at_ms", "life", "verb", "client_order_id", "arrived", "fault"}` (`create` is the verb that
-counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}`,
-`{"what": "disaster"}` (the end of the log may be lost with what was acknowledged). `price` is null for a market order,
-`client_order_id` null or another's for orders of others. Any other record is passed over.
+counts), `{"what": "command", "at_ms", "bot", "name", "acknowledged", "life"}` (its answer: acknowledged, or not
+and with `"refused": true`), `{"what": "disaster"}` (the end of the log may be lost with what was acknowledged).
+`price` is null for a market order, `client_order_id` null or another's for orders of others. Any other record is
+passed over.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,12 +5,16 @@ engine it was run with: the digest of its source stands beside it.
 """
 
 import fcntl
+import os
+import shutil
 import signal
 import tempfile
 from bisect import insort
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
+from functools import partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import BinaryIO, Final, Literal, Self
 
@@ -19,7 +23,16 @@ import msgspec
 from engine.core.errors import UsageError
 from engine.runtime.clock import SystemTime
 from engine.testing.digest import source_digest
-from engine.testing.simulation.report import StorageSum, Sum, added, added_storage, in_order, storage_in_order, sum_of
+from engine.testing.simulation.report import (
+    NO_SCHEDULES,
+    NO_WORLDS,
+    StorageSum,
+    Sum,
+    added,
+    in_order,
+    placeless,
+    sum_of,
+)
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.storage import run_schedules
 
@@ -60,8 +73,8 @@ class Campaign:
         """
         self.worlds: Final[list[Sum]] = []
         self.schedules: Final[list[StorageSum]] = []
-        self._worlds = added(())
-        self._schedules = added_storage(())
+        self._worlds = NO_WORLDS
+        self._schedules = NO_SCHEDULES
         self.engine: Final = source_digest(engine)
         self._source: Final = engine
         self._file: Final = None if path is None else _taken(path)
@@ -117,12 +130,12 @@ class Campaign:
     @property
     def totals(self) -> tuple[Sum, StorageSum]:
         """Give the sums over all worlds and over all schedules."""
-        return in_order(self._worlds, self.worlds), storage_in_order(self._schedules, self.schedules)
+        return in_order(self._worlds, self.worlds), in_order(self._schedules, self.schedules)
 
     @property
     def violations(self) -> int:
         """Count the violations."""
-        return self._worlds.violations + len(self._schedules.violations)
+        return sum(each.violations for each in self.worlds) + sum(len(each.violations) for each in self.schedules)
 
     def left(self, wanted: Work) -> list[Work]:
         """Cut what is wanted and not done yet into blocks."""
@@ -154,7 +167,7 @@ class Campaign:
                 self._worlds = added((self._worlds, came))
             else:
                 insort(self.schedules, came, key=lambda each: each.first)
-                self._schedules = added_storage((self._schedules, came))
+                self._schedules = added((self._schedules, came))
 
 
 def _taken(path: Path) -> BinaryIO:
@@ -186,29 +199,32 @@ def run(
             break
 
 
-def run_block(work: Work) -> Sum | StorageSum:
-    """Do some work in this process."""
+def run_block(work: Work, within: str | None = None) -> Sum | StorageSum:
+    """Do some work in this process, in folders made `within` another."""
     if work.kind == "schedules":
-        with scratch() as folder:
+        with scratch(within) as folder:
             tally = run_schedules(SCHEDULE_SEED, work.first, work.count, Path(folder))
         return StorageSum(
             first=work.first,
             schedules=work.count,
             outcomes=dict(tally.outcomes),
             counts=dict(tally.counts),
-            violations=tuple(f"schedule {each.schedule}, {each.kind}: {each.what}" for each in tally.violations),
+            violations=tuple(
+                f"schedule {each.schedule}, {each.kind}: {placeless(each.what, Path(folder))}"
+                for each in tally.violations
+            ),
         )
     reports, clock = [], SystemTime()
     begun_s = clock.monotonic_s()
     for seed in range(work.first, work.first + work.count):
-        with scratch() as folder:
+        with scratch(within) as folder:
             reports.append(run_world(seed, Path(folder)))
     return sum_of(reports, clock.monotonic_s() - begun_s)
 
 
-def scratch() -> "tempfile.TemporaryDirectory[str]":
+def scratch(within: str | None = None) -> "tempfile.TemporaryDirectory[str]":
     """Make a folder for one world, in memory where there is such a place."""
-    return tempfile.TemporaryDirectory(prefix="krypto-prove-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    return tempfile.TemporaryDirectory(prefix="krypto-prove-", dir=within or (_MEMORY if _MEMORY.is_dir() else None))
 
 
 def _done(todo: list[Work], jobs: int) -> Iterator[Sum | StorageSum]:
@@ -216,10 +232,20 @@ def _done(todo: list[Work], jobs: int) -> Iterator[Sum | StorageSum]:
     if jobs == 1:
         yield from map(run_block, todo)
         return
-    with get_context("spawn").Pool(jobs, _leave_signals_alone) as pool:
-        yield from pool.imap_unordered(run_block, todo)
+    with scratch() as folder, get_context("spawn").Pool(jobs, _begin_worker, (folder,)) as pool:
+        yield from pool.imap_unordered(partial(run_block, within=folder), todo)
 
 
-def _leave_signals_alone() -> None:
-    """Let the process that was asked to end do so; it ends its workers."""
+def _begin_worker(folder: str) -> None:
+    """Leave Ctrl-C to the process that was asked to end, which ends its workers; if it is killed, they end at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_campaign, args=(folder,), daemon=True).start()
+
+
+def _end_with_campaign(folder: str) -> None:
+    """Wait until the process of the campaign is no more, however it ended, and end this one in the midst of a world."""
+    campaign = parent_process()
+    assert campaign is not None
+    campaign.join()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)

@@ -6,11 +6,17 @@ Owns the numbers and how they are summed. All are JSON-able, so that a campaign 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from engine.testing.simulation.chance import Tape
+
+STATE: Final = "STATE"
+"""Stands for the folder of a run in what is told of it: the folder has another name each time."""
 
 
 class WorldReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +88,16 @@ class StorageSum(msgspec.Struct, kw_only=True):
     violations: tuple[str, ...] = ()
 
 
+AnySum = TypeVar("AnySum", Sum, StorageSum)
+NO_WORLDS: Final = Sum(first=0, seeds=0, digest="")
+NO_SCHEDULES: Final = StorageSum(first=0, schedules=0)
+
+
+def placeless(text: str, folder: Path) -> str:
+    """Say a text of a run in a folder so that another run says the same."""
+    return text.replace(str(folder), STATE)
+
+
 def sum_of(reports: Iterable[WorldReport], seconds: float) -> Sum:
     """Add up the worlds of some seeds that follow each other, which took so long."""
     rows = [_sum_of_one(report) for report in reports]
@@ -110,63 +126,35 @@ def _sum_of_one(report: WorldReport) -> Sum:
     )
 
 
-def added(sums: Iterable[Sum]) -> Sum:
-    """Add up sums in any order, so that a sum may grow block by block: `in_order` gives what depends on the order."""
-    rows = list(sums)
-    return Sum(
-        first=0,
-        seeds=sum(row.seeds for row in rows),
-        digest="",
-        restarts=sum(row.restarts for row in rows),
-        recoveries=sum(row.recoveries for row in rows),
-        unjudged=sum(row.unjudged for row in rows),
-        orders=sum(row.orders for row in rows),
-        trades=sum(row.trades for row in rows),
-        virtual_s=sum(row.virtual_s for row in rows),
-        endings=_counted(row.endings for row in rows),
-        faults=_counted(row.faults for row in rows),
-        visits=_counted(row.visits for row in rows),
-        failures=tuple(failure for row in rows for failure in row.failures),
-    )
+def added(sums: Sequence[AnySum]) -> AnySum:
+    """Add up sums, one at least, in any order, so that a sum may grow block by block; `in_order` completes it."""
+    return replace(sums[0], **_together(sums, (int, dict)))
 
 
-def in_order(total: Sum, rows: Sequence[Sum]) -> Sum:
-    """Complete what `added` gave for these sums, which are in the order of their first seeds."""
-    return replace(
-        total,
-        first=rows[0].first if rows else 0,
-        digest=_digest(row.digest for row in rows),
-        seconds=sum(row.seconds for row in rows),
-        failures=tuple(failure for row in rows for failure in row.failures),
-    )
+def in_order(total: AnySum, rows: Sequence[AnySum]) -> AnySum:
+    """Complete what `added` gave for these sums, which are in the order of their `first`."""
+    return replace(total, **_together(rows, (float, str, tuple)), first=rows[0].first) if rows else total
 
 
-def added_storage(sums: Iterable[StorageSum]) -> StorageSum:
-    """Add up sums of storage schedules in any order, as `added` does."""
-    rows = list(sums)
-    return StorageSum(
-        first=0,
-        schedules=sum(row.schedules for row in rows),
-        outcomes=_counted(row.outcomes for row in rows),
-        counts=_counted(row.counts for row in rows),
-        violations=tuple(violation for row in rows for violation in row.violations),
-    )
+def _together(rows: Sequence[Sum] | Sequence[StorageSum], kinds: tuple[type, ...]) -> dict[str, Any]:
+    """Put together the fields of these kinds: numbers and counts are summed, digests digested, lists joined."""
+    columns = ((name, [getattr(row, name) for row in rows]) for name in rows[0].__struct_fields__)
+    return {name: _whole(values) for name, values in columns if isinstance(values[0], kinds)}
 
 
-def storage_in_order(total: StorageSum, rows: Sequence[StorageSum]) -> StorageSum:
-    """Complete what `added_storage` gave for these sums, which are in the order of their first schedules."""
-    return replace(
-        total,
-        first=rows[0].first if rows else 0,
-        violations=tuple(violation for row in rows for violation in row.violations),
-    )
-
-
-def _counted(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for each in counts:
-        found.update(each)
-    return dict(sorted(found.items()))
+def _whole(values: list[Any]) -> Any:
+    match values[0]:
+        case dict():
+            found: Counter[str] = Counter()
+            for each in values:
+                found.update(each)
+            return dict(sorted(found.items()))
+        case str():
+            return _digest(values)
+        case tuple():
+            return tuple(chain.from_iterable(values))
+        case _:
+            return sum(values)
 
 
 def _digest(digests: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from engine.core.errors import EngineError
 from engine.core.identity import parse_client_order_id
 from engine.testing.simulation.chance import Tape
 from engine.testing.simulation.loop import VirtualLoop
-from engine.testing.simulation.report import WorldReport
+from engine.testing.simulation.report import WorldReport, placeless
 from engine.testing.simulation.verdict import log_digest
 from engine.testing.simulation.world import World
 
@@ -37,16 +37,17 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
         made[0].violations.append(f"broke: {type(error).__name__}: {error}")
     finally:
         loop.close()
-    return _report(made[0], loop.time())
+    return _report(made[0], folder, loop.time())
 
 
-def _report(world: World, lived_s: float) -> WorldReport:
+def _report(world: World, folder: Path, lived_s: float) -> WorldReport:
     history, log = world.exchange.history, ""
+    violations = tuple(placeless(violation, folder) for violation in world.violations)
     with suppress(EngineError, OSError):
         log = log_digest(world.directory)
     return WorldReport(
         seed=world.chance.seed,
-        digest=sha256(msgspec.json.encode([history, world.violations, log])).hexdigest(),
+        digest=sha256(placeless(msgspec.json.encode([history, violations, log]).decode(), folder).encode()).hexdigest(),
         lives=world.lives - world.recoveries,
         recoveries=world.recoveries,
         is_judged=world.is_judged,
@@ -56,7 +57,7 @@ def _report(world: World, lived_s: float) -> WorldReport:
         endings=dict(world.endings),
         faults=dict(world.watch.faults),
         visits=dict(world.watch.visits),
-        violations=tuple(world.violations),
+        violations=violations,
         tape=dict(world.chance.tape),
     )
 

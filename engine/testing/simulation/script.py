@@ -158,13 +158,12 @@ def script_of(seed: int) -> Script:
 class Writer:
     """A writer at work on a disk, from opening to the end of its script or of its life.
 
-    `fault` is the first that it met, and `has_begun` tells whether it got as far as acting on what it found.
+    `fault` is the first that it met.
     """
 
     def __init__(self, disk: Disk, ledger: Ledger, store: Store = REAL) -> None:
         """Take the disk to write on and the ledger to keep."""
         self.fault: EngineError | None = None
-        self.has_begun = False
         self._disk: Final = disk
         self._ledger: Final = ledger
         self._store: Final = store
@@ -231,7 +230,6 @@ class Writer:
         self._medium.execute(f"PRAGMA wal_autocheckpoint = {script.checkpoint_pages}; {self._store.settings}")
         self._ledger.resume(list(log.read(verified=True)), log.covered)
         self._intrude(log)
-        self.has_begun = True
 
     def _intrude(self, log: SqliteLog) -> None:
         """Append as somebody would who believes that a stream has got further: it must be refused."""

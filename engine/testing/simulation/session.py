@@ -18,7 +18,6 @@ from engine.runtime.bootstrap import Surroundings
 from engine.runtime.control import Request
 from engine.runtime.journal import Published
 from engine.runtime.live_world import LiveWorld
-from engine.runtime.projection_writer import read_file
 from engine.runtime.replica import BOT_PREFIX
 from engine.runtime.supervisor import Engine, RunPlan, opened
 from engine.store.medium import Medium
@@ -30,6 +29,7 @@ from engine.testing.simulation.verdict import STATE_FILE, judge_state_files
 _FORWARD: Final = (45_000, 90_000, 3_600_000)
 """So far is a clock set ahead that makes an order in doubt look old."""
 
+_Stamp = tuple[int, int, int] | None
 Tell = Callable[..., None]
 """Write a record into the history of the world: what, and its details."""
 
@@ -56,7 +56,7 @@ class Session:
         self._decided = 0
         self._jump_in_doubt: int | None = None
         self._directory = Path()
-        self._files: Final[dict[str, bytes | None]] = {}
+        self._files: Final[dict[str, _Stamp]] = {}
         self._written = 0
 
     def listen(self, published: Published) -> None:
@@ -79,7 +79,7 @@ class Session:
         """Boot the engine on a directory, with an operator and clocks as planned."""
         loop = asyncio.get_running_loop()
         self._directory = directory
-        self._files.update((config.bot_id, read_file(directory / state_file_name(config.bot_id))) for config in configs)
+        self._files.update((config.bot_id, _stamp(directory / state_file_name(config.bot_id))) for config in configs)
         self._interruption = plan.interruption
         self._tasks.append(loop.create_task(self._live(directory, configs, around, medium)))
         for after_s, name, whom in plan.commands:
@@ -157,6 +157,8 @@ class Session:
         try:
             await self.engine.handle(Request(name, bot_id))
         except EngineError:
+            if not self.is_over:
+                self._tell("command", bot=bot_id, name=name, acknowledged=False, refused=True)
             return False
         is_told = not self.is_over
         if is_told:
@@ -165,9 +167,9 @@ class Session:
 
     def _look_at_file(self, bot_id: str) -> None:
         """Hold a state file that was written since the last look against the log as it stands, now and then."""
-        content = read_file(self._directory / state_file_name(bot_id))
-        if content != self._files[bot_id]:
-            self._files[bot_id] = content
+        stamp = _stamp(self._directory / state_file_name(bot_id))
+        if stamp != self._files[bot_id]:
+            self._files[bot_id] = stamp
             self._written += 1
             if self._written % LOOK_EVERY != 1:
                 return
@@ -222,3 +224,12 @@ class Session:
 
 def _is_settled(order: Order) -> bool:
     return order.status == "open" and order.side == "sell" and order.cancel_reason is None
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Tell one writing of a file from the next without reading it; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -125,7 +125,7 @@ class Watch:
         elif record["what"] == "clock":
             self.struck(f"clock {record['kind']}")
         elif record["what"] == "command":
-            if not record["acknowledged"]:
+            if not _is_answer(record):
                 self.struck(f"operator {record['name']}")
             self._command(self.paused, record, {"pause"}, {"resume", "flatten"})  # which sells: no pause stands
             self._command(self.killed, record, {"kill", "flatten"}, {"revive"})
@@ -138,17 +138,22 @@ class Watch:
 
         What ends that may have come about once it was asked for, also before a stop is answered that was asked earlier.
         """
-        bot, name, is_told = record["bot"], record["name"], record["acknowledged"]
+        bot, name, step = record["bot"], record["name"], -1 if _is_answer(record) else 1
         if name in ends:
             stopped.discard(bot)
-            self._asked[bot, name] += -1 if is_told else 1
+            self._asked[bot, name] += step
             self._crossed.update((bot, each) for each in stops if self._asked[bot, each])
         elif name in stops:
-            self._asked[bot, name] += -1 if is_told else 1
-            if is_told and (bot, name) not in self._crossed and not any(self._asked[bot, each] for each in ends):
+            self._asked[bot, name] += step
+            is_certain = (bot, name) not in self._crossed and not any(self._asked[bot, each] for each in ends)
+            if record["acknowledged"] and is_certain:
                 stopped.add(bot)
             if not self._asked[bot, name]:
                 self._crossed.discard((bot, name))
+
+
+def _is_answer(record: Mapping[str, Any]) -> bool:
+    return bool(record["acknowledged"] or record.get("refused"))
 
 
 def _state_of(order: Order | None) -> str:
