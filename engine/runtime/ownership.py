@@ -17,6 +17,6 @@ def is_of_the_log(state: BotState, client_order_id: str, number: int, exchange_o
     return number <= state.order_number and order.exchange_order_id in {None, exchange_order_id}
 
 
-def is_long_ago(state: BotState, at_ms: int) -> bool:
-    """Tell whether a trade can be of an order that the log has forgotten: that it does not know it is no news then."""
-    return at_ms <= state.forgotten_ms
+def is_forgotten(state: BotState, client_order_id: str, at_ms: int) -> bool:
+    """Tell whether an order that traded then can be one that the log has forgotten: it is no news then."""
+    return state.order(client_order_id) is None and at_ms <= state.forgotten_ms

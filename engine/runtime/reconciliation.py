@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from engine.core.errors import UnreachableError
+from engine.core.errors import UnreachableError, UnreadableTradeError
 from engine.core.events import Balance, BalancesObserved, OrderOutcomeUnknown, OrderReconciled, OrdersSurveyed
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
@@ -21,7 +21,7 @@ from engine.runtime.account_desk import AccountDesk, Answer
 from engine.runtime.bot import Bot
 from engine.runtime.executor import Record
 from engine.runtime.live_executor import LiveExecutor
-from engine.runtime.ownership import is_long_ago, is_of_the_log
+from engine.runtime.ownership import is_forgotten, is_of_the_log
 from engine.runtime.reports import filled
 
 OVERLAP_MS: Final = 3_600_000
@@ -210,14 +210,18 @@ class Reconciler:
         if order.is_terminal or order.final is not None:  # one that still stands is looked up, with its status
             try:
                 fills = await self.desk.account.fills(self._symbol, [trade])
-            except UnreachableError as error:  # it keeps nobody from trading, is told once, and tried at each look
-                if (unread := (trade.exchange_order_id, trade.trade_id)) not in self._told_unread:
-                    self._told_unread.add(unread)
-                    await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
+            except UnreachableError as error:
+                await self._tell_unread(seat, order, trade, error)
                 return
             await self._record(seat.bot, [filled(order, fill) for fill in fills])
         else:
             await seat.executor.look_now(seat.bot, order.client_order_id)
+
+    async def _tell_unread(self, seat: Desked, order: Order, trade: OwnTrade, error: UnreachableError) -> None:
+        """Tell once of a trade that cannot be read: it is tried at each look, and keeps nobody from trading."""
+        if (unread := (trade.exchange_order_id, trade.trade_id)) not in self._told_unread:
+            self._told_unread.add(unread)
+            await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
 
     async def _ask_whose(self, trade: OwnTrade, unknown_own: dict[str, list[str]]) -> None:
         """See whether an order that no log knows by its exchange id is one of ours all the same."""
@@ -230,7 +234,7 @@ class Reconciler:
                 continue
             unknown = unknown_own[seat.bot.state.bot_id]
             if is_of_the_log(seat.bot.state, name, parsed[1], trade.exchange_order_id):
-                if not is_long_ago(seat.bot.state, trade.at_ms):
+                if not is_forgotten(seat.bot.state, name, trade.at_ms):
                     await self._take_back(seat, name)
             elif name not in unknown:
                 unknown.append(name)
@@ -271,10 +275,15 @@ class Reconciler:
         trades = await self.desk.account.trades(self._symbol, order.requested_ms - OVERLAP_MS)
         theirs = [each for each in trades if each.exchange_order_id == order.exchange_order_id]
         news = [each for each in theirs if each.trade_id not in order.trade_ids]
-        if news:
+        if not news:
+            return False
+        try:
             fills = await self.desk.account.fills(self._symbol, news)
+        except UnreadableTradeError as error:
+            await self._tell_unread(seat, order, news[0], error)
+        else:
             await self._record(seat.bot, [filled(order, fill) for fill in fills])
-        return bool(news)
+        return True
 
     def has_gone(self) -> bool:
         """Tell whether an order is missing that a thorough look would give up."""

@@ -71,7 +71,7 @@ SETTINGS: Final[dict[str, str | int]] = {
     "synchronous": 2,  # FULL: a commit that returned survives a power cut
     "fullfsync": 1,
     "checkpoint_fullfsync": 1,
-    "wal_autocheckpoint": 500,  # pages; a WAL that is soon written over again halves the price of a commit
+    "wal_autocheckpoint": 0,  # never: it would pass over a fault; the store folds the WAL in
     "busy_timeout": 0,
     "foreign_keys": 1,
     "recursive_triggers": 1,  # or INSERT OR REPLACE would delete a row without asking its trigger

@@ -7,7 +7,7 @@ Source: design, "Storage".
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -32,6 +32,11 @@ from engine.store.witness import compare, read_witness
 MAX_ROWS_A_STATEMENT: Final = 100
 """Up to so many rows go in one statement, which is a transaction by itself: one step on the thread, not three."""
 
+FOLD_PAGES: Final = 500
+"""The WAL is folded in after about so many pages: one that is soon written over again halves the price of a commit."""
+
+_PAGES_A_COMMIT: Final = 4
+_ROWS_A_PAGE: Final = 8
 _RENEWED_BYTES: Final = 1 << 20  # at a time
 
 _OLDEST_SQLITE: Final = (3, 37)  # strict tables
@@ -57,6 +62,8 @@ class SqliteLog(Appender):
         """Take over what `open` has prepared; `notes` says what was odd about it."""
         super().__init__(chains, linger)
         self.notes = notes
+        self.fold_pages = FOLD_PAGES
+        self._unfolded_pages = 0
         self._reader = reader
         self._connection = connection
         self._witness = witness
@@ -76,15 +83,17 @@ class SqliteLog(Appender):
         path = directory / LOG_NAME
         async with AsyncExitStack() as stack:
             stack.callback(StateDirectory.take(directory).release)
+            await _renew(path, medium)
             found = _look_at(path)
+            readers = stack.enter_context(ExitStack())  # closed after the connection: see `close`
             connection = await _connected(path, medium, is_new=found.is_new)
             stack.push_async_callback(connection.close)
+            reader = readers.enter_context(LogReader(path))
             follower = None
             if witness:  # it vouches for what was found only now that all of it is durable
                 position, checksum = found.chains.position, found.checksum
                 follower = await Follower.open(directory / WITNESS_NAME, position, checksum, linger, medium)
                 stack.push_async_callback(follower.close)
-            reader = stack.enter_context(LogReader(path))
             log = cls(reader, connection, follower, found.chains, linger, notes=found.notes)
             log._resources = stack.pop_all()
         return log
@@ -112,7 +121,10 @@ class SqliteLog(Appender):
         return self._reader.checkpoint(stream, schema)
 
     async def close(self) -> None:
-        """Make everything durable, fold the WAL into the file, and let go of the state directory."""
+        """Make everything durable, fold the WAL into the file, and let go of the state directory.
+
+        The reader goes last: a connection that is the last one folds the WAL in by itself, as nobody may after a fault.
+        """
         if self._is_closed:
             return
         self._is_closed = True
@@ -136,10 +148,22 @@ class SqliteLog(Appender):
                 await self._add_all(_ADD_EVENT, events)
                 await self._add_all(_ADD_CHECKPOINT, [self._stored(checkpoint) for checkpoint in commit.checkpoints])
                 await self._connection.execute("COMMIT")
+            await self._fold_in(_PAGES_A_COMMIT + len(events) // _ROWS_A_PAGE)
         except (sqlite3.Error, OSError) as error:
             raise write_fault(error, self._path) from error
         if self._witness is not None and events:
             self._witness.follow(events[-1][0], bytes(events[-1][5]))
+
+    async def _fold_in(self, written_pages: int) -> None:
+        """Fold the WAL into the file once it has grown by enough; a disk that does not take that ends the writing.
+
+        To try again would not do: the pages of a failed sync count as clean, and the WAL would be given up without
+        them. Therefore SQLite does not do this by itself, as it would pass over the fault.
+        """
+        self._unfolded_pages += written_pages
+        if self._unfolded_pages >= self.fold_pages:
+            self._unfolded_pages = 0
+            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def _add_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
@@ -200,8 +224,6 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     try:
         if is_new:
             await _make(path, medium)
-        else:
-            await _renew(path.with_name(WAL_NAME), medium)
         connection = await medium.connect(path)
         try:
             for name, value in SETTINGS.items():
@@ -216,24 +238,38 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     return connection
 
 
-async def _renew(wal: Path, medium: Medium) -> None:
-    """Write the bytes of the WAL over themselves and sync them, before anything is built upon them.
+async def _renew(path: Path, medium: Medium) -> None:
+    """Write the bytes of the WAL over themselves and sync them, before anything is read there to be built upon.
 
     What a killed engine wrote there may be readable now and yet gone after a power cut, even after a later sync, for a
     system counts pages as clean once it has reported that they could not be written. SQLite trusts the WAL all the
-    same, and would fold into the log what a power cut then takes away. Nobody else writes it: the directory is ours.
+    same, and would fold into the log what a power cut then takes away. Nobody else writes it: the directory is ours,
+    and what is no log of ours is left alone.
     """
+    if not _is_begun(path):
+        return
+    wal = path.with_name(WAL_NAME)
     try:
         descriptor = os.open(wal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            offset = 0
+            while part := os.pread(descriptor, _RENEWED_BYTES, offset):
+                await medium.write(descriptor, part, offset)
+                offset += len(part)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return
-    try:
-        offset = 0
-        while part := os.pread(descriptor, _RENEWED_BYTES, offset):
-            await medium.write(descriptor, part, offset)
-            offset += len(part)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise write_fault(error, wal) from error
+
+
+def _is_begun(path: Path) -> bool:
+    """Tell whether there is a log of ours with something in it. Raises as opening a reader does."""
+    if not path.exists():
+        return False
+    with LogReader(path) as reader:
+        return not reader.is_new
 
 
 async def _make(path: Path, medium: Medium) -> None:

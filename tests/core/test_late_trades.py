@@ -80,3 +80,12 @@ def test_state_knows_until_when_the_orders_ended_that_it_has_forgotten(monkeypat
     kernel.observe(OrderCanceled(after, Decimal(0)))
     assert list(kernel.state.done_orders) == [again, after]
     assert kernel.state.forgotten_ms == begun_ms + 60_000, "a trade of the first sell was booked then"
+
+
+def test_order_with_a_late_trade_is_the_last_that_ended() -> None:
+    kernel, first = half_sold()
+    again = kernel.lot.sell_order
+    assert again is not None
+    kernel.observe(OrderCanceled(again, Decimal(0)))
+    kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
+    assert list(kernel.state.done_orders) == [kernel.order(1).client_order_id, again, first]

@@ -155,8 +155,15 @@ PLANTS: Final = (
     Stored(
         "what a killed engine left unsynced is built upon",
         f"{STORE}/sqlite.py",
-        "            await _renew(path.with_name(WAL_NAME), medium)\n",
-        "            pass\n",
+        "            await _renew(path, medium)\n",
+        "",
+    ),
+    Stored(
+        "a WAL that could not be folded in is folded in again by halves",
+        f"{STORE}/sqlite.py",
+        '            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")\n',
+        "            with suppress(sqlite3.Error):\n"
+        '                await self._connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")\n',
     ),
     Stored(
         "a lost end of the log is not seen",

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.core.state import BotState, Order
-from engine.runtime.ownership import is_long_ago, is_of_the_log
+from engine.runtime.ownership import is_forgotten, is_of_the_log
 from tests.kernel import Kernel
 from tests.runtime.test_reports import OPEN
 
@@ -82,7 +82,13 @@ def test_order_is_of_the_log_unless_its_number_or_its_exchange_id_cannot_be(
     [(1_000, 999, True), (1_000, 1_000, True), (1_000, 1_001, False), (0, 1, False)],
     ids=["before the end", "at the end", "after the end", "nothing was forgotten"],
 )
-def test_trade_is_long_ago_if_an_order_that_ended_no_earlier_was_forgotten(
+def test_order_is_forgotten_if_one_that_ended_no_earlier_than_it_traded_was(
     forgotten_ms: int, at_ms: int, *, is_old: bool
 ) -> None:
-    assert is_long_ago(log_with(forgotten_ms=forgotten_ms), at_ms) is is_old
+    assert is_forgotten(log_with(forgotten_ms=forgotten_ms), name_of(1), at_ms) is is_old
+
+
+def test_order_that_is_held_is_not_forgotten_however_old() -> None:
+    state = log_with(order_of(1, None, "rejected"), forgotten_ms=1_000)
+
+    assert not is_forgotten(state, name_of(1), 1)

@@ -6,6 +6,7 @@ Found by seed 7756 of the simulated worlds: a log folded in from pages that the 
 """
 
 import asyncio
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from engine.core.errors import StorageError
 from engine.core.events import PriceObserved
-from engine.store import sqlite
+from engine.store import sqlite as store
 from engine.store.port import Batch, Entry
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME
@@ -115,12 +116,65 @@ def test_start_that_builds_upon_the_wal_as_it_was_left_loses_by_power_cuts(
     async def nothing(*_: object) -> None:
         """Leave the WAL as it is."""
 
-    monkeypatch.setattr(sqlite, "_renew", nothing)
+    monkeypatch.setattr(store, "_renew", nothing)
     assert damage_by_power_cuts(tmp_path)
 
 
+def test_log_whose_fold_fails_after_a_reader_held_it_back_is_written_no_more_and_loses_nothing(tmp_path: Path) -> None:
+    """SQLite folds in part while somebody reads, without a sync; what fails later must not be tried again by halves."""
+    (tmp_path / "life").mkdir(mode=0o700)
+    is_armed = False
+
+    def plan(operation: Operation) -> Fault | None:
+        nonlocal is_armed
+        if is_armed and (operation.kind, operation.act) == ("log", "sync"):
+            is_armed = False
+            return "io"
+        return None
+
+    disk = Disk(tmp_path / "life", Chance(1), Life(1, lambda _point: False), plan=plan)
+    loop, medium = VirtualLoop(), DiskMedium(disk, asyncio.sleep)
+    acknowledged = 0
+
+    async def append(log: SqliteLog, times: int) -> None:
+        nonlocal acknowledged
+        for _ in range(times):
+            entry = Entry(PriceObserved(last=Decimal(acknowledged)), 1_000)
+            await log.append([Batch("bot-a", log.head("bot-a").sequence, (entry,))], urgent=True)
+            acknowledged += 1
+
+    async def main() -> None:
+        nonlocal is_armed
+        log = await SqliteLog.open(disk.folder, linger=asyncio.sleep, medium=medium)
+        log.fold_pages = 20
+        await append(log, 20)
+        reader = sqlite3.connect(disk.folder / LOG_NAME, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM event").fetchall()
+        await append(log, 100)
+        reader.close()
+        is_armed = True
+        with pytest.raises(StorageError, match="could not be written"):
+            await append(log, 100)
+        await log.close()
+
+    loop.run_until_complete(main())
+    medium.close()
+    loop.close()
+    disk.release()
+    assert not is_armed
+    assert acknowledged >= 120
+    for cut in range(20):
+        left = tmp_path / f"cut-{cut}"
+        write_image(left, disk.survivors("power", Chance(cut)))
+        with LogReader(left / LOG_NAME) as found:
+            report = verify(found)
+        assert report.is_sound, report
+        assert report.rows >= acknowledged
+
+
 def test_start_writes_every_part_of_a_long_wal_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_RENEWED_BYTES", 1_000)
+    monkeypatch.setattr(store, "_RENEWED_BYTES", 1_000)
     first, _ = unsynced(tmp_path / "life", 1)
     image = tmp_path / "killed"
     write_image(image, first.survivors("kill", first.chance))

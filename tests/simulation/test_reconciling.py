@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.core.errors import UnreadableTradeError
 from engine.core.events import (
     BalancesObserved,
     OrderCanceled,
     OrderCancelRequested,
     OrderFilled,
+    OrderOutcomeUnknown,
     OrderReconciled,
     OrderRejected,
     OrdersSurveyed,
@@ -21,10 +23,11 @@ from engine.core.events import (
 )
 from engine.core.identity import client_order_id
 from engine.core.state import Order
+from engine.exchanges.port import Fill
 from engine.runtime import reconciliation
 from engine.runtime.reconciliation import ASKED_MOST, GONE_AFTER
 from engine.runtime.reports import NOT_PLACED
-from tests.simulation.lives import BOT, Lives, Run, story
+from tests.simulation.lives import BOT, Lives, Run, ValuingClient, story
 
 NO_BUYS = {"strategy_params": {"max_price": 1}}
 TARGET = 50_200
@@ -188,6 +191,40 @@ def test_order_that_the_exchange_lost_keeps_what_it_had_traded(tmp_path: Path) -
             assert [each.quantity for each in fills] == [sell.filled]
             again = await holds_a_sell(run)
             assert again.quantity == lost.quantity - sell.filled
+            assert [each.quantity for each in run.events(SaleRecorded)] == [sell.filled]
+
+    story(tmp_path, tell)
+
+
+def test_order_that_the_exchange_lost_is_not_given_up_while_a_trade_of_it_makes_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look goes on all the same, and tells it once."""
+    read = ValuingClient.fills
+
+    async def unreadable(*_: object) -> tuple[Fill, ...]:
+        raise UnreadableTradeError("a trade tells no price")
+
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            await holds_a_sell(run)
+            (sell,) = lives.placed("sell")
+            monkeypatch.setattr(ValuingClient, "fills", unreadable)
+            lives.fate.bring("hint/lost")
+            lives.fate.bring("partial")
+            lives.fate.bring("partial/rest", 4)
+            lives.price(TARGET)
+            await run.until(lambda: sell.filled)
+            lives.price(50_000)
+            lives.lose(sell)
+            (world,) = run.session.worlds()
+            await run.until(world.reconcilers[0].has_gone, within_s=1_800)
+            for _ in range(3):
+                await world.reconcilers[0].sweep(thorough=True)
+            assert [each.error for each in run.events(OrderOutcomeUnknown)].count("a trade tells no price") == 1
+            assert not gone(run)
+            monkeypatch.setattr(ValuingClient, "fills", read)
+            await run.until(lambda: gone(run), within_s=1_800)
             assert [each.quantity for each in run.events(SaleRecorded)] == [sell.filled]
 
     story(tmp_path, tell)

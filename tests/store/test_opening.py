@@ -109,7 +109,7 @@ def test_open_read_only_directory_says_so(as_nobody: Path) -> None:
 def test_open_unwritable_log_says_so(as_nobody: Path) -> None:
     write_log(as_nobody)
     (as_nobody / LOG_NAME).chmod(0o400)
-    with pytest.raises(StorageError, match=r"events\.db could not be written .*Permission denied"):
+    with pytest.raises(StorageError, match=r"events\.db-wal could not be written .*Permission denied"):
         reopen(as_nobody)
 
 

@@ -52,7 +52,8 @@ def _store(state: BotState, order: Order, at_ms: int) -> BotState:
     done, forgotten_ms = state.done_orders, state.forgotten_ms
     if order.is_terminal:
         orders.pop(order.client_order_id, None)
-        done = {**done, order.client_order_id: replace(order, reserved=ZERO, ended_ms=at_ms)}
+        done = {name: each for name, each in done.items() if name != order.client_order_id}
+        done[order.client_order_id] = replace(order, reserved=ZERO, ended_ms=at_ms)
         while len(done) > DONE_ORDERS_KEPT:
             oldest = done.pop(next(iter(done)))
             forgotten_ms = max(forgotten_ms, oldest.ended_ms)

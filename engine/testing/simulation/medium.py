@@ -15,7 +15,7 @@ from engine.store.append_only import only_appending
 from engine.testing.simulation.disk import Disk
 
 _CHUNK_ROWS: Final = 64
-_WRITES: Final = ("BEGIN", "INSERT", "COMMIT")
+_WRITES: Final = ("BEGIN", "INSERT", "COMMIT", "PRAGMA wal_checkpoint(PASSIVE)")
 
 
 class InlineMedium:

@@ -1,10 +1,12 @@
 """What a writer does to a store in a storage schedule, and what it was promised for it.
 
 Owns the scripted writer and its ledger. A script is a function of a seed: groups of real events, urgent and riding,
-checkpoints, pauses, waits for the witness, and openings anew in between. Never looks into the files.
+checkpoints, pauses, waits for the witness, readers that come and go, and openings anew in between. Never looks into
+the files.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -16,22 +18,23 @@ from engine.core.events import Cause, OrderFilled, PriceObserved
 from engine.store.appender import Linger
 from engine.store.medium import Medium
 from engine.store.port import Batch, Checkpoint, Entry, Recorded
+from engine.store.schema import LOG_NAME
 from engine.store.sqlite import SqliteLog
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.medium import DiskMedium
 
-Act = Literal["urgent", "sure", "left", "riding", "checkpoint", "cover", "wait", "reopen"]
+Act = Literal["urgent", "sure", "left", "riding", "checkpoint", "cover", "wait", "look", "reopen"]
 
 FEED: Final = "feed:sim"
 BOTS: Final = ("bot-a", "bot-b")
 
 _ACTS: Final[tuple[Act, ...]] = (
     "urgent", "urgent", "urgent", "sure", "sure", "sure", "left", "left", "riding", "riding", "riding",
-    "checkpoint", "cover", "wait", "reopen",
+    "checkpoint", "cover", "wait", "look", "look", "reopen",
 )  # fmt: skip
-_CHECKPOINT_PAGES: Final = (3, 8, 500)
+_FOLD_PAGES: Final = (3, 8, 500)
 _LONG_BYTES: Final = (10, 400, 3_000, 9_000)
 _SHARE: Final = 0.5
 _WAIT_S: Final = 1.5
@@ -50,7 +53,7 @@ class Script(NamedTuple):
     """What a writer does, one step after the other; the WAL is folded into the file whenever it has so many pages."""
 
     steps: tuple[Step, ...]
-    checkpoint_pages: int
+    fold_pages: int
 
 
 class Ledger:
@@ -151,7 +154,7 @@ def script_of(seed: int) -> Script:
         return Step(act, tuple(zip(streams, entries, strict=True)))
 
     steps = _FEWEST_STEPS + int(chance.unit("steps") * (_MOST_STEPS - _FEWEST_STEPS + 1))
-    pages = _CHECKPOINT_PAGES[int(chance.unit("pages") * len(_CHECKPOINT_PAGES))]
+    pages = _FOLD_PAGES[int(chance.unit("pages") * len(_FOLD_PAGES))]
     return Script(tuple(step(index) for index in range(steps)), pages)
 
 
@@ -170,6 +173,7 @@ class Writer:
         self._loop: Final = VirtualLoop()
         self._medium: Final = DiskMedium(disk, pause)
         self._log: SqliteLog | None = None
+        self._looking: sqlite3.Connection | None = None
         self._went_on = False
         self._is_stubborn: Final = disk.chance.unit("stubborn") < _SHARE
         self._before_step: Callable[[int], None] = lambda _index: None
@@ -198,6 +202,8 @@ class Writer:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True)) if left else None
         self._medium.close()
+        if self._looking is not None:
+            self._looking.close()
         self._loop.close()
         self._disk.release()
 
@@ -227,7 +233,8 @@ class Writer:
 
     async def _begin(self, script: Script) -> None:
         self._log = log = await self._store.opened(self._disk.folder, pause, self._medium)
-        self._medium.execute(f"PRAGMA wal_autocheckpoint = {script.checkpoint_pages}; {self._store.settings}")
+        log.fold_pages = script.fold_pages
+        self._medium.execute(self._store.settings)
         self._ledger.resume(list(log.read(verified=True)), log.covered)
         self._intrude(log)
 
@@ -268,9 +275,23 @@ class Writer:
             await self._cover(log, ledger.acknowledged)
         elif step.act == "wait":
             await pause(_WAIT_S)
+        elif step.act == "look":
+            self._look()
         else:
             await self._end()
             await self._begin(script)
+
+    def _look(self) -> None:
+        """Have another program begin to read the log, or end that: while it reads, the WAL is folded in but in part."""
+        if self._looking is not None:
+            self._looking.close()
+            self._looking = None
+        else:
+            source = f"{(self._disk.folder / LOG_NAME).as_uri()}?mode=ro"
+            with suppress(sqlite3.Error):  # the file may be gone, or another
+                self._looking = sqlite3.connect(source, uri=True, isolation_level=None)
+                self._looking.execute("BEGIN")
+                self._looking.execute("SELECT count(*) FROM event").fetchall()
 
     async def _append(self, log: SqliteLog, step: Step) -> None:
         batches = [Batch(stream, log.head(stream).sequence, entries) for stream, entries in step.group]

@@ -167,7 +167,7 @@ class _Place:
         life = _ending_at(1 + int(chance.unit("second") * _SECOND_LIFE_OPERATIONS), 2)
         disk = Disk(image, chance, life, former=first.disk)
         script = _script(self._seed, self._script_number + 1)
-        self._write(disk, ledger, Script(script.steps[:_SECOND_LIFE_STEPS], script.checkpoint_pages))
+        self._write(disk, ledger, Script(script.steps[:_SECOND_LIFE_STEPS], script.fold_pages))
         mode: Mode = "power" if schedule.kind == "slip" or schedule.variant % 2 else "kill"
         return self._judged(disk.survivors(mode, chance), ledger, schedule.kind)
 
@@ -191,7 +191,7 @@ class _Place:
 
         disk = Disk(folder, chance, _endless())
         steps = [step for index, step in enumerate(self._script.steps) if index < at or step.act != "reopen"]
-        self._write(disk, ledger, Script(tuple(steps), self._script.checkpoint_pages), before_step)
+        self._write(disk, ledger, Script(tuple(steps), self._script.fold_pages), before_step)
         if promised and ledger.acknowledged > promised[0]:
             return "violation", "an event was acknowledged after its file had been replaced"
         return self._judged(disk.survivors("kill", chance), ledger, "replaced")
