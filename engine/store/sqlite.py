@@ -35,8 +35,8 @@ MAX_ROWS_A_STATEMENT: Final = 100
 FOLD_PAGES: Final = 500
 """The WAL is folded in after about so many pages: one that is soon written over again halves the price of a commit."""
 
-_PAGES_A_COMMIT: Final = 4
-_ROWS_A_PAGE: Final = 8
+_PAGES_A_COMMIT: Final = 3
+_ROWS_A_PAGE: Final = 16
 _RENEWED_BYTES: Final = 1 << 20  # at a time
 
 _OLDEST_SQLITE: Final = (3, 37)  # strict tables
