@@ -115,6 +115,10 @@ def _take(stake: Stake, record: Record, order: Order | None) -> None:
 
 
 def _remainder(book: BotBook, key: int) -> Decimal:
-    """Give what is never sold of a lot that is closed: its remainder became dust."""
+    """Give what is never sold of a lot that is closed: its remainder became dust, and those of lots before it.
+
+    A late trade of a purchase makes another lot of the same number, once the first is closed.
+    """
     lot = book.ledger.lots.get(key)
-    return ZERO if lot is None or lot.status == "pending" else lot.remainder
+    former = sum((each.remainder for each in book.ledger.closed if each.order.lot == key), ZERO)
+    return former if lot is None or lot.status == "pending" else former + lot.remainder
