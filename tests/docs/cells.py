@@ -17,8 +17,8 @@ class Reason(NamedTuple):
 
 
 OF_ONE: Final = (
-    r".+: (create|cancel)|bare_answer|cancel_race|late_fill|split|expired|partial|forced_cancel|purged|hint_(late|lost|"
-    r"repeated)|foreign_bot"
+    r".+: (create|cancel)|bare_answer|cancel_race|late_fill|split|expired|partial|forced_cancel|cut_short|purged|"
+    r"hint_(late|lost|repeated)|foreign_bot"
 )
 REASONS: Final = (
     Reason("a", OF_ONE, ("no order",), "it befalls an order, so there is one"),
@@ -60,13 +60,13 @@ REASONS: Final = (
     ),
     Reason(
         "g",
-        r"partial|forced_cancel|purged|hint_(late|lost|repeated)",
+        r"partial|forced_cancel|cut_short|purged|hint_(late|lost|repeated)",
         ("requested",),
         "it happens at the exchange, so the order has left",
     ),
     Reason(
         "h",
-        r"partial|forced_cancel|purged|hint_(late|lost|repeated)|split|expired",
+        r"partial|forced_cancel|cut_short|purged|hint_(late|lost|repeated)|split|expired",
         ("closing",),
         "the log has it at its end, so it is at its end at the exchange, and nothing more comes of it there",
     ),

@@ -10,16 +10,6 @@ UNSEEN: Final[dict[str, str]] = {
     "a fee in base is not taken from what is sold": (
         "the played exchange takes the fee of a sale in quote or in a third asset, never in base"
     ),
-    "a late trade of a purchase is counted as another purchase": (
-        "needs a purchase that traded in part, was cancelled, and traded once more in that moment, which the list of "
-        "trades tells later, before its lot is sold"
-    ),
-    "a late trade of a sale is not recorded": (
-        "needs a sale of which only the list of trades tells, after its order ended and while its lot is offered again"
-    ),
-    "a late trade of a sale is recorded with all before it": (
-        "needs the same of a sale that had traded in part and was recorded"
-    ),
     "a trail that goes on forgets its watermark": (
         "needs a recovered log that was cut between a trail that fired and its order, which one commit holds together"
     ),

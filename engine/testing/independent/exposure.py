@@ -62,25 +62,30 @@ class Stake:
 
 
 def exposure_violations(book: BotBook, history: History, terms: Mapping[str, Any]) -> Iterator[str]:
-    """Say when a bot first had more at stake than its budget, or more lots than it may; one line each."""
+    """Say when a bot first had more at stake than its budget, or more lots than it may; one line each.
+
+    Which lot a sell was of that a recovery took over is a guess: the log that knew it is lost. From then on lots are
+    not counted, or what another lot had left would be held against the bot.
+    """
     limits = terms.get("bots", {}).get(book.bot, {})
     budget, most = number(limits.get("budget", book.budget)), int(limits.get("max_open_lots", book.max_open_lots))
     told: set[str] = set()
-    for at_ms, stakes in _moments(book, history):
+    for at_ms, stakes, is_guessed in _moments(book, history):
         money, lots = sum((stake.money for stake in stakes), ZERO), sum(1 for stake in stakes if stake.is_open)
         if money > budget and "budget" not in told:
             told.add("budget")
             yield f"exposure: {book.bot}: {money:.8f} at stake at {at_ms}, the budget is {budget}"
-        if lots > most and "lots" not in told:
+        if lots > most and not is_guessed and "lots" not in told:
             told.add("lots")
             yield f"exposure: {book.bot}: {lots} lots at {at_ms}, {most} are allowed"
 
 
-def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]]]:
-    """Give what is at stake after every order, trade and end of a bot."""
+def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake], bool]]:
+    """Give what is at stake after every order, trade and end of a bot, and whether its sells' lots are a guess."""
     stakes: dict[int, Stake] = {}
     live: dict[int, Stake] = {}
     unknown: dict[str, int] = {}
+    is_guessed = False
     quote = book.symbol.partition("/")[2]
     for record in history.records:
         name = record.get("client_order_id")
@@ -89,6 +94,7 @@ def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]
         if record.get("untold") and record["side"] == "buy":  # the order was ended as if it were not: nobody could know
             continue
         order = book.orders.by_name.get(str(name))
+        is_guessed = is_guessed or (order is not None and order.is_adopted and order.side == "sell")
         key = order.lot if order else unknown.setdefault(str(name), -len(unknown) - 1)
         stake = stakes.get(key)
         if stake is None:
@@ -98,7 +104,7 @@ def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]
         live[key] = stake
         if not stake.is_open:
             del live[key]
-        yield record["at_ms"], list(live.values())
+        yield record["at_ms"], list(live.values()), is_guessed
 
 
 def _take(stake: Stake, record: Record, order: Order | None) -> None:
@@ -115,6 +121,10 @@ def _take(stake: Stake, record: Record, order: Order | None) -> None:
 
 
 def _remainder(book: BotBook, key: int) -> Decimal:
-    """Give what is never sold of a lot that is closed: its remainder became dust."""
+    """Give what is never sold of a lot that is closed: its remainder became dust, and those of lots before it.
+
+    A late trade of a purchase makes another lot of the same number, once the first is closed.
+    """
     lot = book.ledger.lots.get(key)
-    return ZERO if lot is None or lot.status == "pending" else lot.remainder
+    former = sum((each.remainder for each in book.ledger.closed if each.order.lot == key), ZERO)
+    return former if lot is None or lot.status == "pending" else former + lot.remainder

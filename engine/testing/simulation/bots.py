@@ -19,7 +19,13 @@ AMOUNT: Final = Decimal(100)
 BUDGET: Final = Decimal(230)
 
 KINDS: Final[tuple[dict[str, Any], ...]] = (
-    {"bot_id": "alpha", "buy_order_type": "market", "sell_order_type": "limit", "max_open_lots": 1},
+    {
+        "bot_id": "alpha",
+        "buy_order_type": "market",
+        "sell_order_type": "limit",
+        "max_open_lots": 1,
+        "profit_target": 0.4,
+    },
     {"bot_id": "beta", "buy_order_type": "limit", "sell_order_type": "trailing_market", "on_stop": "cancel_buys"},
     {
         "bot_id": "gamma",
@@ -50,7 +56,10 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
         "buy_order_timeout": 5,
     },
 )
-"""Zeta's budget is just under what five purchases need that are not rounded down; its trails go on for long."""
+"""Alpha's sells rest for long, so much can befall them.
+
+Zeta's budget is just under what five purchases need that are not rounded down; its trails go on for long.
+"""
 
 ALWAYS: Final = {
     "rsi": {"threshold": 100, "check_rising": False},

@@ -3,7 +3,11 @@
 Owns the damages as functions from files to files. Never judges what a store makes of them.
 """
 
-from collections.abc import Mapping
+import sqlite3
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Final, Literal
 
 from engine.store.schema import JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
@@ -40,6 +44,8 @@ TAMPERINGS: Final[tuple[Tampering, ...]] = (
 _WAL_HEADER_BYTES: Final = 32
 _FRAME_BYTES: Final = 4096 + 24
 _NEAR_BYTES: Final = 26
+_ROWS: Final = "SELECT stream, tag, body FROM event ORDER BY row_id"
+_Row = tuple[int, str, str]
 
 
 def cut(files: Files, chance: Chance) -> dict[str, bytes]:
@@ -69,6 +75,52 @@ def flipped(files: Files, chance: Chance) -> dict[str, bytes]:
     content = bytearray(files[name])
     content[int(chance.unit("byte") * len(content))] ^= 1 << int(chance.unit("bit") * 8)
     return {**files, name: bytes(content)}
+
+
+def scarred(files: Files, chance: Chance) -> dict[str, bytes]:
+    """Flip one bit of one row: half the time of an order that a trail has fired, so that the trail stays without it.
+
+    The WAL is folded in before, as at the orderly end of an engine: a scar in it would cut whole commits off.
+    """
+    try:
+        log, rows = _folded(files)
+    except sqlite3.Error:  # an earlier damage: there are no rows to be found
+        return {**files}
+    fired = _fired(rows) if chance.unit("fired") < 0.5 else []  # noqa: PLR2004 - half
+    at = fired[-1] if fired else int(chance.unit("row") * len(rows))
+    body = rows[at][2].encode() if rows else b""
+    place = log.find(body)
+    if not body or place < 0:  # it is spread over several pages
+        return {**files}
+    content = bytearray(log)
+    content[place + int(chance.unit("byte") * len(body))] ^= 1 << int(chance.unit("bit") * 7)
+    return {**{name: each for name, each in files.items() if name != WAL_NAME}, LOG_NAME: bytes(content)}
+
+
+def _folded(files: Files) -> tuple[bytes, Sequence[_Row]]:
+    """Give the log's own file with its WAL folded in, and the rows in it."""
+    with tempfile.TemporaryDirectory(prefix="krypto-damage-") as name:
+        folder = Path(name)
+        for each, content in files.items():
+            (folder / each).write_bytes(content)
+        with closing(sqlite3.connect(folder / LOG_NAME)) as connection:
+            rows = connection.execute(_ROWS).fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return (folder / LOG_NAME).read_bytes(), rows
+
+
+def _fired(rows: Sequence[_Row]) -> list[int]:
+    """Give the places of the orders that a trail has fired, those that came to nothing last."""
+    found: list[int] = []
+    fired: set[int] = set()
+    names: dict[int, str] = {}
+    for at, (stream, tag, body) in enumerate(rows):
+        if tag == "order_requested" and stream in fired:
+            names[at] = body.partition('"client_order_id":"')[2].partition('"')[0]
+            found.append(at)
+        fired = {*fired, stream} if tag == "trailing_triggered" else fired - {stream}
+    filled = " ".join(body for _, tag, body in rows if tag == "order_filled")
+    return sorted(found, key=lambda at: names[at] not in filled)
 
 
 def tampered(files: Files, older: Files, kind: Tampering) -> dict[str, bytes]:

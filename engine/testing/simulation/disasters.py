@@ -22,12 +22,15 @@ from engine.store.reader import LogReader
 from engine.store.rebuild import QUARANTINE_NAME, SHM_NAME, WORK_NAME
 from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.testing.simulation.chance import Chance
-from engine.testing.simulation.damage import Files, cut, flipped, shortened, tampered
+from engine.testing.simulation.damage import Files, cut, flipped, scarred, shortened, tampered
 from engine.testing.simulation.disk import write_image
 from engine.testing.simulation.recovering import Recovery
 
-Disaster = Literal["wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone"]
-DISASTERS: Final[tuple[Disaster, ...]] = ("wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone")
+Disaster = Literal["wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone", "row scarred"]
+DISASTERS: Final[tuple[Disaster, ...]] = (
+    *("wal gone", "older log", "bit flipped", "wal cut", "log cut", "log gone"),
+    *("row scarred", "row scarred"),
+)
 
 WORLDS_WITH: Final = 0.1
 RATE: Final = 0.15
@@ -150,6 +153,8 @@ class Disasters:
                 after = tampered(files, older, "log and wal older")
             case "bit flipped":
                 after = flipped(files, where)
+            case "row scarred":
+                after = scarred(files, where)
             case "wal cut":
                 after = cut(files, where)
             case "log cut":

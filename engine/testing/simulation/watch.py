@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.core.events import OrderAccepted, OrderSent
+from engine.core.events import OrderAccepted, OrderReconciled, OrderSent
 from engine.core.identity import parse_client_order_id
 from engine.core.state import BotState, Order
 from engine.runtime.journal import Published
@@ -62,6 +62,8 @@ class Watch:
                 return
             if isinstance(published.event, OrderAccepted):
                 self._exchange.known.add(published.event.exchange_order_id)
+            if isinstance(published.event, OrderReconciled) and published.event.new_status == "gone":
+                self._given_up(published.event.client_order_id)
             if isinstance(published.event, OrderSent):
                 name = published.event.client_order_id
                 self.sent.add(name)
@@ -69,6 +71,12 @@ class Watch:
                     self.monitor.tell("durable", f"{name} was said to be sent before the log held that")
 
         return listen
+
+    def _given_up(self, client_order_id: str) -> None:
+        """Judge an order that is held to be gone: only one that the exchange has dropped is missing for so long."""
+        order = self._exchange.matching.by_client_id.get(client_order_id)
+        if order is not None and (order.purged_ms is None or order.purged_ms > self._exchange.at_ms):
+            self.monitor.tell("gone", f"{client_order_id} was given up, and is {order.status} at the exchange")
 
     def log_ids(self) -> Mapping[str, str]:
         """Give the bots by the ids of their logs, all that any life has had."""

@@ -36,7 +36,7 @@ _PARTITION_MINUTES: Final = (1, 2, 1, 3, 5, 2, 8, 15, 1, 3, 30, 120)
 _MAINTENANCE_MINUTES: Final = (2, 1, 5, 15, 45)
 _HALT_MINUTES: Final = (1, 4, 12)
 _SKEW_MINUTES: Final = (2, 7, 31)
-_OBLIVION_MINUTES: Final = (1, 8)
+_OBLIVION_MINUTES: Final = (1, 8, 8.9, 8.9)
 """Nine looks a minute apart may miss an order, and never ten."""
 
 _RULES_MINUTES: Final = (10, 3, 30, 90)

@@ -6,7 +6,7 @@ path, so nothing is done between.
 
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from engine.core.exact import exactly
 from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
@@ -24,7 +24,8 @@ _LATE_S: Final = (1, 3, 8, 15, 20)
 _TRADE_LATE_S: Final = (1, 4, 12, 25, 90)
 _REST_S: Final = (5, 20, 60, 300, 600)
 _FORCED_S: Final = (10, 60, 300, 1_800)
-_HIDDEN_S: Final = (5, 60, 400, 900, 900)
+_CUT_SHORT_S: Final = (2, 2, 20, 90)
+_HIDDEN_S: Final = (5, 20, 20, 60, 400, 900, 900)
 _PURGED_S: Final = (60, 300, 1_800)
 _UNTOLD_MS: Final = 3_600_000
 _PARTS: Final = (Decimal("0.5"), Decimal("0.1"), Decimal("0.9"))
@@ -81,10 +82,14 @@ class Matching:
         """Trade what can be at once, and watch for the rest."""
         market, wish = self._exchange.markets[order.wish.symbol], order.wish
         best = self._best(market, wish)
+        is_cut_short = wish.kind == "limit" and wish.life > 0 and self._exchange.happens("cut_short")
+        if is_cut_short:
+            wait_s = self._exchange.chance.choose("exchange/cut_short/after", _CUT_SHORT_S)
+            self._exchange.later(self._exchange.at_ms + wait_s * 1_000, partial(self._cut_short, order))
         if wish.kind == "market":
             self._take_market(order, market, best)
         elif (best <= wish.price) if wish.side == "buy" else (best >= wish.price):  # type: ignore[operator]
-            self._meet(order, best, is_maker=False)
+            self._meet(order, best, is_maker=False, is_part=is_cut_short)
         else:
             self._watch(order, self._exchange.at_ms)
         if order.is_open and self._exchange.happens("forced_cancel"):
@@ -131,11 +136,11 @@ class Matching:
         else:
             self._watch(order, self._exchange.at_ms - 1)
 
-    def _meet(self, order: Placed, price: Decimal, *, is_maker: bool) -> None:
+    def _meet(self, order: Placed, price: Decimal, *, is_maker: bool, is_part: bool = False) -> None:
         """Fill a limit order, or a part of it and later the rest."""
         exchange, step = self._exchange, self._exchange.markets[order.wish.symbol].rules.quantity_step
         quantity = order.remaining
-        if self._befalls("partial", order):
+        if self._befalls("partial", order) or is_part:
             quantity = min(max(floor_to(quantity * self._part("partial"), step), step), quantity)
         self._fill(order, price, quantity, is_maker=is_maker)
         if order.is_open:
@@ -148,6 +153,18 @@ class Matching:
             self._end(order, self._exchange.chance.choose("exchange/forced_cancel/as", ("canceled", "expired")))
             self._exchange.wallet.note(self._exchange.at_ms)
 
+    def _cut_short(self, order: Placed) -> None:
+        """End an order that traded in part; one more trade of it, in that moment, only the list of trades will tell."""
+        exchange = self._exchange
+        if not order.is_open or exchange.is_still or not exchange.terms.cut_short:
+            return
+        if not order.filled and exchange.chance.choose("exchange/cut_short/traded", (True, False)):
+            assert order.wish.price is not None, order
+            self._meet(order, order.wish.price, is_maker=True, is_part=True)
+        if order.is_open:
+            self._end(order, "canceled", self._fill_unseen(order, "cut_short"))
+            exchange.wallet.note(exchange.at_ms)
+
     def cancel(self, order: Placed) -> bool:
         """Take an open order off the book; False if the market was faster."""
         assert order.is_open, order
@@ -156,29 +173,27 @@ class Matching:
         if self._befalls("cancel_race", order):
             self._meet(order, order.wish.price, is_maker=True)
         elif self._exchange.happens("late_fill"):
-            hidden = self._fill_unseen(order)
+            hidden = self._fill_unseen(order, "late_fill")
         is_done = order.is_open
         if is_done:
             self._end(order, "canceled", hidden)
         self._exchange.wallet.note(self._exchange.at_ms)
         return is_done
 
-    def _fill_unseen(self, order: Placed) -> Decimal:
-        """Fill a part in the moment of the cancellation, whose trade is shown late.
+    def _fill_unseen(self, order: Placed, kind: Literal["late_fill", "cut_short"]) -> Decimal:
+        """Fill a part in the moment in which an order is ended, whose trade is shown late.
 
         The order's end counts it, or the trade alone will tell. Gives the quantity that the end does not count.
         """
         step = self._exchange.markets[order.wish.symbol].rules.quantity_step
-        quantity = floor_to(order.remaining * self._part("late_fill"), step)
+        quantity = floor_to(order.remaining * self._part(kind), step)
         if not 0 < quantity < order.remaining:
             return ZERO
-        chance, late_ms = (
-            self._exchange.chance,
-            self._exchange.chance.choose("exchange/late_fill/wait", _HIDDEN_S) * 1_000,
-        )
-        is_untold = chance.choose("exchange/late_fill/sort", (False, True))
+        chance = self._exchange.chance
+        late_ms = chance.choose(f"exchange/{kind}/wait", _HIDDEN_S) * 1_000
+        is_untold = kind == "cut_short" or chance.choose("exchange/late_fill/sort", (False, True))
         name, sort = order.wish.client_order_id, "untold" if is_untold else "told"
-        self._exchange.fault("late_fill", client_order_id=name, late_ms=late_ms, sort=sort)
+        self._exchange.fault(kind, client_order_id=name, late_ms=late_ms, sort=sort)
         assert order.wish.price is not None
         self._fill(order, order.wish.price, quantity, is_maker=True, late_ms=late_ms, is_untold=is_untold)
         order.standings.pop()

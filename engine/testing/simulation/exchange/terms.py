@@ -18,7 +18,7 @@ SPELLS: Final = frozenset({"partition", "maintenance", "halt", "skew_step", "rul
 
 OF_ORDERS: Final = frozenset({
     "order_late", "trade_late", "row_lost", "bare_answer", "oblivion", "purged", "split", "partial", "expired",
-    "forced_cancel", "cancel_race", "late_fill",
+    "forced_cancel", "cancel_race", "late_fill", "cut_short",
 })  # fmt: skip
 """What befalls orders comes more often, for there are few of these."""
 
@@ -79,6 +79,7 @@ class Terms(msgspec.Struct, frozen=True):
     forced_cancel: float = 0.0
     cancel_race: float = 0.0
     late_fill: float = 0.0
+    cut_short: float = 0.0
     # the streams
     hint_lost: float = 0.0
     hint_late: float = 0.0
