@@ -200,8 +200,6 @@ class Reconciler:
                 await self._book(*owner, trade)
             elif trade.exchange_order_id not in accepted:
                 await self._ask_whose(trade, unknown_own)
-        listed = ((trade.exchange_order_id, trade.trade_id) for trade in trades)
-        self._told_unread.intersection_update(listed)  # what is listed no more cannot be told again
 
     async def _book(self, seat: Desked, order: Order, trade: OwnTrade) -> None:
         order = seat.bot.state.order(order.client_order_id) or order
@@ -220,6 +218,8 @@ class Reconciler:
     async def _tell_unread(self, seat: Desked, order: Order, trade: OwnTrade, error: UnreachableError) -> None:
         """Tell once of a trade that cannot be read: it is tried at each look, and keeps nobody from trading."""
         if (unread := (trade.exchange_order_id, trade.trade_id)) not in self._told_unread:
+            if len(self._told_unread) > KNOWN_MOST:
+                self._told_unread.clear()
             self._told_unread.add(unread)
             await self._record(seat.bot, [OrderOutcomeUnknown(order.client_order_id, str(error))])
 

@@ -16,12 +16,12 @@ from engine.core.errors import ConfigError, LogDamagedError, StorageError
 from engine.store.faults import read_fault, write_fault
 from engine.store.folders import folders, new_folder, sync_file, write_private
 from engine.store.reader import LogReader
-from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, SHM_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import Mark, compare, read_witness
 
 BACKUPS_NAME: Final = "backups"
-_OURS: Final = (LOG_NAME, WITNESS_NAME, WAL_NAME, f"{LOG_NAME}-shm")
+_OURS: Final = (LOG_NAME, WITNESS_NAME, WAL_NAME, SHM_NAME)
 _NEVER_OURS: Final = (LOCK_NAME, "control.sock", "manifest.json")
 """Signs of a state directory in which an engine ran, and of a quarantine."""
 

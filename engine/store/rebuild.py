@@ -29,14 +29,13 @@ from engine.store.folders import (
 )
 from engine.store.reader import LogReader
 from engine.store.salvage import Prefix, put_rows, remove_scratch
-from engine.store.schema import CREATE, JOURNAL_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import CREATE, JOURNAL_NAME, LOG_NAME, SHM_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import read_witness
 
 QUARANTINE_NAME: Final = "quarantine"
 WORK_NAME: Final = ".recovering"
 MANIFEST_NAME: Final = "manifest.json"
-SHM_NAME: Final = f"{LOG_NAME}-shm"
 _NOTE_NAME: Final = "quarantined"
 _EVIDENCE: Final = (LOG_NAME, WAL_NAME, SHM_NAME, JOURNAL_NAME, WITNESS_NAME)
 _STATE_FILES: Final = "bot_state_*.json"

@@ -11,12 +11,13 @@ APPLICATION_ID: Final = 0x6B72_6C67  # "krlg"
 
 LOG_NAME: Final = "events.db"
 WAL_NAME: Final = f"{LOG_NAME}-wal"
+SHM_NAME: Final = f"{LOG_NAME}-shm"
 JOURNAL_NAME: Final = f"{LOG_NAME}-journal"  # no log of ours ever has one
 WITNESS_NAME: Final = "events.head"
 DRAFT_NAME: Final = f"{LOG_NAME}.new"
 WITNESS_DRAFT_NAME: Final = f"{WITNESS_NAME}.new"
 LOCK_NAME: Final = "engine.lock"
-FILE_NAMES: Final = (LOG_NAME, WAL_NAME, f"{LOG_NAME}-shm", WITNESS_NAME, LOCK_NAME)
+FILE_NAMES: Final = (LOG_NAME, WAL_NAME, SHM_NAME, WITNESS_NAME, LOCK_NAME)
 
 MARK: Final = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LOG_FORMAT};"
 

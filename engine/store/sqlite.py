@@ -4,7 +4,6 @@ Owns opening, writing and closing the log of a running engine. Never goes on aft
 Source: design, "Storage".
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
@@ -25,6 +24,7 @@ from engine.store.follower import Follower
 from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Checkpoint, Recorded
 from engine.store.reader import LogReader, require_no_trace
+from engine.store.renewal import renew
 from engine.store.schema import CREATE, DRAFT_NAME, LOG_NAME, MARK, SETTINGS, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import compare, read_witness
@@ -37,7 +37,6 @@ FOLD_PAGES: Final = 500
 
 _PAGES_A_COMMIT: Final = 3
 _ROWS_A_PAGE: Final = 16
-_RENEWED_BYTES: Final = 1 << 20  # at a time
 
 _OLDEST_SQLITE: Final = (3, 37)  # strict tables
 _ADD_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
@@ -83,7 +82,7 @@ class SqliteLog(Appender):
         path = directory / LOG_NAME
         async with AsyncExitStack() as stack:
             stack.callback(StateDirectory.take(directory).release)
-            await _renew(path, medium)
+            await renew(path, medium)
             found = _look_at(path)
             readers = stack.enter_context(ExitStack())  # closed after the connection: see `close`
             connection = await _connected(path, medium, is_new=found.is_new)
@@ -123,7 +122,8 @@ class SqliteLog(Appender):
     async def close(self) -> None:
         """Make everything durable, fold the WAL into the file, and let go of the state directory.
 
-        The reader goes last: a connection that is the last one folds the WAL in by itself, as nobody may after a fault.
+        Without a fault the connection goes last, and SQLite removes the WAL. Else the reader does: the last connection
+        would fold the WAL in by itself, as nobody may after a fault.
         """
         if self._is_closed:
             return
@@ -133,6 +133,7 @@ class SqliteLog(Appender):
             if not self._queue.is_dead:
                 with suppress(sqlite3.Error):  # everything is durable in the WAL too; folding it in is tidiness
                     await self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    self._reader.close()
 
     async def _write(self, commit: Commit) -> None:
         """Make one commit: in one statement if it holds few events and nothing else, or else in a transaction."""
@@ -236,40 +237,6 @@ async def _connected(path: Path, medium: Medium, *, is_new: bool) -> aiosqlite.C
     except (sqlite3.Error, OSError) as error:
         raise write_fault(error, path) from error
     return connection
-
-
-async def _renew(path: Path, medium: Medium) -> None:
-    """Write the bytes of the WAL over themselves and sync them, before anything is read there to be built upon.
-
-    What a killed engine wrote there may be readable now and yet gone after a power cut, even after a later sync, for a
-    system counts pages as clean once it has reported that they could not be written. SQLite trusts the WAL all the
-    same, and would fold into the log what a power cut then takes away. Nobody else writes it: the directory is ours,
-    and what is no log of ours is left alone.
-    """
-    if not _is_begun(path):
-        return
-    wal = path.with_name(WAL_NAME)
-    try:
-        descriptor = os.open(wal, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            offset = 0
-            while part := os.pread(descriptor, _RENEWED_BYTES, offset):
-                await medium.write(descriptor, part, offset)
-                offset += len(part)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise write_fault(error, wal) from error
-
-
-def _is_begun(path: Path) -> bool:
-    """Tell whether there is a log of ours with something in it. Raises as opening a reader does."""
-    if not path.exists():
-        return False
-    with LogReader(path) as reader:
-        return not reader.is_new
 
 
 async def _make(path: Path, medium: Medium) -> None:

@@ -155,8 +155,14 @@ PLANTS: Final = (
     Stored(
         "what a killed engine left unsynced is built upon",
         f"{STORE}/sqlite.py",
-        "            await _renew(path, medium)\n",
+        "            await renew(path, medium)\n",
         "",
+    ),
+    Stored(
+        "what a reader had let be folded in unsynced counts as folded after a restart",
+        f"{STORE}/renewal.py",
+        "((WAL_NAME, _rewrite), (SHM_NAME, _count_as_not_folded))",
+        "((WAL_NAME, _rewrite),)",
     ),
     Stored(
         "a WAL that could not be folded in is folded in again by halves",

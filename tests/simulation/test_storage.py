@@ -214,7 +214,7 @@ async def unmoved(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
 
 
 def lives_on(scratch: Path, store: Store, *, is_stubborn: bool) -> Writer:
-    """Have a writer append again and again, the second time in vain, and open the log anew; give it in the end."""
+    """Have a writer append again and again, the second time in vain; give it in the end."""
     chance = next(chance for chance in map(Chance, range(99)) if (chance.unit("stubborn") < 0.5) is is_stubborn)
     scratch.joinpath("life").mkdir()
     disk = Disk(scratch / "life", chance, Life(1, lambda _point: False))
@@ -224,7 +224,7 @@ def lives_on(scratch: Path, store: Store, *, is_stubborn: bool) -> Writer:
 
     step = Step("urgent", ((FEED, (Entry(PriceObserved(last=Decimal(1)), 1_000),)),))
     writer = Writer(disk, Ledger(), store)
-    writer.run(Script((step, step, step, Step("reopen"), step), 500), before_step)
+    writer.run(Script((step,) * 4, 500), before_step)
     return writer
 
 
@@ -241,13 +241,28 @@ def test_stubborn_writer_finds_nothing_amiss_with_the_store(scratch: Path) -> No
     assert isinstance(lives_on(scratch, REAL, is_stubborn=True).fault, StorageError)
 
 
+def test_writer_goes_on_after_a_fault_once_the_log_is_opened_anew(scratch: Path) -> None:
+    scratch.joinpath("life").mkdir()
+    disk = Disk(scratch / "life", Chance(1), Life(1, lambda _point: False))
+
+    def before_step(index: int) -> None:
+        disk.plan = (lambda operation: "io" if operation.kind == "wal" else None) if index == 1 else None
+
+    step = Step("urgent", ((FEED, (Entry(PriceObserved(last=Decimal(1)), 1_000),)),))
+    ledger = Ledger()
+    writer = Writer(disk, ledger)
+    writer.run(Script((step, step, Step("reopen"), step), 500), before_step)
+    assert isinstance(writer.fault, StorageError)
+    assert ledger.acknowledged == len(ledger.given) >= 2
+
+
 def test_store_that_builds_on_what_a_failed_sync_let_slip_is_caught(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: object) -> None:
         """Leave the end of the log where it was found, unsynced."""
 
-    monkeypatch.setattr(engine.store.sqlite, "_renew", nothing)
+    monkeypatch.setattr(engine.store.sqlite, "renew", nothing)
     slip = KINDS.index("slip") * VARIANTS
     for place in range(0, 200, 4):
         tally = run_schedules(SEED, place * A_PLACE + slip, VARIANTS, scratch)

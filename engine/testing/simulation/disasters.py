@@ -19,8 +19,8 @@ from engine.runtime.replica import bot_ids, restore_bot
 from engine.store.backup import BACKUPS_NAME, back_up
 from engine.store.folders import folders
 from engine.store.reader import LogReader
-from engine.store.rebuild import QUARANTINE_NAME, SHM_NAME, WORK_NAME
-from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.rebuild import QUARANTINE_NAME, WORK_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, SHM_NAME, WAL_NAME, WITNESS_NAME
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.damage import Files, cut, flipped, scarred, shortened, tampered
 from engine.testing.simulation.disk import write_image

@@ -18,6 +18,7 @@ from engine.store.schema import (
     JOURNAL_NAME,
     LOCK_NAME,
     LOG_NAME,
+    SHM_NAME,
     WAL_NAME,
     WITNESS_DRAFT_NAME,
     WITNESS_NAME,
@@ -50,7 +51,7 @@ KINDS: Final = {
 }
 _FOLDER: Final = "folder"
 _SYNC_THEIR_FOLDER: Final = (WAL_NAME, JOURNAL_NAME)
-_NOT_KEPT: Final = (f"{LOG_NAME}-shm", LOCK_NAME)
+_NOT_KEPT: Final = (SHM_NAME, LOCK_NAME)
 _PRIVATE_FILE: Final = 0o600
 _FAILURES: Final[dict[str, int]] = {
     "write": IOERR_WRITE,

@@ -8,7 +8,7 @@ the files.
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -25,16 +25,21 @@ from engine.testing.simulation.disk import Disk
 from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.medium import DiskMedium
 
-Act = Literal["urgent", "sure", "left", "riding", "checkpoint", "cover", "wait", "look", "reopen"]
+Act = Literal["urgent", "large", "sure", "left", "riding", "checkpoint", "cover", "wait", "look", "leave", "reopen"]
 
 FEED: Final = "feed:sim"
 BOTS: Final = ("bot-a", "bot-b")
 
 _ACTS: Final[tuple[Act, ...]] = (
     "urgent", "urgent", "urgent", "sure", "sure", "sure", "left", "left", "riding", "riding", "riding",
-    "checkpoint", "cover", "wait", "look", "look", "reopen",
+    "checkpoint", "cover", "wait", "look", "leave", "reopen",
 )  # fmt: skip
-_FOLD_PAGES: Final = (3, 8, 500)
+_HELD_BACK: Final[tuple[Act, ...]] = (
+    "large", "look", "urgent", "leave", "urgent", "urgent", "reopen", "urgent", "urgent", "urgent",
+)  # fmt: skip
+"""Half of the scripts tell this too: a fold that a reader holds back, another that can fail, a restart, a new WAL."""
+
+_FOLD_PAGES: Final = (3, 5, 500)
 _LONG_BYTES: Final = (10, 400, 3_000, 9_000)
 _SHARE: Final = 0.5
 _WAIT_S: Final = 1.5
@@ -135,17 +140,18 @@ def script_of(seed: int) -> Script:
     chance = Chance(seed)
     number = 0
 
-    def entry(stream: str) -> Entry:
+    def entry(stream: str, *, is_large: bool = False) -> Entry:
         nonlocal number
         number += 1
         if stream == FEED:
             return Entry(PriceObserved(last=Decimal(number) / 8), 1_000 * number)
-        length = _LONG_BYTES[int(chance.unit(f"long/{number}") ** 4 * len(_LONG_BYTES))]
+        length = _LONG_BYTES[-1 if is_large else int(chance.unit(f"long/{number}") ** 4 * len(_LONG_BYTES))]
         filled = OrderFilled("order", "t" * length, Decimal(number), Decimal(1), Decimal(0), "USD", Decimal(0), "maker")
         return Entry(filled, 1_000 * number, Cause(FEED, 1))
 
-    def step(index: int) -> Step:
-        act = _ACTS[int(chance.unit(f"act/{index}") * len(_ACTS))]
+    def step(index: int, act: Act) -> Step:
+        if act == "large":
+            return Step(act, ((BOTS[0], (entry(BOTS[0], is_large=True),)),))
         if act not in {"urgent", "sure", "left", "riding"}:
             return Step(act)
         streams = [name for name in (FEED, *BOTS) if chance.unit(f"stream/{index}/{name}") < _SHARE] or [FEED]
@@ -154,8 +160,12 @@ def script_of(seed: int) -> Script:
         return Step(act, tuple(zip(streams, entries, strict=True)))
 
     steps = _FEWEST_STEPS + int(chance.unit("steps") * (_MOST_STEPS - _FEWEST_STEPS + 1))
+    acts = [_ACTS[int(chance.unit(f"act/{index}") * len(_ACTS))] for index in range(steps)]
+    if chance.unit("held back") < _SHARE:
+        at = int(chance.unit("held back/at") * (steps + 1))
+        acts[at:at] = _HELD_BACK
     pages = _FOLD_PAGES[int(chance.unit("pages") * len(_FOLD_PAGES))]
-    return Script(tuple(step(index) for index in range(steps)), pages)
+    return Script(tuple(step(index, act) for index, act in enumerate(acts)), pages)
 
 
 class Writer:
@@ -175,6 +185,7 @@ class Writer:
         self._log: SqliteLog | None = None
         self._looking: sqlite3.Connection | None = None
         self._went_on = False
+        self._is_down = False
         self._is_stubborn: Final = disk.chance.unit("stubborn") < _SHARE
         self._before_step: Callable[[int], None] = lambda _index: None
 
@@ -218,11 +229,11 @@ class Writer:
         try:
             await self._begin(script)
             for index, step in enumerate(script.steps):
-                if self.fault is not None and step.act == "reopen":
-                    break  # after a fault only another process opens the log
+                if self._is_down and not self._is_stubborn and step.act != "reopen":
+                    continue
                 self._before_step(index)
                 await self._attempt(step, script)
-            if self.fault is None:
+            if not self._is_down:
                 await self._end()
         except EngineError as error:
             self.fault = self.fault or error
@@ -252,12 +263,16 @@ class Writer:
             self._ledger.covered = max(self._ledger.covered, log.covered)
 
     async def _attempt(self, step: Step, script: Script) -> None:
-        """Take a step; a stubborn writer passes over a fault, as tasks do that await nothing, and goes on."""
+        """Take a step; a fault lasts until the log is opened anew, as by the next process.
+
+        A stubborn writer passes over it, as tasks do that await nothing.
+        """
         try:
             await self._take(step, script)
         except EngineError as error:
             self.fault = self.fault or error
-            if not self._is_stubborn or self._log is None or self._disk.life.is_dead:
+            self._is_down = True
+            if self._log is None or self._disk.life.is_dead:
                 raise
 
     async def _take(self, step: Step, script: Script) -> None:
@@ -275,21 +290,26 @@ class Writer:
             await self._cover(log, ledger.acknowledged)
         elif step.act == "wait":
             await pause(_WAIT_S)
-        elif step.act == "look":
-            self._look()
+        elif step.act in {"look", "leave"}:
+            self._look(reads=step.act == "look")
         else:
-            await self._end()
+            with suppress(StorageError) if self._is_down else nullcontext():
+                await self._end()
+            self._is_down = self._medium.has_failed = False
             await self._begin(script)
 
-    def _look(self) -> None:
-        """Have another program begin to read the log, or end that: while it reads, the WAL is folded in but in part."""
-        if self._looking is not None:
-            self._looking.close()
-            self._looking = None
-        else:
-            source = f"{(self._disk.folder / LOG_NAME).as_uri()}?mode=ro"
-            with suppress(sqlite3.Error):  # the file may be gone, or another
+    def _look(self, *, reads: bool) -> None:
+        """Have another program begin to read the log, or end that: while it reads, the WAL is folded in but in part.
+
+        It stays connected, as one that looks now and then; so SQLite's index of the WAL outlives the engine.
+        """
+        with suppress(sqlite3.Error):  # the file may be gone, or another
+            if self._looking is None:
+                source = f"{(self._disk.folder / LOG_NAME).as_uri()}?mode=ro"
                 self._looking = sqlite3.connect(source, uri=True, isolation_level=None)
+            if self._looking.in_transaction:
+                self._looking.execute("COMMIT")
+            if reads:
                 self._looking.execute("BEGIN")
                 self._looking.execute("SELECT count(*) FROM event").fetchall()
 
@@ -299,7 +319,7 @@ class Writer:
         self._ledger.given.extend((stream, entry) for stream, entries in step.group for entry in entries)
         self._ledger.ends.add(len(self._ledger.given))
         pending.add_done_callback(self._acknowledge)
-        if step.act in {"urgent", "sure"}:
+        if step.act in {"urgent", "large", "sure"}:
             position = await pending
             if step.act == "sure":  # as an order that is only sent once its intent is vouched for
                 await self._cover(log, position)
