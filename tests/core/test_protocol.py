@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.core.effects import FRESH_MS, is_stale, outstanding, proves_absence
+from engine.core.effects import FRESH_MS, OrderEffect, is_stale, outstanding, proves_absence
 from engine.core.events import (
     DiscrepancyFound,
     OrderAccepted,
@@ -94,6 +94,7 @@ def test_order_of_unknown_outcome_is_asked_about_at_growing_intervals() -> None:
         kernel.observe(OrderOutcomeUnknown(name, "timed out"))
         (effect,) = outstanding(kernel.state)
         assert effect.action == "query"
+        assert kernel.order(name).status == "unknown"
         waits.append((effect.not_before_ms - kernel.now_ms) // 1000)
     assert waits == [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]
 
@@ -141,6 +142,15 @@ def test_sell_held_to_be_not_placed_that_shows_up_is_the_sell_of_its_lot_again()
     kernel.observe(OrderReconciled(name, "rejected", "open"))
     assert kernel.lot.sell_order == name
     assert "order_requested" not in tags(kernel.price("50700", after_s=61, settled=False))
+
+
+def test_order_that_shows_up_in_a_status_nobody_knows_is_asked_about_at_once() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderRejected(name, "not placed", "not there"))
+    kernel.observe(OrderReconciled(name, "rejected", "unknown"))
+    assert kernel.order(name).status == "unknown"
+    assert outstanding(kernel.state) == (OrderEffect("query", name, 0),)
 
 
 def test_report_about_an_order_at_its_end_reopens_nothing() -> None:

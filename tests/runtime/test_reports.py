@@ -65,6 +65,7 @@ def test_outcome_of_a_call_is_recorded_as_what_it_is(outcome: Outcome, events: l
             [OrderOutcomeUnknown(NAME, "the exchange shows another order under its id")],
         ),
         (SENT, OrderReport(NAME, "7", "open", D("0.001"), (FILL,)), [OrderAccepted(NAME, "7"), BOOKED]),
+        (replace(SENT, status="requested"), OrderReport(NAME, "7", "open", D(0)), [OrderAccepted(NAME, "7")]),
         (replace(OPEN, exchange_order_id=None), OrderReport(NAME, "7", "open", D(0)), [OrderAccepted(NAME, "7")]),
         (OPEN, OrderReport(NAME, "7", "canceled", D(0)), [OrderCanceled(NAME, D(0))]),
         (OPEN, OrderReport(NAME, "7", "expired", D(0)), [OrderExpired(NAME, D(0))]),

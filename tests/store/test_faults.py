@@ -125,7 +125,7 @@ def test_witness_that_fails_later_lets_nothing_more_through(tmp_path: Path) -> N
     async def story() -> None:
         follower = await Follower.open(tmp_path / WITNESS_NAME, 0, b"", asyncio.sleep, FullDisk(1))
         follower.follow(1, b"c" * 16)
-        with pytest.raises(DiskFullError):
+        with pytest.raises(DiskFullError, match=f"write .*{WITNESS_NAME}:"):
             await follower.cover(1)
         with pytest.raises(DiskFullError):
             follower.follow(2, b"d" * 16)
