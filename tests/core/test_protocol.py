@@ -11,6 +11,7 @@ from engine.core.effects import FRESH_MS, OrderEffect, is_stale, outstanding, pr
 from engine.core.events import (
     DiscrepancyFound,
     OrderAccepted,
+    OrderCancelRequested,
     OrderOutcomeUnknown,
     OrderReconciled,
     OrderRejected,
@@ -97,6 +98,15 @@ def test_order_of_unknown_outcome_is_asked_about_at_growing_intervals() -> None:
         assert kernel.order(name).status == "unknown"
         waits.append((effect.not_before_ms - kernel.now_ms) // 1000)
     assert waits == [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]
+
+
+def test_order_cancelled_before_it_left_is_at_its_end_for_the_reason_given() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderCancelRequested(name, "an operator's wish"))
+    order = kernel.order(name)
+    assert (order.status, order.final, order.cancel_reason) == ("canceled", 0, "an operator's wish")
+    assert not kernel.state.orders
 
 
 def test_order_rejected_as_stale_is_decided_afresh_without_a_hold() -> None:

@@ -12,14 +12,15 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from engine.core.events import BotEvent, OrderAccepted, OrderCancelRequested, OrderRequested, OrderSent
+from engine.core.events import BotEvent, OrderAccepted, OrderCancelRequested, OrderFilled, OrderRequested, OrderSent
 from engine.core.reducers import apply
 from engine.core.state import BotState, Order, OrderStatus
-from engine.exchanges.port import Gateway, OrderReport, Unknown
+from engine.exchanges.port import Accepted, Fill, Gateway, OrderReport, Outcome, Unknown
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
 from engine.runtime.live_executor import APART_MS, LiveExecutor
 from engine.runtime.reconciliation import GONE_AFTER, Desked, Reconciler
+from engine.runtime.reports import filled
 from tests.kernel import Kernel, one
 from tests.runtime.test_reports import NAME, OPEN
 
@@ -27,26 +28,29 @@ SILENT = Unknown("timed out")
 
 
 class Stage:
-    """An executor whose bot has an order that rests at the exchange."""
+    """An executor whose bot has an order that rests at the exchange, or has not been sent yet."""
 
     repeats_create, valid_ms, grace_ms = False, 5_000, 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, *, rests: bool = True) -> None:
         kernel = Kernel(buy_order_type="limit")
         self.name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
         self.now_ms = kernel.now_ms
         self.steady_since_ms = 0
         self.answer: OrderReport | Unknown | None = SILENT
         self.asked = 0
+        self.booked: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         self.bot = cast("Bot", SimpleNamespace())
         self._keep(kernel.state)
-        self.record(OrderSent(self.name, self.now_ms, 5_000), OrderAccepted(self.name, "7"))
+        if rests:
+            self.record(OrderSent(self.name, self.now_ms, 5_000), OrderAccepted(self.name, "7"))
         self.executor = LiveExecutor(
             cast("Gateway", self),
             self._record,
             now_ms=lambda: self.now_ms,
             spawn=self._run,
-            witnessed=cast("Callable[[int], Any]", None),
+            witnessed=self._witnessed,
             may_send=lambda: True,
             steady_since_ms=lambda: self.steady_since_ms,
             done=lambda: None,
@@ -57,12 +61,16 @@ class Stage:
 
     def record(self, *events: BotEvent) -> None:
         """Let events be in the log."""
+        self.booked += [event.client_order_id for event in events if isinstance(event, OrderFilled)]
         for event in events:
             self._keep(apply(self.bot.state, event, self.now_ms))
 
     async def _record(self, _bot: Bot, events: Sequence[BotEvent]) -> int | None:
         self.record(*events)
         return 1
+
+    async def _witnessed(self, position: int) -> None:
+        assert position == 1
 
     @staticmethod
     def _run(call: Coroutine[Any, Any, None]) -> None:
@@ -73,9 +81,16 @@ class Stage:
     async def query(self, state: BotState, order: Order) -> OrderReport | Unknown | None:
         assert order in state.orders.values()
         self.asked += 1
+        self.meanwhile()
         return self.answer
 
     cancel = query
+
+    async def create(self, state: BotState, order: Order) -> Outcome:
+        assert order in state.orders.values()
+        self.asked += 1
+        self.meanwhile()
+        return Accepted("7")
 
     def trades(self, _state: BotState) -> tuple[OrderReport, ...]:
         return ()
@@ -165,6 +180,35 @@ def test_looks_that_do_not_find_an_order_count_once_a_minute_and_from_the_first_
     look(stage.stands(), APART_MS)
     look(None, APART_MS)
     assert counts[-2:] == [0, 1]
+
+
+def test_answer_is_held_against_the_order_as_it_is_by_then() -> None:
+    stage = Stage()
+    trade = Fill("t1", Decimal(50_000), Decimal("0.0001"), Decimal(0), "USD", Decimal(0), "maker")
+    order = stage.bot.state.orders[stage.name]
+    stage.meanwhile = lambda: stage.record(filled(order, trade))
+    stage.look(replace(stage.stands("0.0001"), fills=(trade,)))
+    assert stage.booked == [stage.name], "by whoever was first, and not by the answer again"
+
+
+def test_absence_is_proven_only_by_a_clock_that_ran_evenly_all_the_while() -> None:
+    stage = Stage(rests=False)
+    stage.record(OrderSent(stage.name, stage.now_ms, stage.valid_ms))
+    stage.steady_since_ms = stage.now_ms + 60_000
+    stage.now_ms = stage.steady_since_ms + stage.valid_ms + stage.grace_ms
+    stage.look(None)
+    assert stage.bot.state.orders[stage.name].status == "unknown"
+    stage.now_ms += 1
+    stage.look(None)
+    assert stage.bot.state.done_orders[stage.name].status == "rejected"
+
+
+def test_order_counts_as_being_sent_for_as_long_as_its_answer_is_out() -> None:
+    stage, counts = Stage(rests=False), []
+    stage.meanwhile = lambda: counts.append((stage.executor.sending, set(stage.executor.busy)))
+    assert stage.settle() == 1
+    assert counts == [(1, {stage.name})]
+    assert (stage.executor.sending, stage.executor.busy) == (0, set())
 
 
 async def record(*_: object) -> int | None:

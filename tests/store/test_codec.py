@@ -132,6 +132,7 @@ def test_decode_damaged_body_is_refused_by_stream_and_sequence(stored: bytes) ->
     with pytest.raises(LogDamagedError, match=r"event 3 of feed:x cannot be read: .") as caught:
         decode(stored, "feed:x", 3)
     assert not isinstance(caught.value, LogTooNewError)
+    assert str(caught.value).endswith("; the log is damaged: stop the engine, then krypto-engine recover")
 
 
 @pytest.mark.parametrize("at_ms", [-1, 10**17])

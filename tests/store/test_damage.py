@@ -83,10 +83,20 @@ def test_verify_damage_in_one_stream_is_told_once_and_spares_the_others(tmp_path
 def test_verify_last_events_of_one_stream_gone_is_found_by_position(tmp_path: Path) -> None:
     write_log(tmp_path)
     edit(tmp_path, "DELETE FROM event WHERE stream = 2 AND sequence > 8")
-    assert [damage.what for damage in verified(tmp_path).damages] == [
-        "rows 26 to 26 are missing",
-        "rows 29 to 29 are missing",
+    assert [(damage.what, damage.position) for damage in verified(tmp_path).damages] == [
+        ("rows 26 to 26 are missing", 27),
+        ("rows 29 to 29 are missing", 30),
     ]
+
+
+def test_verify_body_that_says_nothing_is_named_though_its_checksum_is_right(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    with LogReader.open(tmp_path) as reader:
+        ((before,),) = reader.rows("SELECT checksum FROM event WHERE stream = 2 AND sequence = 9")
+    checksum = link(before, b"{}").hex()
+    edit(tmp_path, f"UPDATE event SET body = '{{}}', checksum = x'{checksum}' WHERE stream = 2 AND sequence = 10")
+    (damage,) = verified(tmp_path).damages
+    assert damage.what.startswith("event 10 of bot-a cannot be read: ")
 
 
 def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
