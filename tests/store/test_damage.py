@@ -3,6 +3,8 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -10,7 +12,7 @@ from engine.core.errors import EngineError, LogDamagedError
 from engine.store.codec import link
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
-from engine.store.verification import VerifyReport, verify
+from engine.store.verification import VerifyReport, _Check, verify
 from tests.store.helpers import contents, crash_image, edit, events, fill_log, reopen, with_log, write_log
 
 HALF = 64
@@ -108,6 +110,12 @@ def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
     assert ["SQLite says of" in damage.what and "\n" not in damage.what for damage in found] == [True]
     with pytest.raises(LogDamagedError, match=r"SQLite says of .*nothing was changed"):
         reopen(tmp_path)
+
+
+def test_verify_tells_what_sqlite_says_though_it_is_no_text() -> None:
+    said = SimpleNamespace(path=Path("events.db"), rows=lambda _: [(b"row \xff\n is odd",)])
+    with pytest.raises(LogDamagedError, match=r"SQLite says of events.db: row \ufffd is odd"):
+        _Check(cast("LogReader", said))._file()
 
 
 @pytest.mark.parametrize(
