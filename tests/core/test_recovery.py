@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.core.effects import outstanding
 from engine.core.events import (
     OrderAdopted,
+    OrderCanceled,
     OrderCancelRequested,
     OrderFilled,
     OrderRequested,
@@ -162,6 +163,15 @@ def test_adopted_sell_takes_its_lot_and_closes_it() -> None:
     events = kernel.observe(fill(9, str(sell.quantity), str(sell.limit_price)))
     assert one(events, SaleRecorded).closed
     assert kernel.state.lots == {}
+
+
+def test_adopted_sell_of_no_lot_that_the_exchange_ends_holds_no_lot_back() -> None:
+    kernel = bought()
+    (lot,) = kernel.state.lots.values()
+    sold = adopted(9, "sell", "0.002")
+    kernel.observe(started(), sold, OrderCanceled(sold.client_order_id, D(0)))
+    assert kernel.order(9).status == "canceled"
+    assert kernel.state.lots == {lot.number: lot}
 
 
 def test_order_that_is_adopted_twice_is_in_the_books_once() -> None:
