@@ -2,8 +2,8 @@
 
 Owns which files belong to which area, which mutants are the sample (those whose name hashes to a multiple of `--every`)
 and the report. Mutmut makes the mutants and runs the tests (pyproject.toml). A mutant that was noticed counts as
-noticed until its function changes; all others are run again. The reasons beside survivors in the report are written by
-hand, and kept as long as the same change to the same function survives.
+noticed until its function changes. The reasons beside survivors in the report are written by hand; a change that has
+one is not run again as long as its function stays the same.
 """
 
 import argparse
@@ -97,11 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_mutmut("-c", MAKE)
     files = [file for area, files in AREAS.items() if options.area in {None, area} for file in files]
     codes = {name: code for file in files for name, code in results(file).items() if in_sample(name, options.every)}
-    names = [name for name, code in codes.items() if code not in KILLED]
-    if names and not options.report_only:
-        run_mutmut("-m", "mutmut", "run", "--max-children", str(options.jobs), *names)
     earlier = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {"left": []}
     reasons = {(each["name"].partition("__mutmut_")[0], each["change"]): each["why"] for each in earlier["left"]}
+    known = {each["name"] for each in earlier["left"] if each["why"]}
+    names = [name for name, code in codes.items() if code is None or (code not in KILLED and name not in known)]
+    if names and not options.report_only:
+        run_mutmut("-m", "mutmut", "run", "--max-children", str(options.jobs), *names)
     report = reported(options.every, reasons)
     REPORT.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for area, numbers in report["areas"].items():

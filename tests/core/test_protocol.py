@@ -109,6 +109,21 @@ def test_order_cancelled_before_it_left_is_at_its_end_for_the_reason_given() -> 
     assert not kernel.state.orders
 
 
+def test_order_that_the_exchange_has_though_no_sending_was_recorded_is_open() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderAccepted(name, "77"))
+    assert (kernel.order(name).status, kernel.order(name).exchange_order_id) == ("open", "77")
+
+
+def test_trade_beyond_the_quantity_of_a_buy_is_booked_and_holds_no_money_back() -> None:
+    kernel = bought()
+    held, name = kernel.lot.bought, kernel.lot.buy_order_id
+    kernel.observe(trade(name, "beyond", 50_000, "0.0001"))
+    assert kernel.lot.bought == held + Decimal("0.0001")
+    assert (kernel.order(name).reserved, kernel.state.reserved) == (0, 0)
+
+
 def test_order_rejected_as_stale_is_decided_afresh_without_a_hold() -> None:
     kernel = Kernel()
     name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
@@ -138,6 +153,7 @@ def test_order_held_to_be_not_placed_that_shows_up_is_booked_and_told() -> None:
     assert kernel.order(name).status == "open"
     assert kernel.state.reserved >= order.quantity * 50_000
     kernel.observe(OrderAccepted(name, "77"), trade(name, "t1", 50_000, order.quantity))
+    assert kernel.order(name).exchange_order_id == "77"
     assert kernel.lot.bought == order.quantity
     assert kernel.state.reserved == 0
 
