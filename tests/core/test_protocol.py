@@ -105,7 +105,7 @@ def test_order_cancelled_before_it_left_is_at_its_end_for_the_reason_given() -> 
     name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
     kernel.observe(OrderCancelRequested(name, "an operator's wish"))
     order = kernel.order(name)
-    assert (order.status, order.final, order.cancel_reason) == ("canceled", 0, "an operator's wish")
+    assert (order.status, order.final, order.cancel_reason) == ("canceled", Decimal(0), "an operator's wish")
     assert not kernel.state.orders
 
 
@@ -121,7 +121,7 @@ def test_trade_beyond_the_quantity_of_a_buy_is_booked_and_holds_no_money_back() 
     held, name = kernel.lot.bought, kernel.lot.buy_order_id
     kernel.observe(trade(name, "beyond", 50_000, "0.0001"))
     assert kernel.lot.bought == held + Decimal("0.0001")
-    assert (kernel.order(name).reserved, kernel.state.reserved) == (0, 0)
+    assert kernel.order(name).reserved == kernel.state.reserved == 0
 
 
 def test_order_rejected_as_stale_is_decided_afresh_without_a_hold() -> None:
