@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from engine.core.errors import ConfigError, CredentialsError
-from engine.core.events import AccountObserved, Balance, BalancesObserved, BotEvent, OrderFilled
+from engine.core.events import (
+    AccountObserved,
+    Balance,
+    BalancesObserved,
+    BotEvent,
+    OrderFilled,
+    OrderReconciled,
+    OrdersSurveyed,
+)
 from engine.core.state import BotState
 from engine.exchanges.port import Account, AccountIdentity, Fill, OpenOrder, OwnTrade
 from engine.runtime.account_desk import SHARED_MS, AccountDesk, Answer
@@ -140,10 +148,15 @@ class Look:
             answer.balances["BTC"] = Balance(base)
         fill = Fill("t1", Decimal(50_000), Decimal("0.0001"), Decimal(0), "USD", Decimal(0), "maker")
         account = SimpleNamespace(
-            open_orders=lambda _: now(self.listed), trades=lambda *_: now(self.trades), fills=lambda *_: now((fill,))
+            client_order_id_of=lambda *_: now(OPEN.client_order_id),
+            open_orders=lambda _: now(self.listed),
+            trades=lambda *_: now(self.trades),
+            fills=lambda *_: now((fill,)),
         )
         desk = SimpleNamespace(
             account=account,
+            identify=lambda: now(IDENTITY),
+            introduce=lambda *_: AccountObserved("ours", "account"),
             balances=lambda: now(answer),
             is_of_now=lambda _: True,
             others_hold=lambda _: Decimal(others),
@@ -264,3 +277,25 @@ def test_listed_trades_are_booked_without_asking_only_if_they_fill_their_order(
     look.sweep(thorough=True)
     assert any(isinstance(event, OrderFilled) for event in look.events) is is_whole
     assert look.asked
+
+
+def test_account_is_recorded_where_the_desk_says_that_a_log_has_to_be_told() -> None:
+    look = Look(holding())
+    asyncio.run(look.reconciler.identify())
+    assert look.events == [AccountObserved("ours", "account")]
+
+
+def test_order_held_to_be_not_placed_that_is_listed_is_taken_back_and_looked_up() -> None:
+    done = msgspec.structs.replace(OPEN, status="rejected", exchange_order_id=None)
+    look = Look(holding(done_orders={OPEN.client_order_id: done}), base=HELD)
+    look.listed = (listed(),)
+    look.sweep(thorough=False)
+    assert look.events == [OrderReconciled(OPEN.client_order_id, "rejected", "open")]
+    assert look.asked == [OPEN.client_order_id]
+
+
+def test_trade_of_another_order_under_an_id_of_the_log_is_told_as_of_another_copy() -> None:
+    look = Look(with_order(), base=HELD)
+    look.listed, look.trades = (listed(),), (OwnTrade("9", "t1", 999_999, {}),)
+    look.sweep(thorough=True)
+    assert look.events == [OrdersSurveyed((OPEN.client_order_id,), ())]
