@@ -24,7 +24,7 @@ from engine.exchanges.port import Account, AccountIdentity, Fill, OpenOrder, Own
 from engine.runtime.account_desk import SHARED_MS, AccountDesk, Answer
 from engine.runtime.bot import Bot
 from engine.runtime.live_executor import LiveExecutor
-from engine.runtime.reconciliation import Desked, Found, Reconciler, wants_balances
+from engine.runtime.reconciliation import FIRST_BACK_MS, Desked, Found, Reconciler, wants_balances
 from engine.store.port import Head
 from tests.kernel import Kernel, bought
 from tests.runtime.test_reports import OPEN
@@ -141,6 +141,7 @@ class Look:
         self.trades: tuple[OwnTrade, ...] = ()
         self.events: list[BotEvent] = []
         self.asked: list[str] = []
+        self.since_ms: list[int] = []
         self.bot = cast("Bot", SimpleNamespace(state=state))
         quote = state.balances.get("USD", Balance(Decimal(1)))
         answer = Answer(0, [], {"USD": quote, "ETH": Balance(Decimal(3))})
@@ -150,7 +151,7 @@ class Look:
         account = SimpleNamespace(
             client_order_id_of=lambda *_: now(OPEN.client_order_id),
             open_orders=lambda _: now(self.listed),
-            trades=lambda *_: now(self.trades),
+            trades=self._trades,
             fills=lambda *_: now((fill,)),
         )
         desk = SimpleNamespace(
@@ -168,6 +169,10 @@ class Look:
 
     async def _record(self, _bot: Bot, events: Sequence[BotEvent]) -> None:
         self.events += events
+
+    async def _trades(self, _symbol: str, since_ms: int) -> tuple[OwnTrade, ...]:
+        self.since_ms.append(since_ms)
+        return self.trades
 
     async def _asks(self, _bot: Bot, name: str) -> None:
         self.asked.append(name)
@@ -253,6 +258,7 @@ def listed(filled: str = "0") -> OpenOrder:
     ("state", "rows", "asks", "is_settled"),
     [
         pytest.param(with_order(), (listed(),), False, True, id="it stands as the log says"),
+        pytest.param(with_order(), (OpenOrder("7", None, Decimal(0)),), False, True, id="it is listed without our id"),
         pytest.param(with_order(), (), True, True, id="it is not listed"),
         pytest.param(with_order(), (listed("0.001"),), True, True, id="it has traded"),
         pytest.param(with_order(status="unknown"), (listed(),), True, False, id="its outcome is unknown"),
@@ -294,8 +300,21 @@ def test_order_held_to_be_not_placed_that_is_listed_is_taken_back_and_looked_up(
     assert look.asked == [OPEN.client_order_id]
 
 
-def test_trade_of_another_order_under_an_id_of_the_log_is_told_as_of_another_copy() -> None:
+@pytest.mark.parametrize("has_traded", [True, False])
+def test_another_order_under_an_id_of_the_log_is_told_as_of_another_copy(*, has_traded: bool) -> None:
     look = Look(with_order(), base=HELD)
-    look.listed, look.trades = (listed(),), (OwnTrade("9", "t1", 999_999, {}),)
+    look.listed = (listed(), OpenOrder("9", OPEN.client_order_id, Decimal(0)))
+    if has_traded:
+        look.listed, look.trades = (listed(),), (OwnTrade("9", "t1", 999_999, {}),)
     look.sweep(thorough=True)
     assert look.events == [OrdersSurveyed((OPEN.client_order_id,), ())]
+
+
+def test_first_look_at_the_trades_goes_back_from_the_last_order_that_ended_if_none_is_open() -> None:
+    ended = {
+        name: msgspec.structs.replace(OPEN, client_order_id=name, status="rejected", requested_ms=at_ms)
+        for name, at_ms in (("first", 100), ("last", 900))
+    }
+    look = Look(holding(done_orders=ended), base=HELD)
+    look.sweep(thorough=True)
+    assert look.since_ms == [900 - FIRST_BACK_MS]
