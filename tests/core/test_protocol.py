@@ -179,6 +179,14 @@ def test_order_that_shows_up_in_a_status_nobody_knows_is_asked_about_at_once() -
     assert outstanding(kernel.state) == (OrderEffect("query", name, 0),)
 
 
+def test_order_that_is_gone_ends_with_what_it_had_traded() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderAccepted(name, "77"), trade(name, "t1", 50_000, "0.0001"))
+    kernel.observe(OrderReconciled(name, "open", "gone"))
+    assert (kernel.order(name).status, kernel.order(name).final) == ("canceled", Decimal("0.0001"))
+
+
 def test_report_about_an_order_at_its_end_reopens_nothing() -> None:
     kernel = bought()
     name = kernel.lot.buy_order_id

@@ -174,6 +174,14 @@ def test_adopted_sell_of_no_lot_that_the_exchange_ends_holds_no_lot_back() -> No
     assert kernel.state.lots == {lot.number: lot}
 
 
+def test_adopted_sell_of_no_lot_that_trades_forgives_no_lot_its_refusals() -> None:
+    kernel = bought()
+    (lot,) = kernel.state.lots.values()
+    kernel.state = replace(kernel.state, lots={lot.number: replace(lot, rejections=2)})
+    kernel.observe(started(), adopted(9, "sell", "0.002"), fill(9, "0.001"))
+    assert kernel.state.lots[lot.number].rejections == 2
+
+
 def test_order_that_is_adopted_twice_is_in_the_books_once() -> None:
     kernel = Kernel()
     kernel.observe(started(), adopted(7, "buy", "0.002"))

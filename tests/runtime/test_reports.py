@@ -105,3 +105,9 @@ def test_absence_proves_only_after_window_and_grace_on_a_steady_clock(
     (event,) = answer_events(SENT, None, asked_ms=asked_ms, grace_ms=10_000, since_ms=since_ms)
     assert isinstance(event, OrderRejected) is is_proof
     assert not isinstance(event, OrderRejected) or event.proof == NOT_PLACED
+
+
+def test_absence_says_how_long_after_the_sending_it_was_found() -> None:
+    (event,) = answer_events(SENT, None, asked_ms=2_001_000, grace_ms=10_000)
+    assert isinstance(event, OrderRejected)
+    assert "does not know it 2000 s after it was sent" in event.reason
