@@ -7,10 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.core.effects import FRESH_MS, is_stale, outstanding, proves_absence
+from engine.core.effects import FRESH_MS, OrderEffect, is_stale, outstanding, proves_absence
 from engine.core.events import (
     DiscrepancyFound,
     OrderAccepted,
+    OrderCancelRequested,
     OrderOutcomeUnknown,
     OrderReconciled,
     OrderRejected,
@@ -94,8 +95,33 @@ def test_order_of_unknown_outcome_is_asked_about_at_growing_intervals() -> None:
         kernel.observe(OrderOutcomeUnknown(name, "timed out"))
         (effect,) = outstanding(kernel.state)
         assert effect.action == "query"
+        assert kernel.order(name).status == "unknown"
         waits.append((effect.not_before_ms - kernel.now_ms) // 1000)
     assert waits == [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]
+
+
+def test_order_cancelled_before_it_left_is_at_its_end_for_the_reason_given() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderCancelRequested(name, "an operator's wish"))
+    order = kernel.order(name)
+    assert (order.status, order.final, order.cancel_reason) == ("canceled", Decimal(0), "an operator's wish")
+    assert not kernel.state.orders
+
+
+def test_order_that_the_exchange_has_though_no_sending_was_recorded_is_open() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderAccepted(name, "77"))
+    assert (kernel.order(name).status, kernel.order(name).exchange_order_id) == ("open", "77")
+
+
+def test_trade_beyond_the_quantity_of_a_buy_is_booked_and_holds_no_money_back() -> None:
+    kernel = bought()
+    held, name = kernel.lot.bought, kernel.lot.buy_order_id
+    kernel.observe(trade(name, "beyond", 50_000, "0.0001"))
+    assert kernel.lot.bought == held + Decimal("0.0001")
+    assert kernel.order(name).reserved == kernel.state.reserved == 0
 
 
 def test_order_rejected_as_stale_is_decided_afresh_without_a_hold() -> None:
@@ -127,6 +153,7 @@ def test_order_held_to_be_not_placed_that_shows_up_is_booked_and_told() -> None:
     assert kernel.order(name).status == "open"
     assert kernel.state.reserved >= order.quantity * 50_000
     kernel.observe(OrderAccepted(name, "77"), trade(name, "t1", 50_000, order.quantity))
+    assert kernel.order(name).exchange_order_id == "77"
     assert kernel.lot.bought == order.quantity
     assert kernel.state.reserved == 0
 
@@ -141,6 +168,23 @@ def test_sell_held_to_be_not_placed_that_shows_up_is_the_sell_of_its_lot_again()
     kernel.observe(OrderReconciled(name, "rejected", "open"))
     assert kernel.lot.sell_order == name
     assert "order_requested" not in tags(kernel.price("50700", after_s=61, settled=False))
+
+
+def test_order_that_shows_up_in_a_status_nobody_knows_is_asked_about_at_once() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderSent(name, kernel.now_ms, 5_000), OrderRejected(name, "not placed", "not there"))
+    kernel.observe(OrderReconciled(name, "rejected", "unknown"))
+    assert kernel.order(name).status == "unknown"
+    assert outstanding(kernel.state) == (OrderEffect("query", name, 0),)
+
+
+def test_order_that_is_gone_ends_with_what_it_had_traded() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderAccepted(name, "77"), trade(name, "t1", 50_000, "0.0001"))
+    kernel.observe(OrderReconciled(name, "open", "gone"))
+    assert (kernel.order(name).status, kernel.order(name).final) == ("canceled", Decimal("0.0001"))
 
 
 def test_report_about_an_order_at_its_end_reopens_nothing() -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.core.effects import outstanding
 from engine.core.events import (
     OrderAdopted,
+    OrderCanceled,
     OrderCancelRequested,
     OrderFilled,
     OrderRequested,
@@ -19,6 +20,7 @@ from engine.core.events import (
 )
 from engine.core.identity import client_order_id, parse_client_order_id
 from engine.core.reducers import apply
+from engine.core.state import Order
 from engine.runtime.recovery_exchange import lot_of
 from engine.runtime.recovery_log import MARGIN, next_number
 from engine.runtime.recovery_report import BotReport
@@ -114,6 +116,33 @@ def test_adopted_buy_opens_its_lot_with_its_trades_and_gets_a_target() -> None:
     assert not kernel.state.is_lost(7)
 
 
+@pytest.mark.parametrize(("placed_ms", "since_ms"), [(None, START_MS), (START_MS - 7_000, START_MS - 7_000)])
+def test_adopted_order_stands_in_the_books_as_it_stands_at_the_exchange(placed_ms: int | None, since_ms: int) -> None:
+    kernel = Kernel()
+    terms = {"limit_price": D(49_000), "reserved": D("98.1"), "timeout_ms": 600_000, "placed_ms": placed_ms}
+    kernel.observe(started())
+    kernel.state = apply(kernel.state, adopted(7, "buy", "0.002", **terms), START_MS)
+    assert kernel.state.orders == {
+        client_order_id(LOG_ID, 7): Order(
+            client_order_id=client_order_id(LOG_ID, 7),
+            number=7,
+            side="buy",
+            kind="limit",
+            quantity=D("0.002"),
+            purpose="adopted",
+            seen_price=D(50_000),
+            requested_ms=since_ms,
+            limit_price=D(49_000),
+            reserved=D("98.1"),
+            timeout_ms=600_000,
+            status="open",
+            exchange_order_id="x7",
+            sent_ms=placed_ms,
+            accepted_ms=since_ms,
+        )
+    }
+
+
 def test_adopted_resting_buy_holds_its_money_back() -> None:
     kernel = Kernel()
     kernel.observe(started(), adopted(7, "buy", "0.002", reserved=D("100.1"), timeout_ms=600_000))
@@ -134,6 +163,23 @@ def test_adopted_sell_takes_its_lot_and_closes_it() -> None:
     events = kernel.observe(fill(9, str(sell.quantity), str(sell.limit_price)))
     assert one(events, SaleRecorded).closed
     assert kernel.state.lots == {}
+
+
+def test_adopted_sell_of_no_lot_that_the_exchange_ends_holds_no_lot_back() -> None:
+    kernel = bought()
+    (lot,) = kernel.state.lots.values()
+    sold = adopted(9, "sell", "0.002")
+    kernel.observe(started(), sold, OrderCanceled(sold.client_order_id, D(0)))
+    assert kernel.order(9).status == "canceled"
+    assert kernel.state.lots == {lot.number: lot}
+
+
+def test_adopted_sell_of_no_lot_that_trades_forgives_no_lot_its_refusals() -> None:
+    kernel = bought()
+    (lot,) = kernel.state.lots.values()
+    kernel.state = replace(kernel.state, lots={lot.number: replace(lot, rejections=2)})
+    kernel.observe(started(), adopted(9, "sell", "0.002"), fill(9, "0.001"))
+    assert kernel.state.lots[lot.number].rejections == 2
 
 
 def test_order_that_is_adopted_twice_is_in_the_books_once() -> None:

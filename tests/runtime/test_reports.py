@@ -65,6 +65,7 @@ def test_outcome_of_a_call_is_recorded_as_what_it_is(outcome: Outcome, events: l
             [OrderOutcomeUnknown(NAME, "the exchange shows another order under its id")],
         ),
         (SENT, OrderReport(NAME, "7", "open", D("0.001"), (FILL,)), [OrderAccepted(NAME, "7"), BOOKED]),
+        (replace(SENT, status="requested"), OrderReport(NAME, "7", "open", D(0)), [OrderAccepted(NAME, "7")]),
         (replace(OPEN, exchange_order_id=None), OrderReport(NAME, "7", "open", D(0)), [OrderAccepted(NAME, "7")]),
         (OPEN, OrderReport(NAME, "7", "canceled", D(0)), [OrderCanceled(NAME, D(0))]),
         (OPEN, OrderReport(NAME, "7", "expired", D(0)), [OrderExpired(NAME, D(0))]),
@@ -104,3 +105,9 @@ def test_absence_proves_only_after_window_and_grace_on_a_steady_clock(
     (event,) = answer_events(SENT, None, asked_ms=asked_ms, grace_ms=10_000, since_ms=since_ms)
     assert isinstance(event, OrderRejected) is is_proof
     assert not isinstance(event, OrderRejected) or event.proof == NOT_PLACED
+
+
+def test_absence_says_how_long_after_the_sending_it_was_found() -> None:
+    (event,) = answer_events(SENT, None, asked_ms=2_001_000, grace_ms=10_000)
+    assert isinstance(event, OrderRejected)
+    assert "does not know it 2000 s after it was sent" in event.reason

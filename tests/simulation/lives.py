@@ -19,7 +19,7 @@ from engine.core.events import BotEvent
 from engine.core.identity import LOG_ID_LENGTH, bot_stream, encode_base32
 from engine.core.state import BotState, Order
 from engine.exchanges.credentials import Credentials, Secret
-from engine.exchanges.port import Fill, OwnTrade
+from engine.exchanges.port import Fill, OrderReport, OwnTrade, Unknown
 from engine.runtime.bootstrap import GatewayFor, Surroundings, paper_gateway
 from engine.runtime.config_file import parse_config
 from engine.runtime.connections import Wiring
@@ -48,11 +48,22 @@ STEP_S: Final = 0.25
 
 
 class ValuingClient(ExchangeClient):
-    """A client that asks the exchange what fees are worth, as the real ones do; such a question fails, too."""
+    """A client that asks the exchange what fees are worth, as the real ones do; such a question fails, too.
+
+    It takes no question about an order without its market: real exchanges answer none.
+    """
 
     async def fills(self, symbol: str, trades: Sequence[OwnTrade]) -> tuple[Fill, ...]:
         await self.ask("fetch_ticker", "value", lambda: None)
         return await super().fills(symbol, trades)
+
+    async def query(self, symbol: str, order: Order) -> OrderReport | Unknown | None:
+        assert symbol == BTC, symbol
+        return await super().query(symbol, order)
+
+    async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
+        assert symbol == BTC, symbol
+        return await super().client_order_id_of(symbol, exchange_order_id)
 
 
 class Run:

@@ -132,25 +132,29 @@ def test_order_about_which_a_question_is_under_way_is_not_asked_about_again(tmp_
 # --- what must not leave any more
 
 
-@pytest.mark.parametrize("how", ["paused", "stood still"])
-def test_order_held_up_before_it_left_is_not_sent_if_that_is_wrong_now(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    ("stop", "go_on"), [("pause", "resume"), ("kill", "revive"), (None, None)], ids=["paused", "killed", "stood still"]
+)
+def test_order_held_up_before_it_left_is_not_sent_if_that_is_wrong_now(
+    tmp_path: Path, stop: str | None, go_on: str | None
+) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life(LOW) as run:
             await is_ready(run)
-            run.slow_s = 2.0 if how == "paused" else 6.0  # seconds, of a window of 5
+            run.slow_s = 6.0 if stop is None else 2.0  # seconds, of a window of 5
             lives.price(48_000)
             await run.until(lambda: run.events(OrderSent), within_s=60)
-            if how == "paused":
-                await run.command("pause")
+            if stop is not None:
+                await run.command(stop)
             await run.until(lambda: run.events(OrderRejected))
             run.slow_s = 0.0
             (rejected,) = run.events(OrderRejected)
-            assert rejected.proof == (NOT_SENT if how == "paused" else STALE)
+            assert rejected.proof == (STALE if stop is None else NOT_SENT)
             assert not lives.placed()
-            if how == "paused":
+            if go_on is not None:
                 await run.pass_time(120)
                 assert not lives.placed()
-                await run.command("resume")
+                await run.command(go_on)
             await run.until(lambda: run.events(PurchaseRecorded))
             assert lives.asked("create")[rejected.client_order_id] == 0
 

@@ -62,6 +62,18 @@ async def log_id_of(lives: Lives, number: int = 0, *bots: Mapping[str, Any]) -> 
         return run.session.states()[number].log_id
 
 
+def test_order_that_stands_as_the_log_says_is_not_asked_about(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            await holds_a_sell(run)
+            (world,), asked = run.session.worlds(), run.count("fetch_order")
+            await world.reconcilers[0].sweep(thorough=False)
+            await world.reconcilers[0].sweep(thorough=True)
+            assert run.count("fetch_order") == asked
+
+    story(tmp_path, tell)
+
+
 # --- others, and other copies of a log
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import LogDamagedError, LogTooNewError
 from engine.core.events import Balance, BalancesObserved, Cause, CommandReceived, Event, PriceObserved
+from engine.core.units import LATEST_MS
 from engine.store.codec import EVENT_TYPES, MAX_BODY_BYTES, decode, encode, genesis, link, recorded_at, tag_of
 from engine.store.port import Entry
 from tests.strategies_events import entries, events_of
@@ -125,18 +126,35 @@ def test_decode_newer_log_names_stream_sequence_and_tag(stored: bytes) -> None:
         body(last="1" + " " * MAX_BODY_BYTES),
         body("command_received", command="x" * MAX_BODY_BYTES, by="me"),
     ],
-    ids=lambda stored: repr(stored[:60]),
+    ids=lambda stored: repr(stored[:60]).replace("\\", ""),  # pytest escapes it once more at a second collection
 )
 def test_decode_damaged_body_is_refused_by_stream_and_sequence(stored: bytes) -> None:
     with pytest.raises(LogDamagedError, match=r"event 3 of feed:x cannot be read: .") as caught:
         decode(stored, "feed:x", 3)
     assert not isinstance(caught.value, LogTooNewError)
+    assert str(caught.value).endswith("; the log is damaged: stop the engine, then krypto-engine recover")
 
 
 @pytest.mark.parametrize("at_ms", [-1, 10**17])
 def test_recorded_time_that_is_none_is_refused_by_stream_and_sequence(at_ms: int) -> None:
     with pytest.raises(LogDamagedError, match=f"event 3 of feed:x cannot be read: its time is {at_ms}"):
         recorded_at(b'{"at":%d,"e":{}}' % at_ms, "feed:x", 3)
+
+
+@pytest.mark.parametrize("at_ms", [0, LATEST_MS])
+def test_first_and_last_time_there_is_are_read_from_bodies_of_today_and_of_old(at_ms: int) -> None:
+    lift = {("price_observed", 0): lambda e: e}
+    for stored in (body(last="1"), body(version=0, last="1")):
+        timed = stored.replace(b'"at": 1', b'"at": %d' % at_ms)
+        assert decode(timed, "s", 1, lift).at == at_ms
+        assert recorded_at(timed, "s", 1) == at_ms
+
+
+def test_longest_body_there_may_be_is_written_and_read_again() -> None:
+    around = len(encode(Entry(CommandReceived(command="", by="me"), 1)))
+    longest = Entry(CommandReceived(command="x" * (MAX_BODY_BYTES - around), by="me"), 1)
+    assert len(encode(longest)) == MAX_BODY_BYTES
+    assert decode(encode(longest), "s", 1).e == longest.event
 
 
 @given(st.binary(max_size=200))

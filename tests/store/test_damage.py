@@ -3,6 +3,8 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -10,7 +12,7 @@ from engine.core.errors import EngineError, LogDamagedError
 from engine.store.codec import link
 from engine.store.reader import LogReader
 from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
-from engine.store.verification import VerifyReport, verify
+from engine.store.verification import VerifyReport, _Check, verify
 from tests.store.helpers import contents, crash_image, edit, events, fill_log, reopen, with_log, write_log
 
 HALF = 64
@@ -83,10 +85,20 @@ def test_verify_damage_in_one_stream_is_told_once_and_spares_the_others(tmp_path
 def test_verify_last_events_of_one_stream_gone_is_found_by_position(tmp_path: Path) -> None:
     write_log(tmp_path)
     edit(tmp_path, "DELETE FROM event WHERE stream = 2 AND sequence > 8")
-    assert [damage.what for damage in verified(tmp_path).damages] == [
-        "rows 26 to 26 are missing",
-        "rows 29 to 29 are missing",
+    assert [(damage.what, damage.position) for damage in verified(tmp_path).damages] == [
+        ("rows 26 to 26 are missing", 27),
+        ("rows 29 to 29 are missing", 30),
     ]
+
+
+def test_verify_body_that_says_nothing_is_named_though_its_checksum_is_right(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    with LogReader.open(tmp_path) as reader:
+        ((before,),) = reader.rows("SELECT checksum FROM event WHERE stream = 2 AND sequence = 9")
+    checksum = link(before, b"{}").hex()
+    edit(tmp_path, f"UPDATE event SET body = '{{}}', checksum = x'{checksum}' WHERE stream = 2 AND sequence = 10")
+    (damage,) = verified(tmp_path).damages
+    assert damage.what.startswith("event 10 of bot-a cannot be read: ")
 
 
 def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
@@ -98,6 +110,12 @@ def test_verify_damaged_index_is_found_by_sqlite(tmp_path: Path) -> None:
     assert ["SQLite says of" in damage.what and "\n" not in damage.what for damage in found] == [True]
     with pytest.raises(LogDamagedError, match=r"SQLite says of .*nothing was changed"):
         reopen(tmp_path)
+
+
+def test_verify_tells_what_sqlite_says_though_it_is_no_text() -> None:
+    said = SimpleNamespace(path=Path("events.db"), rows=lambda _: [(b"row \xff\n is odd",)])
+    with pytest.raises(LogDamagedError, match=r"SQLite says of events.db: row \ufffd is odd"):
+        _Check(cast("LogReader", said))._file()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from engine.store.port import Batch
 from engine.store.reader import LogReader
 from engine.store.schema import LOCK_NAME, LOG_NAME, WITNESS_NAME
 from engine.store.verification import verify
-from engine.store.witness import read_witness
+from engine.store.witness import Mark, read_witness
 from tests.store.helpers import edit, reopen, write_log
 
 
@@ -125,10 +125,22 @@ def test_witness_that_fails_later_lets_nothing_more_through(tmp_path: Path) -> N
     async def story() -> None:
         follower = await Follower.open(tmp_path / WITNESS_NAME, 0, b"", asyncio.sleep, FullDisk(1))
         follower.follow(1, b"c" * 16)
-        with pytest.raises(DiskFullError):
+        with pytest.raises(DiskFullError, match=f"write .*{WITNESS_NAME}:"):
             await follower.cover(1)
         with pytest.raises(DiskFullError):
             follower.follow(2, b"d" * 16)
+        await follower.close()
+
+    asyncio.run(story())
+
+
+def test_witness_that_covers_all_is_written_no_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        follower = await Follower.open(tmp_path / WITNESS_NAME, 0, b"", lambda _: asyncio.sleep(0))
+        follower.follow(1, b"c" * 16)
+        async with asyncio.timeout(5):
+            await asyncio.wait([task for task in (follower._following,) if task is not None])
+        assert (follower.covered, read_witness(tmp_path / WITNESS_NAME).mark) == (1, Mark(2, 1, b"c" * 16))
         await follower.close()
 
     asyncio.run(story())
@@ -187,6 +199,8 @@ def test_sqlite_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sqlite, "_OLDEST_SQLITE", (99, 0))
     with pytest.raises(StorageError, match="is too old"):
         reopen(tmp_path)
+    monkeypatch.setattr(sqlite, "_OLDEST_SQLITE", sqlite3.sqlite_version_info)
+    reopen(tmp_path)
 
 
 def test_setting_that_sqlite_does_not_take_is_refused() -> None:

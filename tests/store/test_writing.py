@@ -205,7 +205,7 @@ async def take_write_lock(directory: Path) -> None:
         (
             replace_log,
             StorageError,
-            r"events\.db was removed or replaced while the engine was writing it: stop whatever",
+            r"events\.db was removed or replaced while the engine was writing it: stop whatever .* recover$",
         ),
         (remove_wal, StorageError, r"events\.db-wal was removed or replaced"),
         (add_row, ConflictError, r"events\.db refused a row .*: something else has written to it"),
