@@ -159,3 +159,22 @@ def planted() -> str:
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
     return "\n\n".join(parts)
+
+
+def mutants() -> str:
+    """Tell how many small changes to the code were noticed by a test, and which were not."""
+    result = _read("mutants.json")
+    if result is None:
+        return NOT_RECORDED
+    lines = [
+        (
+            area,
+            f"{found['all']:,}",
+            f"1 in {found['every']}: {found['sampled']:,}",
+            *(f"{found.get(how, 0):,}" for how in ("killed", "timeout", "survived")),
+        )
+        for area, found in result["areas"].items()
+    ]
+    left = [f"- `{each['name'].rpartition('.')[2]}` ({each['how']}): {each['why']}" for each in result["left"]]
+    header = ("area", "changes in all", "tried", "noticed", "ran too long", "not noticed")
+    return "\n\n".join([table(header, lines), "Those left, each with why:", "\n".join(left)])

@@ -56,6 +56,7 @@ def sections() -> tuple[Section, ...]:
         Section("docs/evidence.md", "schedules", evidence.schedules),
         Section("docs/evidence.md", "visits", evidence.visits),
         Section("docs/evidence.md", "planted", evidence.planted),
+        Section("docs/evidence.md", "mutants", evidence.mutants),
         Section("README.md", "run", samples.run),
         Section("README.md", "inspect-state", samples.inspect_state),
         Section("README.md", "replay", samples.replay),
