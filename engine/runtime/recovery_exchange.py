@@ -284,8 +284,9 @@ def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | No
     """Tell which lot an adopted sell sells; None if no lot can be meant.
 
     Only lots that were bought before it and have no sell of their own. Of these, in this order: one whose sellable
-    quantity and target are the order's own; the oldest whose sellable quantity is; the oldest that holds so much, dust
-    included. Whichever it is, position and cash are right; only the profit of single lots could be another's.
+    quantity and target are the order's own; the oldest whose sellable quantity is; the smallest that holds so much,
+    dust included, for a trade that was told late only adds to the lot that is meant. Whichever it is, position and cash
+    are right; only the profit of single lots could be another's.
     """
     dust = free_dust(state)
     lots = [lot for _, lot in sorted(state.lots.items()) if lot.number < event.number and lot.sell_order is None]
@@ -297,7 +298,8 @@ def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | No
         in {floor_to(lot.quantity, rules.quantity_step), floor_to(lot.quantity + dust, rules.quantity_step)}
     ]
     same = [lot for lot in whole if lot.target == event.limit_price]
-    return next((lot.number for lot in (*same, *whole, *lots)), None)
+    smallest = sorted(lots, key=lambda lot: (lot.quantity, lot.number))
+    return next((lot.number for lot in (*same, *whole, *smallest)), None)
 
 
 def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:

@@ -103,6 +103,8 @@ class Follower:
         if mark is not None:
             self._generation = mark.generation
             self._file = os.open(self._path, _FLAGS)
+            offset, half = mark.packed()
+            await self._medium.write(self._file, half, offset)  # the next one spares it: it must be on the disk
             return
         draft = self._path.with_name(WITNESS_DRAFT_NAME)
         draft.unlink(missing_ok=True)

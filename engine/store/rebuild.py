@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from engine.core.errors import LogDamagedError, LogTooNewError
+from engine.core.errors import LogDamagedError, LogTooNewError, StorageError
 from engine.store.faults import write_fault
 from engine.store.folders import (
     copy_private,
@@ -148,7 +148,8 @@ def install(work: Path, directory: Path) -> None:
     for SQLite would mix them.
     """
     wal = work / WAL_NAME
-    assert not wal.exists() or not wal.stat().st_size, "the new log was closed, and its WAL folded in"
+    if wal.exists() and wal.stat().st_size:
+        raise StorageError(f"{wal} could not be folded into the new log: see to the disk, and try again")
     try:
         for name in (LOG_NAME, WITNESS_NAME):
             sync_file(work / name)

@@ -252,6 +252,7 @@ def with_lots(*lots: tuple[int, str, str], dust: str = "0") -> Kernel:
         pytest.param([(1, "0.002", "50600"), (2, "0.002", "51000")], "0", "0.002", None, 1, id="oldest"),
         pytest.param([(1, "0.003", "50600"), (2, "0.004", "51000")], "0", "0.002", "1", 1, id="part"),
         pytest.param([(1, "0.001", "50600"), (2, "0.004", "51000")], "0", "0.002", "1", 2, id="part-of-the-second"),
+        pytest.param([(1, "0.004", "50600"), (2, "0.003", "51000")], "0", "0.002", "1", 2, id="part-of-the-smallest"),
         pytest.param([(1, "0.0019", "50600")], "0.0001", "0.002", "50600", 1, id="with-dust"),
         pytest.param([(1, "0.00199871", "50600")], "0", "0.00199", "50600", 1, id="rounded-to-the-step"),
         pytest.param([(1, "0.001", "50600"), (2, "0.001", "50600")], "0", "0.002", "50600", None, id="too-much"),
@@ -275,3 +276,18 @@ def test_lot_that_has_a_sell_of_its_own_is_not_sold_by_another() -> None:
     kernel.state = replace(kernel.state, lots={**kernel.state.lots, 1: busy})
     assert kernel.view.rules is not None
     assert lot_of(kernel.state, adopted(8, "sell", "0.002"), kernel.view.rules) == 2
+
+
+def test_adopted_sells_of_two_lots_each_find_one_although_late_trades_had_added_to_one() -> None:
+    """Hold what a world showed: the first took the larger lot, and none was left for the second."""
+    kernel = with_lots((5, "0.00176823", "51207"), (6, "0.00106893", "50999"), dust="0.0000012")
+    assert kernel.view.rules is not None
+    rules = replace(kernel.view.rules, quantity_step=D("0.00001"))
+    found = []
+    for number, quantity in ((8, "0.00098"), (9, "0.00176")):
+        lot = lot_of(kernel.state, adopted(number, "sell", quantity), rules)
+        assert lot is not None
+        left = replace(kernel.state.lots[lot], quantity=kernel.state.lots[lot].quantity - D(quantity))
+        kernel.state = replace(kernel.state, lots={**kernel.state.lots, lot: left})
+        found.append(lot)
+    assert found == [6, 5]

@@ -21,9 +21,10 @@ from engine.store import sqlite as sqlite_store
 from engine.store.medium import Medium
 from engine.store.port import Batch, Entry
 from engine.store.reader import LogReader
-from engine.store.schema import LOG_NAME, WAL_NAME
+from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from engine.store.verification import verify
+from engine.store.witness import read_witness
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk, Fault, Operation, write_image
 from engine.testing.simulation.life import Life
@@ -47,7 +48,7 @@ def live(disk: Disk, appends: int) -> int:
         try:
             for number in range(1, appends + 1):
                 entry = Entry(PriceObserved(last=Decimal(number)), 1_000)
-                await log.append([Batch("bot-a", log.head("bot-a").sequence, (entry,))], urgent=True)
+                await log.cover(await log.append([Batch("bot-a", acknowledged, (entry,))], urgent=True))
                 acknowledged += 1
         finally:
             await log.close()
@@ -68,14 +69,14 @@ def life_that_ends_at(operation: int, number: int = 2) -> Life:
     return Life(number, lambda _point: next(passed) == operation)
 
 
-def unsynced(folder: Path, seed: int) -> tuple[Disk, int]:
-    """Let the disk be full from a sync of the WAL on; give the disk, and what was acknowledged by then."""
+def unsynced(folder: Path, seed: int, kind: str = "wal") -> tuple[Disk, int]:
+    """Let the disk be full from a sync of a file on; give the disk, and what was acknowledged by then."""
     syncs = iter(range(1_000))
     is_full = False
 
     def plan(operation: Operation) -> Fault | None:
         nonlocal is_full
-        if operation.kind == "wal" and operation.act == "sync" and next(syncs) == BEFORE + seed % 7:
+        if operation.kind == kind and operation.act == "sync" and next(syncs) == BEFORE + seed % 7:
             is_full = True
         return "full" if is_full else None
 
@@ -122,6 +123,23 @@ def test_start_that_builds_upon_the_wal_as_it_was_left_loses_by_power_cuts(
 
     monkeypatch.setattr(sqlite_store, "renew", nothing)
     assert damage_by_power_cuts(tmp_path)
+
+
+def test_power_cut_while_a_start_writes_a_witness_whose_sync_had_failed_leaves_half_of_it_sound(tmp_path: Path) -> None:
+    for seed in range(30):
+        place = tmp_path / str(seed)
+        first, _ = unsynced(place, seed, "head")
+        image = place / "killed"
+        write_image(image, first.survivors("kill", first.chance))
+        writes = iter(range(1, 100))
+        life = Life(2, lambda point, writes=writes, at=1 + seed % 2: point == "disk/head/sync" and next(writes) == at)
+        second = Disk(image, Chance(seed), life, former=first)
+        live(second, 1)
+        assert life.is_dead
+        for cut in range(20):
+            left = place / f"cut-{cut}"
+            write_image(left, second.survivors("power", Chance(20 * seed + cut)))
+            assert read_witness(left / WITNESS_NAME).unsound < 2, (seed, cut)
 
 
 @dataclass

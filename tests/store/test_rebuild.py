@@ -231,6 +231,18 @@ def test_installation_without_a_witness_changes_nothing(damaged: tuple[Path, lis
     assert files(directory) == before
 
 
+def test_installation_of_a_log_whose_wal_could_not_be_folded_in_changes_nothing(
+    damaged: tuple[Path, list[Recorded]],
+) -> None:
+    directory = damaged[0]
+    inner = made_anew(directory)
+    (inner / WAL_NAME).write_bytes(b"events that stand only here")
+    before = files(directory)
+    with pytest.raises(StorageError, match="could not be folded into the new log: see to the disk, and try again"):
+        rebuild.install(inner, directory)
+    assert files(directory) == before
+
+
 def test_installation_that_cannot_be_finished_says_so_and_is_finished_once_it_can(
     damaged: tuple[Path, list[Recorded]],
 ) -> None:

@@ -64,18 +64,18 @@ class Stake:
 def exposure_violations(book: BotBook, history: History, terms: Mapping[str, Any]) -> Iterator[str]:
     """Say when a bot first had more at stake than its budget, or more lots than it may; one line each.
 
-    Which lot a sell was of that a recovery took over is a guess: the log that knew it is lost. From then on lots are
-    not counted, or what another lot had left would be held against the bot.
+    Which lot a sell was of that a recovery took over is a guess: the log that knew it is lost. From then on only a buy
+    that the bot decides is held against it, not a lot that it takes over, for another may have seemed to be left.
     """
     limits = terms.get("bots", {}).get(book.bot, {})
     budget, most = number(limits.get("budget", book.budget)), int(limits.get("max_open_lots", book.max_open_lots))
     told: set[str] = set()
-    for at_ms, stakes, is_guessed in _moments(book, history):
+    for at_ms, stakes, is_excused in _moments(book, history):
         money, lots = sum((stake.money for stake in stakes), ZERO), sum(1 for stake in stakes if stake.is_open)
         if money > budget and "budget" not in told:
             told.add("budget")
             yield f"exposure: {book.bot}: {money:.8f} at stake at {at_ms}, the budget is {budget}"
-        if lots > most and not is_guessed and "lots" not in told:
+        if lots > most and not is_excused and "lots" not in told:
             told.add("lots")
             yield f"exposure: {book.bot}: {lots} lots at {at_ms}, {most} are allowed"
 
@@ -104,7 +104,8 @@ def _moments(book: BotBook, history: History) -> Iterator[tuple[int, list[Stake]
         live[key] = stake
         if not stake.is_open:
             del live[key]
-        yield record["at_ms"], list(live.values()), is_guessed
+        is_decided = record["what"] == "order" and order is not None and order.side == "buy" and not order.is_adopted
+        yield record["at_ms"], list(live.values()), is_guessed and not is_decided
 
 
 def _take(stake: Stake, record: Record, order: Order | None) -> None:
