@@ -159,12 +159,6 @@ PLANTS: Final = (
         "",
     ),
     Stored(
-        "a witness is built upon that the disk may not have",
-        f"{STORE}/follower.py",
-        "            await self._medium.write(self._file, half, offset)  # the next one spares it",
-        "            pass  # the next one spares it",
-    ),
-    Stored(
         "what a reader had let be folded in unsynced counts as folded after a restart",
         f"{STORE}/renewal.py",
         "((WAL_NAME, _rewrite), (SHM_NAME, _count_as_not_folded))",

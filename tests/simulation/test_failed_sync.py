@@ -64,9 +64,10 @@ def live(disk: Disk, appends: int) -> int:
     return acknowledged
 
 
-def life_that_ends_at(operation: int, number: int = 2) -> Life:
+def life_that_ends_at(operation: int, kind: str = "") -> Life:
+    """Make a second life that ends at its n-th operation of a kind."""
     passed = iter(range(1, 1_000_000))
-    return Life(number, lambda _point: next(passed) == operation)
+    return Life(2, lambda point: point.startswith(kind) and next(passed) == operation)
 
 
 def unsynced(folder: Path, seed: int, kind: str = "wal") -> tuple[Disk, int]:
@@ -131,8 +132,7 @@ def test_power_cut_while_a_start_writes_a_witness_whose_sync_had_failed_leaves_h
         first, _ = unsynced(place, seed, "head")
         image = place / "killed"
         write_image(image, first.survivors("kill", first.chance))
-        writes = iter(range(1, 100))
-        life = Life(2, lambda point, writes=writes, at=1 + seed % 2: point == "disk/head/sync" and next(writes) == at)
+        life = life_that_ends_at(1 + seed % 2, "disk/head/sync")
         second = Disk(image, Chance(seed), life, former=first)
         live(second, 1)
         assert life.is_dead
