@@ -7,9 +7,6 @@ on searching.
 from typing import Final
 
 UNSEEN: Final[dict[str, str]] = {
-    "a trail that goes on forgets its watermark": (
-        "needs a recovered log that was cut between a trail that fired and its order, which one commit holds together"
-    ),
     "looks in quick succession count one by one": (
         "needs an order that is hidden for over five minutes of one life of the engine, which few lives last"
     ),
