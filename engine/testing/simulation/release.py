@@ -1,7 +1,7 @@
 """The release of the engine that a world runs: now and then an operator recovers a log with a newer one.
 
-Owns the number of the rules that decide, for as long as a world lasts. A newer engine does not decide to its end what an
-older one was deciding when its log broke off, so such a log stays as it was cut.
+Owns the number of the rules that decide, for as long as a world lasts. A newer engine does not decide to its end what
+an older one was deciding when its log broke off, so such a log stays as it was cut.
 """
 
 from collections.abc import Iterator

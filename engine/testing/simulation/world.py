@@ -265,7 +265,7 @@ class World:
         fault, number = session.fault, session.life.number
         if fault is None and self.disasters.awaits:
             return True  # its bots halted, all of them
-        if self.disasters.is_struck and isinstance(fault, REFUSALS):
+        if (self.disasters.is_struck or self.disasters.awaits) and isinstance(fault, REFUSALS):
             self._refused(type(fault).__name__)
             return True
         if isinstance(fault, OperatorNeededError) and self.disasters.may_refuse(self.directory, self.bots):
