@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
+import engine.core.decider
 import engine.store.sqlite
 import engine.testing.simulation.disasters
 from engine.testing.simulation.report import WorldReport
 from engine.testing.simulation.running import run_world
 
 KINDS = {
-    36: "disaster wal cut",
-    48: "disaster log cut",
-    74: "disaster bit flipped",
-    111: "disaster wal gone",
-    227: "disaster log gone",
-    251: "disaster older log",
+    74: "disaster wal cut",
+    144: "disaster log cut",
+    981: "disaster bit flipped",
+    216: "disaster wal gone",
+    418: "disaster log gone",
+    111: "disaster older log",
 }
 
 
@@ -39,7 +40,7 @@ def test_log_befallen_by_a_disaster_is_refused_recovered_and_equal_to_the_exchan
 
 
 def test_recovery_cut_short_leaves_a_log_that_engines_refuse_until_another_is_confirmed(tmp_path: Path) -> None:
-    world = run_world(332, tmp_path)
+    world = run_world(48, tmp_path)
     assert world.violations == ()
     assert _recoveries(world, "cut short") == 2
     assert world.endings["refused: OperatorNeededError"] == 1
@@ -53,7 +54,7 @@ def test_log_of_which_nothing_is_left_and_no_backup_is_refused_for_good(tmp_path
 
 
 def test_bot_whose_beginning_a_recovered_log_lost_is_not_begun_anew(tmp_path: Path) -> None:
-    world = run_world(364, tmp_path)
+    world = run_world(1420, tmp_path)
     assert world.violations == ()
     assert world.endings["refused: a bot is lost"] == 1
 
@@ -68,13 +69,30 @@ def test_world_with_disasters_run_twice_is_the_same_and_so_is_its_tape(tmp_path:
     assert worlds[0] == worlds[1] == played
 
 
-@pytest.mark.parametrize("seed", [51, 144, 332])
+@pytest.mark.parametrize("seed", [51, 111, 332])
 def test_engine_that_does_not_ask_its_witness_is_caught(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine.store.sqlite, "compare", lambda *_: None)
     world = run_world(seed, tmp_path)
     assert any(violation.startswith("rollback: ") for violation in world.violations), world.violations
+
+
+def test_trail_that_fired_goes_on_where_a_newer_engine_recovers_a_log_that_lost_its_order(
+    tmp_path: Path,
+) -> None:
+    version = engine.core.decider.DECISION_VERSION
+    world = run_world(251, tmp_path)
+    assert world.violations == ()
+    assert any(site.startswith("disaster/newer#") for site in world.tape)
+    assert world.faults["disaster row scarred"] > 0
+    assert version == engine.core.decider.DECISION_VERSION, "it is of this world alone"
+
+
+def test_log_that_waits_for_a_recovery_since_a_bot_halted_is_rightly_refused(tmp_path: Path) -> None:
+    world = run_world(1295, tmp_path)
+    assert world.violations == ()
+    assert world.endings["refused: halted"] == 1
 
 
 def test_recovery_of_two_bots_that_share_a_market_whose_facts_are_lost_ends_well(

@@ -127,6 +127,24 @@ def test_fee_is_taken_in_the_asset_of_the_terms(asset: str, side: str, expected:
     run(work)
 
 
+@pytest.mark.parametrize(("free", "expected"), [("0.011", "BTC"), ("0.01", "USD")])
+def test_fee_of_a_sale_is_taken_in_base_only_where_the_terms_say_so_and_so_much_is_free(
+    free: str, expected: str
+) -> None:
+    world = ExchangeWorld(Terms(fee_asset="base", sale_fee_asset="base", wallet={"USD": "100000", "BTC": free}))
+
+    async def work() -> None:
+        client, sold = world.client(), order(1, "sell", "0.01", sent_ms=world.now_ms())
+        await client.create(BTC, sold)
+        (placed,) = world.exchange.matching.orders.values()
+        (trade,) = placed.trades
+        assert trade.fee_asset == expected
+        held = Decimal(free) - Decimal("0.01") - (trade.fee if expected == "BTC" else 0)
+        assert world.exchange.wallet.free("BTC") == held
+
+    run(work)
+
+
 @pytest.mark.parametrize(
     ("side", "quantity", "limit", "code"),
     [

@@ -49,9 +49,16 @@ class Stake:
         is_market = self._order is not None and self._order.kind == "market"
         self.unfilled = max(self.unfilled - quantity, ZERO)
         self.bought_quantity += quantity
-        self.held += quantity - (number(record["fee"]) if record["fee_asset"] == self._base else ZERO)
+        self.held += quantity - self._base_fee(record)
         self.cost += quantity * (min(price, self._decided_at()) if is_market else price)
         self.cost += number(record["fee"]) if record["fee_asset"] == self._quote and not is_market else ZERO
+
+    def sells(self, record: Record) -> None:
+        """Take a trade of a sell; what the exchange took for it in base is not held any more either."""
+        self.sold += number(record["quantity"]) + self._base_fee(record)
+
+    def _base_fee(self, record: Record) -> Decimal:
+        return number(record["fee"]) if record["fee_asset"] == self._base else ZERO
 
     def ended(self) -> None:
         """Take the end of the buy."""
@@ -112,7 +119,7 @@ def _take(stake: Stake, record: Record, order: Order | None) -> None:
     side = order.side if order else record.get("side")
     if side == "sell":
         if record["what"] == "trade":
-            stake.sold += number(record["quantity"])
+            stake.sells(record)
     elif record["what"] == "order":
         stake.placed(record)
     elif record["what"] == "trade":

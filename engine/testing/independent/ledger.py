@@ -54,7 +54,8 @@ class Ledger:
         self.unowned = ZERO
         """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
         self.excess = self.late = ZERO
-        """What was sold beyond lots and dust, and what was told after an order's end: only that can explain it."""
+        """What was sold beyond lots and dust, and what can explain it: what was told after an order's end, and fees of
+        sales in base, which come on top of what was offered."""
 
         self.late_cost = ZERO
         """What that had cost, as far as it was dust."""
@@ -94,8 +95,18 @@ class Ledger:
         total = ZERO
         for fill in fills:
             total += fill.quantity if side == "buy" else -fill.quantity
-            total -= fill.fee if fill.fee_asset == self.base else ZERO
+            total -= self.base_fee((fill,))
         return total
+
+    def base_fee(self, fills: Iterable[Fill]) -> Decimal:
+        """Give the fees that fills cost in base."""
+        return sum((fill.fee for fill in fills if fill.fee_asset == self.base), ZERO)
+
+    @property
+    def unowned_at_most(self) -> Decimal:
+        """Give how much may have been sold, or taken as a fee, that neither lots nor dust held."""
+        sells = (order.unrecorded() for order in self.orders.by_name.values() if order.side == "sell")
+        return self.unowned + self.oversold + sum(map(self.base_fee, sells), ZERO)
 
     def cost_of(self, fills: Iterable[Fill]) -> Decimal:
         """Give what fills of a buy have cost."""
@@ -177,7 +188,7 @@ class Ledger:
         order.recorded = len(order.fills)
         quantity, value = _sums(fills)
         proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
-        self.late += _late(order, quantity)
+        self.late += _late(order, quantity) + self.base_fee(fills)
         cost = self._sold(lot, -self.moved("sell", fills), number(says.get("dust_quantity", "0")))
         if self.excess > self.late:
             self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")

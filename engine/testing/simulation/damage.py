@@ -77,17 +77,18 @@ def flipped(files: Files, chance: Chance) -> dict[str, bytes]:
     return {**files, name: bytes(content)}
 
 
-def scarred(files: Files, chance: Chance) -> dict[str, bytes]:
-    """Flip one bit of one row: half the time of an order that a trail has fired, so that the trail stays without it.
+def scarred(files: Files, chance: Chance, *, fired: bool = False) -> dict[str, bytes]:
+    """Flip one bit of one row: half the time, or if `fired`, of an order that a trail has fired.
 
+    So the trail stays without it. Of these, one that came to nothing is chosen where there is one, and the last.
     The WAL is folded in before, as at the orderly end of an engine: a scar in it would cut whole commits off.
     """
     try:
         log, rows = _folded(files)
     except sqlite3.Error:  # an earlier damage: there are no rows to be found
         return {**files}
-    fired = _fired(rows) if chance.unit("fired") < 0.5 else []  # noqa: PLR2004 - half
-    at = fired[-1] if fired else int(chance.unit("row") * len(rows))
+    places = _fired(rows) if fired or chance.unit("fired") < 0.5 else []  # noqa: PLR2004 - half
+    at = places[-1] if places else int(chance.unit("row") * len(rows))
     body = rows[at][2].encode() if rows else b""
     place = log.find(body)
     if not body or place < 0:  # it is spread over several pages
@@ -95,6 +96,19 @@ def scarred(files: Files, chance: Chance) -> dict[str, bytes]:
     content = bytearray(log)
     content[place + int(chance.unit("byte") * len(body))] ^= 1 << int(chance.unit("bit") * 7)
     return {**{name: each for name, each in files.items() if name != WAL_NAME}, LOG_NAME: bytes(content)}
+
+
+def fires_last(files: Files) -> bool:
+    """Tell whether the last order to sell is one that a trail has fired, and nothing of it was traded."""
+    try:
+        _, rows = _folded(files)
+    except sqlite3.Error:
+        return False
+    sells = [at for at, (_, tag, body) in enumerate(rows) if tag == "order_requested" and '"side":"sell"' in body]
+    if not sells or sells[-1] not in _fired(rows):
+        return False
+    name = _name_of(rows[sells[-1]][2])
+    return not any(tag == "order_filled" and name in body for _, tag, body in rows[sells[-1] :])
 
 
 def _folded(files: Files) -> tuple[bytes, Sequence[_Row]]:
@@ -116,11 +130,15 @@ def _fired(rows: Sequence[_Row]) -> list[int]:
     names: dict[int, str] = {}
     for at, (stream, tag, body) in enumerate(rows):
         if tag == "order_requested" and stream in fired:
-            names[at] = body.partition('"client_order_id":"')[2].partition('"')[0]
+            names[at] = _name_of(body)
             found.append(at)
         fired = {*fired, stream} if tag == "trailing_triggered" else fired - {stream}
     filled = " ".join(body for _, tag, body in rows if tag == "order_filled")
     return sorted(found, key=lambda at: names[at] not in filled)
+
+
+def _name_of(body: str) -> str:
+    return body.partition('"client_order_id":"')[2].partition('"')[0]
 
 
 def tampered(files: Files, older: Files, kind: Tampering) -> dict[str, bytes]:

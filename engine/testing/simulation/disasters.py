@@ -22,7 +22,7 @@ from engine.store.reader import LogReader
 from engine.store.rebuild import QUARANTINE_NAME, WORK_NAME
 from engine.store.schema import LOCK_NAME, LOG_NAME, SHM_NAME, WAL_NAME, WITNESS_NAME
 from engine.testing.simulation.chance import Chance
-from engine.testing.simulation.damage import Files, cut, flipped, scarred, shortened, tampered
+from engine.testing.simulation.damage import Files, cut, fires_last, flipped, scarred, shortened, tampered
 from engine.testing.simulation.disk import write_image
 from engine.testing.simulation.recovering import Recovery
 
@@ -34,6 +34,12 @@ DISASTERS: Final[tuple[Disaster, ...]] = (
 
 WORLDS_WITH: Final = 0.1
 RATE: Final = 0.15
+FIRED_RATE: Final = 0.7
+"""So often a row is scarred while the last sell is one that a trail has fired and of which nothing came yet."""
+
+NEWER: Final = 0.7
+"""So often a log that is cut there is recovered by a newer engine, which leaves it cut."""
+
 BACKUP_RATE: Final = 0.3
 MOST_OLDER: Final = 4
 
@@ -75,6 +81,7 @@ class Disasters:
         self._owed: set[str] = set()
         self._given_up: Final[set[str]] = set()
         self._older: Final[list[Files]] = []
+        self._is_newer = False
 
     def befall(self, directory: Path, wall_ms: int) -> Disaster | None:
         """Let a disaster befall an image, perhaps; give which. Keeps backups and older images for later ones."""
@@ -85,8 +92,10 @@ class Disasters:
         if files and not self.are_over and self._chance.happens("life/disaster", self.rate):
             struck = self._chance.choose("disaster/which", DISASTERS)
             self._strike(directory, struck, files)
-            self.is_struck = True
-            self._owed = set(self._sent)
+        elif files and not self.are_over and fires_last(files) and self._chance.happens("disaster/fired", FIRED_RATE):
+            struck = "row scarred"
+            self._strike(directory, struck, files, fired=True)
+            self._is_newer = self._chance.happens("disaster/newer", NEWER)
         elif files and not self.awaits:
             self._older[:] = [*self._older, files][-MOST_OLDER:]
             if self._chance.happens("disaster/backup", BACKUP_RATE):
@@ -106,6 +115,11 @@ class Disasters:
         self._given_up.update(set(self._sent) - held(directory))
         self.is_struck = self.awaits = False
         self.was_recovered = True
+
+    def takes_newer(self) -> bool:
+        """Tell whether the operator takes a newer engine now, which is so once."""
+        was, self._is_newer = self._is_newer, False
+        return was
 
     def judge(self, recovery: Recovery, directory: Path) -> Came:
         """Say what came of one run of a recovery, and of a world with it."""
@@ -141,7 +155,9 @@ class Disasters:
             if self.rate and log_id not in left and any(order.startswith(PREFIX + log_id) for order in self._sent):
                 yield f"forgotten: {bot} had the log id {log_id}, and its log was begun anew"
 
-    def _strike(self, directory: Path, kind: Disaster, files: Files) -> None:
+    def _strike(self, directory: Path, kind: Disaster, files: Files, *, fired: bool = False) -> None:
+        self.is_struck = True
+        self._owed = set(self._sent)
         where = Chance(self._chance.between("disaster/where", 0, _SEEDS))
         match kind:
             case "wal gone":
@@ -154,7 +170,7 @@ class Disasters:
             case "bit flipped":
                 after = flipped(files, where)
             case "row scarred":
-                after = scarred(files, where)
+                after = scarred(files, where, fired=fired)
             case "wal cut":
                 after = cut(files, where)
             case "log cut":

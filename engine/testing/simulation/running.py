@@ -14,6 +14,7 @@ from engine.core.errors import EngineError
 from engine.core.identity import parse_client_order_id
 from engine.testing.simulation.chance import Tape
 from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.release import as_before
 from engine.testing.simulation.report import WorldReport, placeless
 from engine.testing.simulation.verdict import log_digest
 from engine.testing.simulation.world import World
@@ -30,7 +31,8 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
         await made[0].run()
 
     try:
-        loop.run_until_complete(live())
+        with as_before():
+            loop.run_until_complete(live())
     except Exception as error:
         if not made:
             raise

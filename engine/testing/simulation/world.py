@@ -43,6 +43,7 @@ from engine.testing.simulation.plan import (
     reaper,
 )
 from engine.testing.simulation.recovering import Recovery, RecoveryPlan
+from engine.testing.simulation.release import newer
 from engine.testing.simulation.session import Session
 from engine.testing.simulation.verdict import CANARY, judge, judge_state_files
 from engine.testing.simulation.watch import Watch
@@ -237,6 +238,8 @@ class World:
         folder = self.directory
         self.lives, self.recoveries = self.lives + 1, self.recoveries + 1
         plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
+        if self.disasters.takes_newer():
+            newer()
         recovery = Recovery(self.lives, self.machine, self.exchange, plan)
         await recovery.run(folder)
         leave(folder, self.directory, self.machine.wall_ms())
@@ -262,7 +265,7 @@ class World:
         fault, number = session.fault, session.life.number
         if fault is None and self.disasters.awaits:
             return True  # its bots halted, all of them
-        if self.disasters.is_struck and isinstance(fault, REFUSALS):
+        if (self.disasters.is_struck or self.disasters.awaits) and isinstance(fault, REFUSALS):
             self._refused(type(fault).__name__)
             return True
         if isinstance(fault, OperatorNeededError) and self.disasters.may_refuse(self.directory, self.bots):

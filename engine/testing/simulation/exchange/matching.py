@@ -282,15 +282,18 @@ class Matching:
         return market.best(wish.side, self._exchange.at_ms) * TICK
 
     def _fee(self, market: Market, gotten: str, price: Decimal, quantity: Decimal) -> tuple[str, Decimal]:
-        """Give in which asset a trade costs how much; the third asset only while there is enough of it."""
+        """Give in which asset a trade costs how much; one that it does not bring only while there is enough of it."""
         percent, terms = market.rules.taker_percent, self._exchange.terms
         if terms.fee_asset == "BNB":
             fee = ceil_to(price * quantity * percent / HUNDRED / BNB_PRICE, _ATOM)
             if self._exchange.wallet.free("BNB") >= fee:
                 return "BNB", fee
-        if terms.fee_asset == "quote" or gotten == market.quote:
-            return market.quote, ceil_to(price * quantity * percent / HUNDRED, _ATOM)
-        return market.base, ceil_to(quantity * percent / HUNDRED, _ATOM)
+        if terms.fee_asset == "base":
+            fee = ceil_to(quantity * percent / HUNDRED, _ATOM)
+            pays = terms.sale_fee_asset == "base" and self._exchange.wallet.free(market.base) >= fee
+            if gotten == market.base or pays:
+                return market.base, fee
+        return market.quote, ceil_to(price * quantity * percent / HUNDRED, _ATOM)
 
     # --- chance ------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ OF_ORDERS: Final = frozenset({
 
 WALLET: Final = {"USD": "100000", "BTC": "0.5", "ETH": "5", "BNB": "10"}
 FeeAsset = Literal["quote", "base", "BNB"]
+SaleFeeAsset = Literal["quote", "base"]
 Uniqueness = Literal["open", "ever"]
 
 
@@ -32,6 +33,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     `tick_ms` is the time between two prices of the stream, `wildness` the size of the market's moves in percent of the
     usual, `ids_unique` among which orders a client order id must be unique, `wallet` what the account starts with.
+    `fee_asset` is what fees are taken in; where it is the base, sales pay theirs in `sale_fee_asset`.
     """
 
     symbols: tuple[str, ...] = ("BTC/USD", "ETH/USD")
@@ -41,6 +43,7 @@ class Terms(msgspec.Struct, frozen=True):
     valid_ms: int = 5_000
     grace_ms: int = 30_000
     fee_asset: FeeAsset = "quote"
+    sale_fee_asset: SaleFeeAsset = "quote"
     fee_percent: str = "0.1"
     ids_unique: Uniqueness = "open"
     wallet: dict[str, str] = msgspec.field(default_factory=lambda: dict(WALLET))
@@ -106,6 +109,7 @@ def swarm_terms(chance: Chance) -> Terms:
         skew_ms=chance.choose("swarm/skew_ms", (0, 0, 0, 0, 300, -300, 800, -800, 5_000, -5_000)),
         valid_ms=chance.choose("swarm/valid_ms", (5_000, 10_000, 60_000)),
         fee_asset=chance.choose("swarm/fee_asset", ("quote", "base", "BNB")),
+        sale_fee_asset=chance.choose("swarm/sale_fee_asset", ("quote", "base")),
         ids_unique=chance.choose("swarm/ids_unique", ("open", "ever")),
     )
     return msgspec.structs.replace(calm, **rates)
