@@ -38,8 +38,11 @@ def buy_into_lot(
     return replace(state, lots={**state.lots, number: lot})
 
 
-def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[BotState, Decimal]:
-    """Take base out of the lot and, past its end, out of the dust; give the state and what that base had cost."""
+def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[BotState, Decimal, Decimal]:
+    """Take base out of the lot and, past its end, out of the dust.
+
+    Gives the state, what that base had cost, and how much of it was dust.
+    """
     lot = state.lots.get(order.lot or 0)
     cost_sold = ZERO
     if lot is not None:
@@ -51,7 +54,7 @@ def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[Bot
     from_dust = min(state.dust.quantity, quantity)
     dust_cost = _share(state.dust.cost, from_dust, state.dust.quantity)
     dust = Dust(state.dust.quantity - from_dust, state.dust.cost - dust_cost)
-    return replace(state, dust=dust), cost_sold + dust_cost
+    return replace(state, dust=dust), cost_sold + dust_cost, from_dust
 
 
 def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -3,9 +3,11 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.events import DiscrepancyFound, OrderCanceled, OrderFilled, SaleRecorded
 from engine.core.reducers import orders as order_reducers
+from engine.core.state import Dust
 from tests.kernel import Kernel, bought, of, one, trade
 
 SPEC = pytest.mark.spec
@@ -58,6 +60,24 @@ def test_trade_that_comes_after_its_lot_was_closed_is_booked_and_told() -> None:
     assert one(told, DiscrepancyFound).subject == f"order {name}"
     assert kernel.state.cash_flow == cash + Decimal("0.0005") * Decimal("50601.11")
     assert isinstance(told[0], OrderFilled)
+
+
+@pytest.mark.parametrize(("late", "dust"), [("0", "0.0001"), ("0.00004", "0.00006"), ("0.0003", "0")])
+def test_sale_tells_how_much_dust_was_sold_and_not_how_much_was_meant_to_be(late: str, dust: str) -> None:
+    """Hold what seed 126 showed: a late trade of the purchase had added to the lot, so less dust was sold."""
+    kernel = bought(sell_order_type="limit")
+    name = kernel.lot.sell_order
+    assert name is not None
+    order, lot, meant = kernel.order(name), kernel.lot, Decimal("0.0001")
+    order = replace(order, quantity=lot.quantity + meant, dust_quantity=meant)
+    lot = replace(lot, quantity=lot.quantity + Decimal(late), cost=lot.cost + Decimal(late) * 50_000)
+    kernel.state = replace(
+        kernel.state, orders={name: order}, lots={lot.number: lot}, dust=Dust(Decimal("0.0005"), Decimal(24))
+    )
+    sale = one(kernel.observe(trade(name, "t1", "50700", order.quantity)), SaleRecorded)
+    assert sale.dust_quantity == Decimal(dust)
+    of_lot = lot.cost * (order.quantity - sale.dust_quantity) / lot.quantity
+    assert sale.cost == of_lot + Decimal(24) * sale.dust_quantity / Decimal("0.0005")
 
 
 def test_state_knows_until_when_the_orders_ended_that_it_has_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

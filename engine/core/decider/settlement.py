@@ -1,7 +1,5 @@
 """What follows when an order ends: the purchase or the sale, the next exit, the fate of its trail."""
 
-from decimal import Decimal
-
 from engine.core.decider.draft import Draft
 from engine.core.decider.exits import arm_exit, set_unsellable_aside
 from engine.core.events import (
@@ -189,13 +187,9 @@ def _record_sale(draft: Draft, order: Order, lot: Lot) -> bool:
             profit=profit,
             profit_percent=change_percent(proceeds, cost) if cost else ZERO,
             closed=closed,
-            dust_quantity=min(_dust_sold(order), quantity),
+            dust_quantity=order.dust_sold - order.recorded.dust,
             slippage=max(shortfall, ZERO),
             client_order_id=order.client_order_id,
         )
     )
     return closed
-
-
-def _dust_sold(order: Order) -> Decimal:
-    return max(order.dust_quantity - (order.quantity - order.filled), ZERO)

@@ -100,6 +100,7 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
             cash=order.cash,
             proceeds=order.recorded.proceeds + event.proceeds,
             cost=order.recorded.cost + event.cost,
+            dust=order.recorded.dust + event.dust_quantity,
         )
         done = {**done, event.client_order_id: replace(order, recorded=recorded)}
     state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done, told_limits=())
