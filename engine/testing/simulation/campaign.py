@@ -11,7 +11,9 @@ import signal
 import tempfile
 from bisect import insort
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from multiprocessing import TimeoutError as NotYetError
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -39,6 +41,7 @@ from engine.testing.simulation.storage import run_schedules
 WORLDS_A_BLOCK: Final = 20
 SCHEDULES_A_BLOCK: Final = 2_000
 SCHEDULE_SEED: Final = 1
+_PATIENCE_S: Final = 0.5
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - private folders are made in it; worlds need no real disk
 
@@ -233,7 +236,13 @@ def _done(todo: list[Work], jobs: int) -> Iterator[Sum | StorageSum]:
         yield from map(run_block, todo)
         return
     with scratch() as folder, get_context("spawn").Pool(jobs, _begin_worker, (folder,)) as pool:
-        yield from pool.imap_unordered(partial(run_block, within=folder), todo)
+        results = pool.imap_unordered(partial(run_block, within=folder), todo)
+        for _ in todo:
+            came = None
+            while came is None:
+                with suppress(NotYetError):  # a wait without an end is deaf to Ctrl-C, by a handler of polars
+                    came = results.next(_PATIENCE_S)
+            yield came
 
 
 def _begin_worker(folder: str) -> None:
