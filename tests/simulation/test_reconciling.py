@@ -27,6 +27,7 @@ from engine.exchanges.port import Fill
 from engine.runtime import reconciliation
 from engine.runtime.reconciliation import ASKED_MOST, GONE_AFTER
 from engine.runtime.reports import NOT_PLACED
+from engine.testing.simulation.exchange.orders import Placed
 from tests.simulation.lives import BOT, Lives, Run, ValuingClient, story
 
 NO_BUYS = {"strategy_params": {"max_price": 1}}
@@ -186,18 +187,23 @@ def test_order_that_the_exchange_lost_is_given_up_after_some_looks_and_decided_a
     story(tmp_path, tell)
 
 
+async def trades_in_part_and_is_lost(lives: Lives, run: Run, sell: Placed) -> None:
+    """Have a resting sell trade in part, untold, and the exchange lose it then."""
+    lives.fate.bring("hint/lost")
+    lives.fate.bring("partial")
+    lives.fate.bring("partial/rest", 4)
+    lives.price(TARGET)
+    await run.until(lambda: sell.filled)
+    lives.price(50_000)
+    lives.lose(sell)
+
+
 def test_order_that_the_exchange_lost_keeps_what_it_had_traded(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
             lost = await holds_a_sell(run)
             (sell,) = lives.placed("sell")
-            lives.fate.bring("hint/lost")
-            lives.fate.bring("partial")
-            lives.fate.bring("partial/rest", 4)
-            lives.price(TARGET)
-            await run.until(lambda: sell.filled)
-            lives.price(50_000)
-            lives.lose(sell)
+            await trades_in_part_and_is_lost(lives, run, sell)
             await run.until(lambda: gone(run), within_s=1_800)
             fills = [each for each in run.events(OrderFilled) if each.client_order_id == lost.client_order_id]
             assert [each.quantity for each in fills] == [sell.filled]
@@ -222,13 +228,7 @@ def test_order_that_the_exchange_lost_is_not_given_up_while_a_trade_of_it_makes_
             await holds_a_sell(run)
             (sell,) = lives.placed("sell")
             monkeypatch.setattr(ValuingClient, "fills", unreadable)
-            lives.fate.bring("hint/lost")
-            lives.fate.bring("partial")
-            lives.fate.bring("partial/rest", 4)
-            lives.price(TARGET)
-            await run.until(lambda: sell.filled)
-            lives.price(50_000)
-            lives.lose(sell)
+            await trades_in_part_and_is_lost(lives, run, sell)
             (world,) = run.session.worlds()
             await run.until(world.reconcilers[0].has_gone, within_s=1_800)
             for _ in range(3):
