@@ -168,9 +168,9 @@ async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> M
     return Mend(start.reason, found.position, None, folder / LOG_NAME, is_backup=True, quarantine=kept)
 
 
-async def finish(store: Store) -> None:
-    """Decide to its end what each bot was deciding when its log broke off."""
-    for bot_id in bot_ids(store):
+async def finish(store: Store, bots: Iterable[str]) -> None:
+    """Decide to its end what bots were deciding when their log broke off."""
+    for bot_id in bots:
         rest = unfinished(store, bot_id)
         if rest:
             stream = bot_stream(bot_id)
@@ -194,6 +194,7 @@ async def begin(store: Store, start: Start, now_ms: int, bots: Iterable[str]) ->
         )
         at_ms = max(now_ms, head.at_ms) if is_real(state.config.exchange) else head.at_ms
         await store.append([Batch(bot_stream(bot_id), head.sequence, (Entry(event, at_ms),))], urgent=True)
+    await finish(store, known)
 
 
 async def _replace(
@@ -204,7 +205,7 @@ async def _replace(
     write_log(best, folder)
     log = await SqliteLog.open(folder, linger=sleep, medium=medium)
     try:
-        await finish(log)
+        await finish(log, bot_ids(log))
         await begin(log, start, now_ms, bot_ids(log))
     finally:
         await log.close()

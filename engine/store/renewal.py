@@ -2,7 +2,8 @@
 
 Owns the rule that nothing is built upon what the disk may not have: what was written before a failed sync can be read
 until the power goes, even after a later sync, for a system counts pages as clean once it has reported that they could
-not be written. Never changes a byte of what SQLite reads. Source: docs/storage.md, "What a crash can and cannot do".
+not be written. Changes no row of the log; of the WAL index it takes back one count.
+Source: docs/storage.md, "What a crash can and cannot do".
 """
 
 import asyncio

@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.core.effects import outstanding
@@ -20,10 +22,13 @@ from engine.core.events import (
 )
 from engine.core.identity import client_order_id, parse_client_order_id
 from engine.core.reducers import apply
-from engine.core.state import Order
+from engine.core.state import ENTRY, BotState, Lot, Order
 from engine.runtime.recovery_exchange import lot_of
 from engine.runtime.recovery_log import MARGIN, next_number
 from engine.runtime.recovery_report import BotReport
+from tests.core.books import audit
+from tests.core.test_properties import folded
+from tests.core.walks import LIVES, Life, lived, moved
 from tests.kernel import LOG_ID, START_MS, Kernel, bought, of, one, tags
 
 D = Decimal
@@ -291,3 +296,45 @@ def test_adopted_sells_of_two_lots_each_find_one_although_late_trades_had_added_
         kernel.state = replace(kernel.state, lots={**kernel.state.lots, lot: left})
         found.append(lot)
     assert found == [6, 5]
+
+
+# --- what an engine with other rules left half decided ---------------------------------------------------------------
+
+
+@pytest.mark.spec("what newer rules did not decide to its end is settled when a recovery begins", section="Recovery")
+@given(LIVES, st.data())
+def test_log_of_any_life_that_broke_off_inside_a_decision_goes_on_under_other_rules(
+    life: Life, data: st.DataObject
+) -> None:
+    kernel = lived(life)
+    cuts = [(place, kept) for place, moment in enumerate(kernel.history) for kept in range(len(moment.decided))]
+    assume(cuts)
+    place, kept = data.draw(st.sampled_from(cuts))
+    half = replace(kernel.history[place], decided=kernel.history[place].decided[:kept])
+    kernel.state = folded([*kernel.history[:place], half])
+    kernel.history[place:] = [half]
+    kernel.observe(started(order_number=kernel.state.order_number))
+    kernel.crash()
+    kernel.observe(RecoveryConfirmed("me"))
+    kernel.command("resume")
+    kernel.check(reachable=True)
+    _is_whole(kernel)
+    for hundredths in (60, -60, 120, 120, -120, 30, -30):
+        kernel.price(moved(kernel, hundredths))
+        _is_whole(kernel)
+    audit(kernel)
+
+
+def _is_whole(kernel: Kernel) -> None:
+    """Hold a bot that came to rest against what nothing but a decision of its own could mend."""
+    state = kernel.state
+    assert all(
+        lot.status == "open" and lot.target is not None for lot in state.lots.values() if not _is_bought(state, lot)
+    )
+    assert all(order.recorded.filled == order.filled for order in state.done_orders.values() if order.side == "sell")
+    assert set(state.trails) <= {ENTRY, *state.lots}
+    assert ENTRY not in state.trails or state.trails[ENTRY].status != "triggered" or state.open_buy is not None
+
+
+def _is_bought(state: BotState, lot: Lot) -> bool:
+    return any(order.side == "buy" and order.number == lot.number for order in state.orders.values())

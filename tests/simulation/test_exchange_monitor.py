@@ -82,6 +82,24 @@ def test_monitor_sees_more_lots_than_may_be_open() -> None:
     assert {line.split(":")[0] for line in monitor.violations} == {"lots"}
 
 
+@pytest.mark.parametrize(("part", "is_broken"), [(2, False), (1, True)], ids=["little", "much"])
+def test_monitor_counts_what_a_sell_left_as_a_lot_unless_it_is_too_little_to_sell(part: int, is_broken: bool) -> None:
+    world = ExchangeWorld(Terms(partial=0.5), played={"exchange/partial#0": 1, "exchange/partial/part#0": part})
+    monitor = _watched(world, Limits(budget=Decimal(10_000), most_lots=1))
+
+    async def work() -> None:
+        client, low, ms = world.client(), world.price() * Decimal("0.9") // CENT * CENT, world.now_ms()
+        await client.create(BTC, order(1, "buy", "0.004", sent_ms=ms))
+        sell = order(2, "sell", "0.004", sent_ms=ms, limit=low)
+        await client.create(BTC, sell)
+        await client.cancel(BTC, sell)
+        await client.create(BTC, order(3, "buy", "0.004", sent_ms=ms))
+
+    run(work)
+    assert len(world.history("trade")) == 3
+    assert {line.split(":")[0] for line in monitor.violations} == ({"lots"} if is_broken else set())
+
+
 @pytest.mark.parametrize(("given", "is_broken"), [("0", True), ("0.01", False)])
 def test_monitor_sees_more_sold_than_was_bought_or_given(given: str, is_broken: bool) -> None:
     world = ExchangeWorld()

@@ -13,6 +13,7 @@ from engine.core.decider.connectivity import on_checked
 from engine.core.decider.draft import Draft, Observation
 from engine.core.decider.entries import wants_indicators
 from engine.core.decider.prices import on_price
+from engine.core.decider.recovered import on_recovery
 from engine.core.decider.settlement import on_report, on_timer
 from engine.core.events import (
     BalancesObserved,
@@ -26,6 +27,7 @@ from engine.core.events import (
     OrderRejected,
     OrdersSurveyed,
     PriceObserved,
+    RecoveryStarted,
     TimerFired,
 )
 from engine.core.exact import exactly
@@ -47,6 +49,7 @@ _HANDLERS: Final = {
     OrderReconciled: on_reconciled,
     BalancesObserved: on_balances,
     OrdersSurveyed: on_survey,
+    RecoveryStarted: on_recovery,
 }
 
 

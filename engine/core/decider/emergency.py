@@ -61,7 +61,7 @@ def _keep_daily_loss(draft: Draft) -> None:
     text = f"sales have lost {loss:.2f} today, {percent}% or more of the budget of {config.budget:.2f}"
     numbers = {"loss": str(loss), "budget": str(config.budget), "percent": str(percent)}
     draft.emit(LimitReached(rule, text, (draft.at_ms // DAY_MS + 1) * DAY_MS, numbers))
-    _stop_entries(draft, rule)
+    stop_entries(draft, rule)
 
 
 def _keep_stops(draft: Draft, price: PriceObserved) -> None:
@@ -102,12 +102,12 @@ def on_revive(draft: Draft) -> None:
 
 def _engage(draft: Draft, action: KillAction, reason: str, text: str, numbers: dict[str, str]) -> None:
     draft.emit(KillSwitchEngaged(action, reason, text, numbers))
-    _stop_entries(draft, "kill_switch")
+    stop_entries(draft, "kill_switch")
     if action == "flatten":
         _leave_all(draft)
 
 
-def _stop_entries(draft: Draft, reason: str) -> None:
+def stop_entries(draft: Draft, reason: str) -> None:
     """Drop the buy trail and ask to cancel the buys; what they have filled by then is a lot."""
     if ENTRY in draft.state.trails:
         draft.emit(TrailingReset(ENTRY, "down", reason))
@@ -124,14 +124,19 @@ def _leave_all(draft: Draft) -> None:
 
 def _leave(draft: Draft, lot: Lot, reason: str) -> None:
     """Take a lot's trail and resting sell away, and sell it at market; at once, if nothing is out for it."""
+    drop_exit(draft, lot, reason)
+    rest = draft.state.lots.get(lot.number)
+    if rest is not None and not is_blind(draft.state) and not draft.state.stopping:
+        arm_exit(draft, rest)
+
+
+def drop_exit(draft: Draft, lot: Lot, reason: str) -> None:
+    """Take a lot's trail away, and ask to cancel its sell."""
     if lot.number in draft.state.trails:
         draft.emit(TrailingReset(lot.number, "up", reason))
     order = draft.state.orders.get(lot.sell_order or "")
     if order is not None:
         _cancel(draft, order, reason)
-    rest = draft.state.lots.get(lot.number)
-    if rest is not None and not is_blind(draft.state) and not draft.state.stopping:
-        arm_exit(draft, rest)
 
 
 def _cancel(draft: Draft, order: Order, reason: str) -> None:

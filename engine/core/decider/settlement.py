@@ -77,18 +77,11 @@ def _settle_buy(draft: Draft, order: Order) -> None:
             fee=lot.fee,
         )
     )
-    _set_target(draft, lot)
-    rules = draft.market.rules
-    lot = draft.state.lots[lot.number]
-    assert rules is not None, "nothing is bought before the market's rules are known"
-    assert lot.target is not None, lot
-    if not sellable_quantity(draft.state, lot, lot.target, rules):
-        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
-    elif not is_blind(draft.state) and not draft.state.stopping:
-        arm_exit(draft, lot)
+    offer(draft, lot)
 
 
-def _set_target(draft: Draft, lot: Lot) -> None:
+def offer(draft: Draft, lot: Lot) -> None:
+    """Give a lot its target and its exit; one that cannot be sold there becomes dust."""
     config, rules = draft.state.config, draft.market.rules
     assert rules is not None, "nothing is bought before the market's rules are known"
     sell_fee = config.fees.taker
@@ -103,6 +96,11 @@ def _set_target(draft: Draft, lot: Lot) -> None:
             net_percent=net_percent(target, lot.unit_cost, sell_fee),
         )
     )
+    lot = draft.state.lots[lot.number]
+    if not sellable_quantity(draft.state, lot, target, rules):
+        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+    elif not is_blind(draft.state) and not draft.state.stopping:
+        arm_exit(draft, lot)
 
 
 def _settle_sell(draft: Draft, order: Order) -> None:

@@ -35,12 +35,16 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class _Books(msgspec.Struct, eq=False):
-    """What one log did at the exchange: money that left less money that came, base by order, and what is open."""
+    """What one log did at the exchange: money that left less money that came, base by order, and what is open.
+
+    `left` is what sells that ended had not sold, where they had sold something.
+    """
 
     paid: Decimal = ZERO
     bought: dict[str, Decimal] = {}
     untold: Decimal = ZERO
     sold: Decimal = ZERO
+    left: dict[str, Decimal] = {}
     buying: dict[str, Placed] = {}
     selling: dict[str, Placed] = {}
     worth: dict[str, Decimal] = {}
@@ -65,9 +69,13 @@ class _Books(msgspec.Struct, eq=False):
         """Give what the open buys may still cost."""
         return sum((self.worth[name] * order.remaining for name, order in self.buying.items()), ZERO)
 
-    def least_lots(self, dust: Decimal) -> int:
-        """Give the number of lots that must be open at least: the fewest purchases that make up what is held."""
-        left, lots = self.held - dust, 0
+    def least_lots(self, worthless: Decimal, lost: Decimal) -> int:
+        """Give the number of lots that must be open at least: the fewest purchases that make up what is held.
+
+        What was bought or left in parts under `worthless` cannot be sold and is no lot; nor are `lost` steps.
+        """
+        dust = sum((each for part in (self.bought, self.left) for each in part.values() if each < worthless), ZERO)
+        left, lots = self.held - dust - lost * len(self.bought), 0
         for quantity in sorted(self.bought.values(), reverse=True):
             if left <= 0:
                 break
@@ -160,7 +168,8 @@ class Monitor:
                 books.count(name, wish.side, trade, market)
         if not order.is_open:
             books.buying.pop(name, None)
-            books.selling.pop(name, None)
+            if books.selling.pop(name, None) is not None and order.trades:
+                books.left[name] = order.remaining
         self._weigh(name, books, limits)
 
     def _weigh(self, name: str, books: _Books, limits: Limits) -> None:
@@ -172,9 +181,8 @@ class Monitor:
         if selling > books.held + books.untold + limits.given_base:
             self.tell("oversell", f"with {name} {selling:f} are for sale and {books.held:f} are held")
         market = self._exchange.markets[self._exchange.matching.by_client_id[name].wish.symbol]
-        dust = market.rules.quantity_step * COARSER * len(books.bought)
         worthless = market.rules.min_notional * COARSER / market.tick(self._exchange.at_ms, 0).last
-        lots = books.least_lots(dust + sum((each for each in books.bought.values() if each < worthless), ZERO))
+        lots = books.least_lots(worthless, market.rules.quantity_step * COARSER)
         if lots > limits.most_lots:
             self.tell("lots", f"with {name} at least {lots} lots are open, and {limits.most_lots} may be")
 

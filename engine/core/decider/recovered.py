@@ -1,0 +1,47 @@
+"""What follows when a recovery begins: what the log lacks that broke off inside a decision.
+
+What an engine with the same rules was deciding has been decided to its end before, and nothing follows here. Others
+make up nothing in its stead; but a purchase without a target or a trail without a lot would never be decided about
+again. Source: docs/adr/0019-recovery.md.
+"""
+
+from engine.core.decider.draft import Draft
+from engine.core.decider.emergency import drop_exit, stop_entries
+from engine.core.decider.settlement import offer, settle
+from engine.core.events import TrailingReset
+from engine.core.state import ENTRY
+
+
+def on_recovery(draft: Draft) -> None:
+    """Settle what was bought and sold, end the trails of what is gone, and have limits that were reached be kept."""
+    _settle_rest(draft)
+    for lot in list(draft.state.lots.values()):
+        if lot.status == "open" and lot.target is None:
+            offer(draft, lot)
+    for trail in list(draft.state.trails.values()):
+        if trail.lot != ENTRY and trail.lot not in draft.state.lots:
+            draft.emit(TrailingReset(trail.lot, "up", "filled"))
+    _keep_what_was_reached(draft)
+    entry = draft.state.trails.get(ENTRY)
+    if entry is not None and entry.status == "triggered" and draft.state.open_buy is None:
+        draft.emit(TrailingReset(ENTRY, "down", "unfilled"))
+
+
+def _settle_rest(draft: Draft) -> None:
+    for order in list(draft.state.done_orders.values()):
+        lot = draft.state.lots.get(order.lot or order.number)
+        is_sold = order.side == "sell" and order.filled > order.recorded.filled
+        if lot is not None and (lot.status == "buying" or is_sold):
+            settle(draft, order.client_order_id)
+
+
+def _keep_what_was_reached(draft: Draft) -> None:
+    """Stop entries where a switch or a limit forbids them, and have no lot wait that must leave."""
+    guard = draft.state.guard
+    if guard.kill is not None:
+        stop_entries(draft, "kill_switch")
+    elif draft.at_ms < guard.halted_until_ms:
+        stop_entries(draft, "max_daily_loss_percent")
+    for lot in list(draft.state.lots.values()):
+        if draft.state.is_leaving(lot):
+            drop_exit(draft, lot, "stop_loss" if lot.stopped else "kill_switch")
