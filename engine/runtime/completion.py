@@ -8,7 +8,7 @@ Source: design, "What was seen is logged too"; docs/adr/0019-recovery.md.
 from typing import Any
 
 from engine.core.decider import Observation, decide
-from engine.core.events import BotEvent, Cause, PriceObserved, RecoveryStarted, Role, SessionStarted
+from engine.core.events import BotEvent, Cause, PriceObserved, Role, SessionStarted
 from engine.core.feed_view import FeedView
 from engine.core.state import BotState
 from engine.runtime.replica import FEED_PREFIX, Replica, Source, walk
@@ -34,8 +34,6 @@ def unfinished(source: Source, bot_id: str) -> tuple[Entry, ...]:
             if isinstance(event, SessionStarted):
                 last.version = event.decision_version
             assert replica.state is not None, "the bot's first event made it"
-            if isinstance(event, RecoveryStarted):  # whoever recovers decides what follows
-                last.version = decision_version(strategy_for(replica.state.config))
             last.see(recorded, replica.state, replica.view, is_theirs=True)
         else:
             last.made.append(event)

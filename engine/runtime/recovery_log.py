@@ -19,17 +19,19 @@ from engine.core.errors import (
     UsageError,
 )
 from engine.core.events import RecoveryStarted
+from engine.core.feed_view import FeedView
 from engine.core.identity import bot_stream
+from engine.runtime.bot import Bot
 from engine.runtime.completion import unfinished
 from engine.runtime.markets import is_real
 from engine.runtime.recovery_report import Mend
-from engine.runtime.replica import BOT_PREFIX, bot_ids, restore_bot
+from engine.runtime.replica import BOT_PREFIX, bot_ids, restore_bot, restore_view
 from engine.runtime.sessions import detach_the_dead
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.directory import StateDirectory
 from engine.store.folders import DAY_MS, folders, remove_unfinished
 from engine.store.medium import SYSTEM, Medium
-from engine.store.port import Batch, Entry, Store
+from engine.store.port import Batch, Store
 from engine.store.reader import LogReader
 from engine.store.rebuild import (
     QUARANTINE_NAME,
@@ -168,9 +170,9 @@ async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> M
     return Mend(start.reason, found.position, None, folder / LOG_NAME, is_backup=True, quarantine=kept)
 
 
-async def finish(store: Store, bots: Iterable[str]) -> None:
-    """Decide to its end what bots were deciding when their log broke off."""
-    for bot_id in bots:
+async def finish(store: Store) -> None:
+    """Decide to its end what each bot was deciding when its log broke off."""
+    for bot_id in bot_ids(store):
         rest = unfinished(store, bot_id)
         if rest:
             stream = bot_stream(bot_id)
@@ -193,8 +195,8 @@ async def begin(store: Store, start: Start, now_ms: int, bots: Iterable[str]) ->
             witness_position=start.witness,
         )
         at_ms = max(now_ms, head.at_ms) if is_real(state.config.exchange) else head.at_ms
-        await store.append([Batch(bot_stream(bot_id), head.sequence, (Entry(event, at_ms),))], urgent=True)
-    await finish(store, known)
+        view = FeedView("") if state.feed is None else restore_view(store, state.feed)
+        await store.append([Bot(state, head).observe([event], at_ms, view)], urgent=True)
 
 
 async def _replace(
@@ -205,7 +207,7 @@ async def _replace(
     write_log(best, folder)
     log = await SqliteLog.open(folder, linger=sleep, medium=medium)
     try:
-        await finish(log, bot_ids(log))
+        await finish(log)
         await begin(log, start, now_ms, bot_ids(log))
     finally:
         await log.close()

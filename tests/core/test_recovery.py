@@ -19,6 +19,7 @@ from engine.core.events import (
     RecoveryConfirmed,
     RecoveryStarted,
     SaleRecorded,
+    StopLossTriggered,
 )
 from engine.core.identity import client_order_id, parse_client_order_id
 from engine.core.reducers import apply
@@ -29,7 +30,7 @@ from engine.runtime.recovery_report import BotReport
 from tests.core.books import audit
 from tests.core.test_properties import folded
 from tests.core.walks import LIVES, Life, lived, moved
-from tests.kernel import LOG_ID, START_MS, Kernel, bought, of, one, tags
+from tests.kernel import LOG_ID, START_MS, Kernel, bought, of, one, tags, trade
 
 D = Decimal
 JUMP = 5_000_000
@@ -338,3 +339,33 @@ def _is_whole(kernel: Kernel) -> None:
 
 def _is_bought(state: BotState, lot: Lot) -> bool:
     return any(order.side == "buy" and order.number == lot.number for order in state.orders.values())
+
+
+def test_recovery_makes_no_sale_of_what_was_sold_before_its_lot_came_back() -> None:
+    kernel = bought(sell_order_type="market", profit_target=D(1))
+    kernel.price(51_000)
+    (sell,) = (order for order in kernel.state.done_orders.values() if order.side == "sell")
+    (buy,) = (order for order in kernel.state.done_orders.values() if order.side == "buy")
+    assert not kernel.state.lots
+    kernel.observe(trade(sell.client_order_id, "late", 51_000, "0.0005"))
+    kernel.wait(1)
+    kernel.observe(trade(buy.client_order_id, "late", 50_000, "0.001"))
+    assert kernel.lot.quantity == D("0.001")
+    profit = kernel.state.stats.total_profit
+    assert tags(kernel.observe(started())) == ["recovery_started"]
+    assert kernel.state.stats.total_profit == profit
+
+
+@pytest.mark.parametrize(("order_type", "is_spared"), [("market", True), ("limit", False)])
+def test_recovery_spares_the_market_sell_of_a_lot_that_must_go_and_no_other(order_type: str, is_spared: bool) -> None:
+    kernel = bought(sell_order_type=order_type, risk={"stop_loss_percent": 1})
+    if is_spared:
+        kernel.price(49_000, settled=False)
+    else:
+        kernel.state = apply(kernel.state, StopLossTriggered(1, D(49_000), D(49_500), D(1)), kernel.now_ms)
+    (sell,) = kernel.state.orders.values()
+    assert kernel.state.is_leaving(kernel.lot)
+    events = kernel.observe(started())
+    assert [each.client_order_id for each in of(events, OrderCancelRequested)] == [sell.client_order_id] * (
+        not is_spared
+    )

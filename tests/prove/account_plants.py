@@ -130,4 +130,19 @@ PLANTS: Final = (
         "        elif was_cut_off:\n            self._ready.want(self._now_ms())\n",
         "",
     ),
+    Plant(
+        "a recovery takes back the sell of a lot that must go",
+        "engine/core/decider/recovered.py",
+        "        if draft.state.is_leaving(lot) and not is_on_its_way:\n",
+        "        if draft.state.is_leaving(lot):\n",
+    ),
+    Plant(
+        "a recovery by other rules leaves a purchase without its target",
+        "engine/core/decider/recovered.py",
+        "    _settle_rest(draft)\n"
+        "    for lot in list(draft.state.lots.values()):\n"
+        '        if lot.status == "open" and lot.target is None:\n'
+        "            offer(draft, lot)\n",
+        "",
+    ),
 )

@@ -28,20 +28,29 @@ def on_recovery(draft: Draft) -> None:
 
 
 def _settle_rest(draft: Draft) -> None:
+    """Record purchases and sales that were not.
+
+    What a sell took from no lot has been told; a lot that opened later is not the one that it sold.
+    """
     for order in list(draft.state.done_orders.values()):
         lot = draft.state.lots.get(order.lot or order.number)
-        is_sold = order.side == "sell" and order.filled > order.recorded.filled
-        if lot is not None and (lot.status == "buying" or is_sold):
+        if lot is None:
+            continue
+        is_bought = order.side == "buy" and lot.status == "buying"
+        is_sold = order.cost_sold > order.recorded.cost and lot.opened_ms <= order.ended_ms
+        if is_bought or is_sold:
             settle(draft, order.client_order_id)
 
 
 def _keep_what_was_reached(draft: Draft) -> None:
-    """Stop entries where a switch or a limit forbids them, and have no lot wait that must leave."""
+    """Stop entries where a switch or a limit forbids them, and have no lot rest at its target that must leave."""
     guard = draft.state.guard
     if guard.kill is not None:
         stop_entries(draft, "kill_switch")
     elif draft.at_ms < guard.halted_until_ms:
         stop_entries(draft, "max_daily_loss_percent")
     for lot in list(draft.state.lots.values()):
-        if draft.state.is_leaving(lot):
+        order = draft.state.orders.get(lot.sell_order or "")
+        is_on_its_way = order is not None and order.kind == "market"
+        if draft.state.is_leaving(lot) and not is_on_its_way:
             drop_exit(draft, lot, "stop_loss" if lot.stopped else "kill_switch")
