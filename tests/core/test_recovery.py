@@ -341,14 +341,15 @@ def _is_bought(state: BotState, lot: Lot) -> bool:
     return any(order.side == "buy" and order.number == lot.number for order in state.orders.values())
 
 
-def test_recovery_makes_no_sale_of_what_was_sold_before_its_lot_came_back() -> None:
+@pytest.mark.parametrize("after_s", [0, 1])
+def test_recovery_makes_no_sale_of_what_was_sold_before_its_lot_came_back(after_s: int) -> None:
     kernel = bought(sell_order_type="market", profit_target=D(1))
     kernel.price(51_000)
     (sell,) = (order for order in kernel.state.done_orders.values() if order.side == "sell")
     (buy,) = (order for order in kernel.state.done_orders.values() if order.side == "buy")
     assert not kernel.state.lots
     kernel.observe(trade(sell.client_order_id, "late", 51_000, "0.0005"))
-    kernel.wait(1)
+    kernel.wait(after_s)
     kernel.observe(trade(buy.client_order_id, "late", 50_000, "0.001"))
     assert kernel.lot.quantity == D("0.001")
     profit = kernel.state.stats.total_profit

@@ -1,6 +1,6 @@
 """What follows when a recovery begins: what the log lacks that broke off inside a decision.
 
-What an engine with the same rules was deciding has been decided to its end before, and nothing follows here. Others
+What an engine with the same rules was deciding has been decided to its end before, and little follows here. Others
 make up nothing in its stead; but a purchase without a target or a trail without a lot would never be decided about
 again. Source: docs/adr/0019-recovery.md.
 """
@@ -30,14 +30,17 @@ def on_recovery(draft: Draft) -> None:
 def _settle_rest(draft: Draft) -> None:
     """Record purchases and sales that were not.
 
-    What a sell took from no lot has been told; a lot that opened later is not the one that it sold.
+    Orders stand as they ended, or were traded once more: a lot whose purchase stands behind a sell was opened again by
+    a late trade, and what that sell sold without it was told.
     """
+    later = {order.client_order_id for order in (*draft.state.done_orders.values(), *draft.state.orders.values())}
     for order in list(draft.state.done_orders.values()):
+        later.discard(order.client_order_id)
         lot = draft.state.lots.get(order.lot or order.number)
-        if lot is None:
+        if lot is None or lot.buy_order_id in later:
             continue
         is_bought = order.side == "buy" and lot.status == "buying"
-        is_sold = order.cost_sold > order.recorded.cost and lot.opened_ms <= order.ended_ms
+        is_sold = order.side == "sell" and order.filled > order.recorded.filled
         if is_bought or is_sold:
             settle(draft, order.client_order_id)
 

@@ -37,8 +37,8 @@ class Limits(msgspec.Struct, frozen=True):
 class _Books(msgspec.Struct, eq=False):
     """What one log did at the exchange: money that left less money that came, base by order, and what is open.
 
-    `left` is what sells that ended had not sold, where they had sold something; `carried` names what of this open sells
-    sell with their lots.
+    `left` is what sells that ended had not sold, where they had sold something: also what another sold since, for when
+    that was sized nobody here knows.
     """
 
     paid: Decimal = ZERO
@@ -46,7 +46,6 @@ class _Books(msgspec.Struct, eq=False):
     untold: Decimal = ZERO
     sold: Decimal = ZERO
     left: dict[str, Decimal] = {}
-    carried: dict[str, set[str]] = {}
     buying: dict[str, Placed] = {}
     selling: dict[str, Placed] = {}
     worth: dict[str, Decimal] = {}
@@ -66,19 +65,6 @@ class _Books(msgspec.Struct, eq=False):
         else:
             self.paid -= cost - fee
             self.sold += trade.quantity
-
-    def begin_sell(self, name: str, order: Placed) -> None:
-        """Count an open sell; it carries what no other does."""
-        self.carried[name] = set(self.left).difference(*self.carried.values())
-        self.selling[name] = order
-
-    def end_sell(self, name: str, order: Placed) -> None:
-        """Count a sell as ended: what it did not sell is left, what it carried no more if it sold anything."""
-        self.selling.pop(name, None)
-        carried = self.carried.pop(name, set())
-        if order.trades:
-            self.left = {each: left for each, left in self.left.items() if each not in carried}
-            self.left[name] = order.remaining
 
     def open_worth(self) -> Decimal:
         """Give what the open buys may still cost."""
@@ -161,7 +147,7 @@ class Monitor:
             price = order.wish.price or market.tick(order.at_ms, 0).last
             books.buying[name], books.worth[name] = order, price
         else:
-            books.begin_sell(name, order)
+            books.selling[name] = order
         self._weigh(name, books, limits)
 
     @exactly
@@ -183,8 +169,8 @@ class Monitor:
                 books.count(name, wish.side, trade, market)
         if not order.is_open:
             books.buying.pop(name, None)
-            if name in books.selling:
-                books.end_sell(name, order)
+            if books.selling.pop(name, None) is not None and order.trades:
+                books.left[name] = order.remaining
         self._weigh(name, books, limits)
 
     def _weigh(self, name: str, books: _Books, limits: Limits) -> None:
