@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from engine.core.events import OrderFilled
+from engine.core.events import OrderAdopted, OrderFilled
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Dust, Lot, Order
 from engine.core.units import HUNDRED, ZERO, ceil_to, change_percent, floor_to
@@ -85,13 +85,30 @@ def net_percent(target: Decimal, unit_cost: Decimal, sell_fee_percent: Decimal) 
     return change_percent(target * (HUNDRED - sell_fee_percent) / HUNDRED, unit_cost)
 
 
-def free_dust(state: BotState) -> Decimal:
-    """Give the dust that no open sell has claimed."""
-    claimed = sum(
-        (min(o.dust_quantity, o.quantity - o.filled) for o in state.orders.values() if o.side == "sell"),
-        ZERO,
-    )
+def free_dust(state: BotState, but: str = "") -> Decimal:
+    """Give the dust that no open sell has claimed, `but` for the one of this client order id."""
+    sells = (order for name, order in state.orders.items() if order.side == "sell" and name != but)
+    claimed = sum((min(order.dust_quantity, order.quantity - order.filled) for order in sells), ZERO)
     return max(state.dust.quantity - claimed, ZERO)
+
+
+def dust_for(state: BotState, lot: Lot, event: OrderAdopted, step: Decimal) -> tuple[Lot, ...] | None:
+    """Give the lots that were dust to whoever sold more than this lot and the dust; None if that explains nothing.
+
+    Only whole lots from before the order, smaller and without a sell of their own, and no more of them than it sold.
+    """
+    lacking = event.quantity - lot.quantity - free_dust(state, but=event.client_order_id)
+    idle = (each for each in state.lots.values() if each.status == "open" and each.sell_order is None)
+    others = sorted((each.quantity, each.number) for each in idle if each.quantity < lot.quantity)
+    found = []
+    for quantity, number in others:
+        if lacking <= 0:
+            break
+        if quantity >= lacking + step or number > event.number:
+            continue
+        found.append(state.lots[number])
+        lacking -= quantity
+    return None if lacking > 0 else tuple(found)
 
 
 def sellable_quantity(state: BotState, lot: Lot, price: Decimal, rules: MarketRules) -> Decimal:

@@ -14,7 +14,7 @@ import msgspec
 from engine.core.errors import UnreachableError, UnreadableTradeError
 from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderReconciled, OrderRejected
 from engine.core.identity import parse_client_order_id
-from engine.core.lots import free_dust
+from engine.core.lots import dust_for, free_dust
 from engine.core.market import MarketRules
 from engine.core.narration import counted, order_words
 from engine.core.reducers import apply
@@ -285,12 +285,14 @@ def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | No
 
     Only lots that were bought before it and have no sell of their own. Of these, in this order: one whose sellable
     quantity and target are the order's own; the oldest whose sellable quantity is; the smallest that holds so much,
-    dust included, for a trade that was told late only adds to the lot that is meant. Whichever it is, position and cash
-    are right; only the profit of single lots could be another's.
+    dust included, for a trade that was told late only adds to the lot that is meant; the largest that just holds so
+    much with smaller ones, which were dust to the lost end (`on_adopted`). Whichever it is, position and cash are
+    right; only the profit of single lots could be another's.
     """
     dust = free_dust(state)
-    lots = [lot for _, lot in sorted(state.lots.items()) if lot.number < event.number and lot.sell_order is None]
-    lots = [lot for lot in lots if lot.status == "open" and lot.quantity + dust >= event.quantity]
+    idle = [lot for _, lot in sorted(state.lots.items()) if lot.number < event.number and lot.sell_order is None]
+    idle = [lot for lot in idle if lot.status == "open"]
+    lots = [lot for lot in idle if lot.quantity + dust >= event.quantity]
     whole = [
         lot
         for lot in lots
@@ -299,7 +301,9 @@ def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | No
     ]
     same = [lot for lot in whole if lot.target == event.limit_price]
     smallest = sorted(lots, key=lambda lot: (lot.quantity, lot.number))
-    return next((lot.number for lot in (*same, *whole, *smallest)), None)
+    largest = sorted(idle, key=lambda lot: (-lot.quantity, lot.number))
+    parts = [lot for lot in largest if dust_for(state, lot, event, rules.quantity_step) is not None]
+    return next((lot.number for lot in (*same, *whole, *smallest, *parts)), None)
 
 
 def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine.core.effects import outstanding
 from engine.core.events import (
+    DustRecorded,
     OrderAdopted,
     OrderCanceled,
     OrderCancelRequested,
@@ -20,8 +21,11 @@ from engine.core.events import (
     RecoveryStarted,
     SaleRecorded,
     StopLossTriggered,
+    TrailingReset,
+    TrailingStarted,
 )
 from engine.core.identity import client_order_id, parse_client_order_id
+from engine.core.lots import free_dust
 from engine.core.reducers import apply
 from engine.core.state import ENTRY, BotState, Lot, Order
 from engine.runtime.recovery_exchange import lot_of
@@ -262,6 +266,10 @@ def with_lots(*lots: tuple[int, str, str], dust: str = "0") -> Kernel:
         pytest.param([(1, "0.0019", "50600")], "0.0001", "0.002", "50600", 1, id="with-dust"),
         pytest.param([(1, "0.00199871", "50600")], "0", "0.00199", "50600", 1, id="rounded-to-the-step"),
         pytest.param([(1, "0.001", "50600"), (2, "0.001", "50600")], "0", "0.002", "50600", None, id="too-much"),
+        pytest.param([(1, "0.0016", "50600"), (2, "0.0004", "50600")], "0", "0.002", "1", 1, id="with-what-was-dust"),
+        pytest.param([(1, "0.0001", "1"), (2, "0.0015", "1")], "0.000405", "0.002", "1", 2, id="with-dust-and-such"),
+        pytest.param([(1, "0.0016", "50600"), (2, "0.0005", "50600")], "0", "0.002", "1", None, id="not-so-much"),
+        pytest.param([(1, "0.0016", "50600"), (9, "0.0004", "50600")], "0", "0.002", "1", None, id="with-a-later-one"),
         pytest.param([(9, "0.002", "50600")], "0", "0.002", "50600", None, id="bought-later"),
         pytest.param([], "0", "0.002", "50600", None, id="none"),
     ],
@@ -274,6 +282,26 @@ def test_lot_of_an_adopted_sell(
     rules = replace(kernel.view.rules, quantity_step=D("0.00001"))
     event = adopted(8, "sell", quantity, limit_price=None if limit is None else D(limit))
     assert lot_of(kernel.state, event, rules) == expected
+
+
+def test_adopted_sell_takes_the_lots_that_were_dust_to_the_lost_end_and_nothing_is_left_to_sell_again() -> None:
+    kernel = with_lots((1, "0.0016", "50600"), (2, "0.0004", "50600"), (3, "0.0030", "50600"))
+    kernel.state = apply(kernel.state, TrailingStarted(2, "up", D(50_600), D("0.5"), None), kernel.now_ms)
+    held = kernel.state.position
+    sell = adopted(8, "sell", "0.002", lot=1)
+    events = kernel.observe(started(), sell, fill(8, "0.002"))
+    assert [event.lot for event in of(events, DustRecorded)] == [2]
+    assert one(events, TrailingReset).reason == "dust"
+    assert (one(events, SaleRecorded).quantity, one(events, SaleRecorded).dust_quantity) == (D("0.002"), D("0.0004"))
+    assert kernel.state.position + kernel.state.dust.quantity == held - D("0.002")
+    assert list(kernel.state.lots) == [3]
+
+
+def test_adopted_sell_that_rests_claims_the_dust_it_sells() -> None:
+    kernel = with_lots((1, "0.0019", "50600"), (2, "0.0030", "50600"), dust="0.0001")
+    kernel.observe(started(), adopted(8, "sell", "0.002", lot=1))
+    assert free_dust(kernel.state) == 0
+    assert list(kernel.state.lots) == [1, 2]
 
 
 def test_lot_that_has_a_sell_of_its_own_is_not_sold_by_another() -> None:

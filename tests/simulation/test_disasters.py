@@ -102,3 +102,12 @@ def test_recovery_of_two_bots_that_share_a_market_whose_facts_are_lost_ends_well
     world = run_world(996, tmp_path)
     assert world.violations == ()
     assert _recoveries(world, "confirmed") > 0
+
+
+def test_sell_of_the_lost_end_that_took_another_lots_rest_as_dust_is_booked_and_nothing_is_sold_again(
+    tmp_path: Path,
+) -> None:
+    world = run_world(2543, tmp_path)
+    assert world.violations == ()
+    assert world.faults["disaster row scarred"] > 0
+    assert _recoveries(world, "confirmed") > 0

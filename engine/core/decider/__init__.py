@@ -13,13 +13,14 @@ from engine.core.decider.connectivity import on_checked
 from engine.core.decider.draft import Draft, Observation
 from engine.core.decider.entries import wants_indicators
 from engine.core.decider.prices import on_price
-from engine.core.decider.recovered import on_recovery
+from engine.core.decider.recovered import on_adopted, on_recovery
 from engine.core.decider.settlement import on_report, on_timer
 from engine.core.events import (
     BalancesObserved,
     BotEvent,
     CommandReceived,
     ConnectivityChecked,
+    OrderAdopted,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
@@ -50,6 +51,7 @@ _HANDLERS: Final = {
     BalancesObserved: on_balances,
     OrdersSurveyed: on_survey,
     RecoveryStarted: on_recovery,
+    OrderAdopted: on_adopted,
 }
 
 

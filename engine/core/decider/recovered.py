@@ -1,4 +1,4 @@
-"""What follows when a recovery begins: what the log lacks that broke off inside a decision.
+"""What follows in a recovery: what the log lacks that broke off inside a decision, and what the lost end held for dust.
 
 What an engine with the same rules was deciding has been decided to its end before, and little follows here. Others
 make up nothing in its stead; but a purchase without a target or a trail without a lot would never be decided about
@@ -8,7 +8,8 @@ again. Source: docs/adr/0019-recovery.md.
 from engine.core.decider.draft import Draft
 from engine.core.decider.emergency import drop_exit, stop_entries
 from engine.core.decider.settlement import offer, settle
-from engine.core.events import TrailingReset
+from engine.core.events import DustRecorded, OrderAdopted, TrailingReset
+from engine.core.lots import dust_for
 from engine.core.state import ENTRY
 
 
@@ -25,6 +26,19 @@ def on_recovery(draft: Draft) -> None:
     entry = draft.state.trails.get(ENTRY)
     if entry is not None and entry.status == "triggered" and draft.state.open_buy is None:
         draft.emit(TrailingReset(ENTRY, "down", "unfilled"))
+
+
+def on_adopted(draft: Draft) -> None:
+    """Set lots aside whose base an adopted sell has sold beside its own lot's: to the lost end they were dust."""
+    event, rules = draft.event, draft.market.rules
+    assert isinstance(event, OrderAdopted), event
+    if event.side == "buy" or event.lot is None:
+        return
+    assert rules is not None, "nothing is adopted before the market's rules are known"
+    for lot in dust_for(draft.state, draft.state.lots[event.lot], event, rules.quantity_step) or ():
+        if lot.number in draft.state.trails:
+            draft.emit(TrailingReset(lot.number, "up", "dust"))
+        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
 
 
 def _settle_rest(draft: Draft) -> None:

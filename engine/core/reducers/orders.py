@@ -275,6 +275,7 @@ def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
     """Take an order of the lost end into the books as it stands at the exchange; what it traded follows."""
     if state.order(event.client_order_id) is not None:
         return state
+    lot = None if event.side == "buy" else state.lots.get(event.lot or 0)
     order = Order(
         client_order_id=event.client_order_id,
         number=event.number,
@@ -282,6 +283,7 @@ def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
         kind=event.kind,
         quantity=event.quantity,
         purpose="adopted",
+        dust_quantity=ZERO if lot is None else max(event.quantity - lot.quantity, ZERO),
         seen_price=event.seen_price,
         requested_ms=at_ms if event.placed_ms is None else event.placed_ms,
         limit_price=event.limit_price,
@@ -295,7 +297,6 @@ def _adopted(state: BotState, event: OrderAdopted, at_ms: int) -> BotState:
     )
     last = max(state.order_number, event.number)
     state = _store(replace(state, order_number=last, adopted=(*state.adopted, event.number)), order, at_ms)
-    lot = None if event.side == "buy" else state.lots.get(event.lot or 0)
     if lot is None or lot.sell_order is not None:
         return state
     lots = {**state.lots, lot.number: replace(lot, sell_order=order.client_order_id)}
