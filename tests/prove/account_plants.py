@@ -137,12 +137,9 @@ PLANTS: Final = (
         "        if draft.state.is_leaving(lot):\n",
     ),
     Plant(
-        "a recovery by other rules leaves a purchase without its target",
+        "a recovery sells again what was dust to the lost end",
         "engine/core/decider/recovered.py",
-        "    _settle_rest(draft)\n"
-        "    for lot in list(draft.state.lots.values()):\n"
-        '        if lot.status == "open" and lot.target is None:\n'
-        "            offer(draft, lot)\n",
-        "",
+        "        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))\n",
+        "        pass\n",
     ),
 )
