@@ -5,13 +5,18 @@ appears. Source: decisions.md, "Money".
 """
 
 from decimal import Decimal
+from itertools import combinations
+from typing import Final
 
 from msgspec.structs import replace
 
-from engine.core.events import OrderAdopted, OrderFilled
+from engine.core.events import OrderFilled
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Dust, Lot, Order
 from engine.core.units import HUNDRED, ZERO, ceil_to, change_percent, floor_to
+
+_MOST_DUST: Final = 12
+"""Among so many small lots is looked for those that were dust."""
 
 
 def buy_into_lot(
@@ -92,23 +97,19 @@ def free_dust(state: BotState, but: str = "") -> Decimal:
     return max(state.dust.quantity - claimed, ZERO)
 
 
-def dust_for(state: BotState, lot: Lot, event: OrderAdopted, step: Decimal) -> tuple[Lot, ...] | None:
+def dust_for(state: BotState, lot: Lot, order: Order, step: Decimal) -> tuple[Lot, ...] | None:
     """Give the lots that were dust to whoever sold more than this lot and the dust; None if that explains nothing.
 
-    Only whole lots from before the order, smaller and without a sell of their own, and no more of them than it sold.
+    Only whole lots from before the order, smaller and without a sell of their own, that make up what it sold to the
+    step; the fewest, and the oldest of these.
     """
-    lacking = event.quantity - lot.quantity - free_dust(state, but=event.client_order_id)
-    idle = (each for each in state.lots.values() if each.status == "open" and each.sell_order is None)
-    others = sorted((each.quantity, each.number) for each in idle if each.quantity < lot.quantity)
-    found = []
-    for quantity, number in others:
-        if lacking <= 0:
-            break
-        if quantity >= lacking + step or number > event.number:
-            continue
-        found.append(state.lots[number])
-        lacking -= quantity
-    return None if lacking > 0 else tuple(found)
+    lacking = order.quantity - order.filled - lot.quantity - free_dust(state, but=order.client_order_id)
+    if lacking <= 0:
+        return ()
+    idle = (each for _, each in sorted(state.lots.items()) if each.status == "open" and each.sell_order is None)
+    others = [each for each in idle if each.number < order.number and each.quantity < lot.quantity][:_MOST_DUST]
+    groups = (group for count in range(1, len(others) + 1) for group in combinations(others, count))
+    return next((g for g in groups if lacking <= sum((each.quantity for each in g), ZERO) < lacking + step), None)
 
 
 def sellable_quantity(state: BotState, lot: Lot, price: Decimal, rules: MarketRules) -> Decimal:

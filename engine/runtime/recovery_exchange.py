@@ -221,7 +221,7 @@ class Adoption:
             return
         event = msgspec.structs.replace(event, seen_price=_price_of(event, report))
         if event.side == "sell":
-            lot = lot_of(self._bot.state, event, self._rules)
+            lot = lot_of(self._bot.state, self._as_order(event), self._rules)
             if lot is None:
                 self._leave(
                     placed,
@@ -280,30 +280,26 @@ class Adoption:
             await self._journal.commit([(self._bot, self._bot.observe(events, self._now_ms(), self._feed.view))])
 
 
-def lot_of(state: BotState, event: OrderAdopted, rules: MarketRules) -> int | None:
+def lot_of(state: BotState, order: Order, rules: MarketRules) -> int | None:
     """Tell which lot an adopted sell sells; None if no lot can be meant.
 
-    Only lots that were bought before it and have no sell of their own. Of these, in this order: one whose sellable
-    quantity and target are the order's own; the oldest whose sellable quantity is; the smallest that holds so much,
-    dust included, for a trade that was told late only adds to the lot that is meant; the largest that just holds so
-    much with smaller ones, which were dust to the lost end (`on_adopted`). Whichever it is, position and cash are
-    right; only the profit of single lots could be another's.
+    Only lots that were bought before it and have no sell of their own; those whose target is its price, then all. Of
+    these, in this order: the oldest whose sellable quantity is its own; where the target is its price, the largest that
+    holds just as much with smaller ones, which were dust to the lost end (`dust_for`); the smallest that holds so much,
+    dust included, for a trade that was told late only adds to the lot that is meant; the largest with smaller ones.
+    Whichever it is, position and cash are right; only the profit of single lots could be another's.
     """
-    dust = free_dust(state)
-    idle = [lot for _, lot in sorted(state.lots.items()) if lot.number < event.number and lot.sell_order is None]
+    dust, step = free_dust(state), rules.quantity_step
+    idle = [lot for _, lot in sorted(state.lots.items()) if lot.number < order.number and lot.sell_order is None]
     idle = [lot for lot in idle if lot.status == "open"]
-    lots = [lot for lot in idle if lot.quantity + dust >= event.quantity]
-    whole = [
-        lot
-        for lot in lots
-        if event.quantity
-        in {floor_to(lot.quantity, rules.quantity_step), floor_to(lot.quantity + dust, rules.quantity_step)}
-    ]
-    same = [lot for lot in whole if lot.target == event.limit_price]
-    smallest = sorted(lots, key=lambda lot: (lot.quantity, lot.number))
-    largest = sorted(idle, key=lambda lot: (-lot.quantity, lot.number))
-    parts = [lot for lot in largest if dust_for(state, lot, event, rules.quantity_step) is not None]
-    return next((lot.number for lot in (*same, *whole, *smallest, *parts)), None)
+    whole = [lot for lot in idle if order.quantity in {floor_to(lot.quantity + more, step) for more in (ZERO, dust)}]
+    larger = sorted((lot.quantity, lot.number) for lot in idle if lot.quantity + dust >= order.quantity)
+    smaller = [lot for lot in idle if lot.quantity + dust < order.quantity]
+    smaller.sort(key=lambda lot: (-lot.quantity, lot.number))
+    parts = [lot for lot in smaller if dust_for(state, lot, order, step) is not None]
+    meant = [lot.number for lots in (whole, parts) for lot in lots if lot.target == order.limit_price]
+    others = [*(lot.number for lot in whole), *(number for _, number in larger), *(lot.number for lot in parts)]
+    return next(iter((*meant, *others)), None)
 
 
 def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:

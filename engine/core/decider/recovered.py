@@ -10,15 +10,18 @@ from engine.core.decider.emergency import drop_exit, stop_entries
 from engine.core.decider.settlement import offer, settle
 from engine.core.events import DustRecorded, OrderAdopted, TrailingReset
 from engine.core.lots import dust_for
-from engine.core.state import ENTRY
+from engine.core.state import ENTRY, Order
 
 
 def on_recovery(draft: Draft) -> None:
     """Settle what was bought and sold, end the trails of what is gone, and have limits that were reached be kept."""
-    _settle_rest(draft)
     for lot in list(draft.state.lots.values()):
         if lot.status == "open" and lot.target is None:
             offer(draft, lot)
+    _settle_rest(draft)
+    for order in list(draft.state.orders.values()):
+        if order.purpose == "adopted":
+            _set_dust_aside(draft, order)
     for trail in list(draft.state.trails.values()):
         if trail.lot != ENTRY and trail.lot not in draft.state.lots:
             draft.emit(TrailingReset(trail.lot, "up", "filled"))
@@ -30,15 +33,21 @@ def on_recovery(draft: Draft) -> None:
 
 def on_adopted(draft: Draft) -> None:
     """Set lots aside whose base an adopted sell has sold beside its own lot's: to the lost end they were dust."""
-    event, rules = draft.event, draft.market.rules
-    assert isinstance(event, OrderAdopted), event
-    if event.side == "buy" or event.lot is None:
+    assert isinstance(draft.event, OrderAdopted), draft.event
+    order = draft.state.orders.get(draft.event.client_order_id)
+    if order is not None:
+        _set_dust_aside(draft, order)
+
+
+def _set_dust_aside(draft: Draft, order: Order) -> None:
+    lot, rules = draft.state.lots.get(order.lot or 0), draft.market.rules
+    if lot is None or lot.sell_order != order.client_order_id:
         return
-    assert rules is not None, "nothing is adopted before the market's rules are known"
-    for lot in dust_for(draft.state, draft.state.lots[event.lot], event, rules.quantity_step) or ():
-        if lot.number in draft.state.trails:
-            draft.emit(TrailingReset(lot.number, "up", "dust"))
-        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+    assert rules is not None, "nothing is sold before the market's rules are known"
+    for other in dust_for(draft.state, lot, order, rules.quantity_step) or ():
+        if other.number in draft.state.trails:
+            draft.emit(TrailingReset(other.number, "up", "dust"))
+        draft.emit(DustRecorded(other.number, other.quantity, other.cost))
 
 
 def _settle_rest(draft: Draft) -> None:

@@ -11,6 +11,7 @@ from engine.core.events import (
     OrderFilled,
     OrderRejected,
     PurchaseRecorded,
+    RecoveryStarted,
     SaleRecorded,
     SellTargetSet,
     TimerFired,
@@ -125,7 +126,7 @@ def _settle_sell(draft: Draft, order: Order) -> None:
 
 def _settle_late_sale(draft: Draft, order: Order, lot: Lot | None) -> None:
     """Record a trade that came after its order had ended and its lot was closed, or offered again."""
-    if not isinstance(draft.event, OrderFilled) or not order.filled:
+    if not isinstance(draft.event, OrderFilled | RecoveryStarted) or not order.filled:
         return
     if lot is not None and lot.status == "open":
         _record_sale(draft, order, lot)
