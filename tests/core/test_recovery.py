@@ -10,7 +10,10 @@ from msgspec.structs import replace
 
 from engine.core.effects import outstanding
 from engine.core.events import (
+    BotEvent,
     DustRecorded,
+    KillSwitchEngaged,
+    LimitReached,
     OrderAdopted,
     OrderCanceled,
     OrderCancelRequested,
@@ -431,3 +434,29 @@ def test_recovery_spares_the_market_sell_of_a_lot_that_must_go_and_no_other(orde
     assert [each.client_order_id for each in of(events, OrderCancelRequested)] == [sell.client_order_id] * (
         not is_spared
     )
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [
+        KillSwitchEngaged("stop_entries", "command", "asked for", {}),
+        LimitReached("max_daily_loss_percent", "too much", START_MS + 86_400_000, {}),
+    ],
+    ids=["kill switch", "day's loss"],
+)
+def test_recovery_stops_the_entry_that_a_switch_or_a_limit_forbids(reached: BotEvent) -> None:
+    kernel = Kernel(buy_order_type="trailing_market")
+    kernel.price(50_000)
+    assert ENTRY in kernel.state.trails
+    kernel.state = apply(kernel.state, reached, kernel.now_ms)
+    assert tags(kernel.observe(started())) == ["recovery_started", "trailing_reset"]
+    assert ENTRY not in kernel.state.trails
+
+
+def test_recovery_ends_the_trail_of_a_lot_that_is_gone() -> None:
+    kernel = bought(sell_order_type="trailing_market")
+    number = kernel.lot.number
+    assert set(kernel.state.trails) == {number}
+    kernel.state = apply(kernel.state, DustRecorded(number, kernel.lot.quantity, kernel.lot.cost), kernel.now_ms)
+    assert tags(kernel.observe(started())) == ["recovery_started", "trailing_reset"]
+    assert not kernel.state.trails
