@@ -107,7 +107,8 @@ def dust_for(state: BotState, lot: Lot, order: Order, step: Decimal) -> tuple[Lo
     if lacking <= 0:
         return ()
     idle = (each for _, each in sorted(state.lots.items()) if each.status == "open" and each.sell_order is None)
-    others = [each for each in idle if each.number < order.number and each.quantity < lot.quantity][:_MOST_DUST]
+    most = min(lot.quantity, lacking + step)
+    others = [each for each in idle if each.number < order.number and each.quantity < most][:_MOST_DUST]
     groups = (group for count in range(1, len(others) + 1) for group in combinations(others, count))
     return next((g for g in groups if lacking <= sum((each.quantity for each in g), ZERO) < lacking + step), None)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.core.events import DiscrepancyFound, OrderCanceled, OrderFilled, SaleRecorded
 from engine.core.reducers import orders as order_reducers
 from engine.core.state import Dust
-from tests.kernel import Kernel, bought, of, one, trade
+from tests.kernel import RULES, Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
 
@@ -109,3 +109,17 @@ def test_order_with_a_late_trade_is_the_last_that_ended() -> None:
     kernel.observe(OrderCanceled(again, Decimal(0)))
     kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
     assert list(kernel.state.done_orders) == [kernel.order(1).client_order_id, again, first]
+
+
+def test_lot_that_is_almost_sold_stays_one_when_a_late_trade_of_its_purchase_comes() -> None:
+    kernel = bought(sell_order_type="limit", rules=replace(RULES, min_quantity=Decimal("0.0003")))
+    name = kernel.lot.sell_order
+    assert name is not None
+    rest = Decimal("0.0001")
+    kernel.observe(trade(name, "t1", 51_000, kernel.order(name).quantity - rest))
+    told = kernel.observe(trade(kernel.lot.buy_order_id, "late", 50_000, "0.00001"))
+    assert tags(told) == ["order_filled", "purchase_recorded", "sell_target_set"]
+    told = kernel.observe(trade(name, "t2", 51_000, rest))
+    assert one(told, SaleRecorded).quantity == kernel.order(name).quantity
+    assert kernel.state.stats.total_profit > 0
+    assert kernel.state.dust.quantity == Decimal("0.00001")

@@ -340,6 +340,14 @@ def test_adopted_sell_that_rests_claims_the_dust_it_sells() -> None:
     assert list(kernel.state.lots) == [1, 2]
 
 
+def test_lot_that_was_dust_is_found_among_many_that_were_not() -> None:
+    many = [(number, "0.0015", "8") for number in range(1, 21)]
+    kernel = with_lots(*many, (21, "0.0016", "9"), (22, "0.0004", "9"))
+    rules = kernel.view.rules
+    assert rules is not None
+    assert lot_of(kernel.state, order_of(kernel, adopted(30, "sell", "0.002", limit_price=D(9))), rules) == 21
+
+
 def test_lot_that_has_a_sell_of_its_own_is_not_sold_by_another() -> None:
     kernel = with_lots((1, "0.002", "50600"), (2, "0.002", "50600"))
     busy = replace(kernel.state.lots[1], sell_order="another")

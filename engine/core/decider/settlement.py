@@ -82,7 +82,7 @@ def _settle_buy(draft: Draft, order: Order) -> None:
 
 
 def offer(draft: Draft, lot: Lot) -> None:
-    """Give a lot its target and its exit; one that cannot be sold there becomes dust."""
+    """Give a lot its target and its exit; one that cannot be sold there becomes dust, unless it is for sale."""
     config, rules = draft.state.config, draft.market.rules
     assert rules is not None, "nothing is bought before the market's rules are known"
     sell_fee = config.fees.taker
@@ -98,7 +98,7 @@ def offer(draft: Draft, lot: Lot) -> None:
         )
     )
     lot = draft.state.lots[lot.number]
-    if not sellable_quantity(draft.state, lot, target, rules):
+    if lot.sell_order is None and not sellable_quantity(draft.state, lot, target, rules):
         draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
     elif not is_blind(draft.state) and not draft.state.stopping:
         arm_exit(draft, lot)
