@@ -13,6 +13,7 @@ import pytest
 
 from engine.core.events import DiscrepancyFound, OrderCanceled, PurchaseRecorded, SaleRecorded
 from engine.testing.independent import check
+from engine.testing.simulation.running import run_world
 from tests.simulation.conftest import Lived
 from tests.simulation.forgery import HARMLESS, alter, change_state, place_of
 from tests.simulation.lives import Lives, story
@@ -190,3 +191,8 @@ def test_trade_that_no_lot_had_and_nothing_tells_of_is_found(sold: Lived, tmp_pa
     alter(run.directory, place_of(run.directory, "discrepancy_found"), lambda _: HARMLESS)
 
     assert rules_of(check(run.directory, run.history, ENDED)) == {"position"}
+
+
+def test_sale_beyond_its_lot_costs_what_another_sell_of_it_has_left_there(tmp_path: Path) -> None:
+    """Hold what seed 3916 showed: three sells of a lot had late trades, and one of them was open and half traded."""
+    assert run_world(3916, tmp_path).violations == ()

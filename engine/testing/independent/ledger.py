@@ -189,7 +189,8 @@ class Ledger:
         quantity, value = _sums(fills)
         proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
         self.late += _late(order, quantity) + self.base_fee(fills)
-        cost = self._sold(lot, -self.moved("sell", fills), number(says.get("dust_quantity", "0")))
+        dust = number(says.get("dust_quantity", "0"))
+        cost = self._sold(lot, -self.moved("sell", fills), dust, self._pending(lot, order))
         if self.excess > self.late:
             self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")
         self._agree(row, "quantity", quantity)
@@ -204,9 +205,15 @@ class Ledger:
         if says["closed"]:
             self._close(lot, "filled", row.at_ms)
 
-    def _sold(self, lot: Lot, quantity: Decimal, dust: Decimal) -> Decimal:
-        """Take what was sold out of a lot and the dust; give what it had cost."""
-        own = min(quantity - dust, lot.left)
+    def _pending(self, lot: Lot, but: Order) -> Decimal:
+        """Give what another sell of a lot has sold of it already, which no sale records yet."""
+        sells = (each for each in self.orders.by_name.values() if each.side == "sell" and each.lot == lot.order.lot)
+        sold = sum((-self.moved("sell", each.unrecorded()) for each in sells if each is not but), ZERO)
+        return min(sold, lot.left)
+
+    def _sold(self, lot: Lot, quantity: Decimal, dust: Decimal, pending: Decimal) -> Decimal:
+        """Take what was sold out of a lot, but for what is pending, and the dust; give what it had cost."""
+        own = min(quantity - dust, lot.left - pending)
         rest = quantity - own  # a late trade of a lot that is closed can come from nothing else
         cost = lot.cost_left * own / lot.left if lot.left else ZERO
         lot.left, lot.cost_left = lot.left - own, lot.cost_left - cost
