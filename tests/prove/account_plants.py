@@ -139,7 +139,7 @@ PLANTS: Final = (
     Plant(
         "a recovery sells again what was dust to the lost end",
         "engine/core/decider/recovered.py",
-        "        draft.emit(DustRecorded(other.number, other.quantity, other.cost))\n",
+        "        make_dust(draft, other)\n",
         "        pass\n",
     ),
 )

@@ -75,9 +75,14 @@ def set_unsellable_aside(draft: Draft) -> None:
         if lot.status != "open" or lot.sell_order is not None or lot.target is None:
             continue
         if not sellable_quantity(draft.state, lot, lot.target, rules):
-            if lot.number in draft.state.trails:
-                draft.emit(TrailingReset(lot.number, "up", "dust"))
-            draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+            make_dust(draft, lot)
+
+
+def make_dust(draft: Draft, lot: Lot) -> None:
+    """Move a lot to the dust, and end its trail."""
+    if lot.number in draft.state.trails:
+        draft.emit(TrailingReset(lot.number, "up", "dust"))
+    draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
 
 
 def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal | None, purpose: str) -> bool:

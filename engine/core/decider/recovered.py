@@ -7,8 +7,9 @@ again. Source: docs/adr/0019-recovery.md.
 
 from engine.core.decider.draft import Draft
 from engine.core.decider.emergency import drop_exit, stop_entries
+from engine.core.decider.exits import make_dust
 from engine.core.decider.settlement import offer, settle
-from engine.core.events import DustRecorded, OrderAdopted, TrailingReset
+from engine.core.events import OrderAdopted, TrailingReset
 from engine.core.lots import dust_for
 from engine.core.state import ENTRY, Order
 
@@ -45,9 +46,7 @@ def _set_dust_aside(draft: Draft, order: Order) -> None:
         return
     assert rules is not None, "nothing is sold before the market's rules are known"
     for other in dust_for(draft.state, lot, order, rules.quantity_step) or ():
-        if other.number in draft.state.trails:
-            draft.emit(TrailingReset(other.number, "up", "dust"))
-        draft.emit(DustRecorded(other.number, other.quantity, other.cost))
+        make_dust(draft, other)
 
 
 def _settle_rest(draft: Draft) -> None:
