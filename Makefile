@@ -55,7 +55,7 @@ lint: $(STAMP) ## Check style, format, types, the dependency rule and the links 
 fmt: $(STAMP) ## Format the code and mend what can be mended mechanically
 	@$(BIN)/ruff check --fix --quiet --exit-zero && $(BIN)/ruff format
 
-check: lint test ## Everything that .ci/run checks
+check: lint test ## Check style and run all tests; .ci/run does that, sbom, audit, planted and outside
 
 bench: $(STAMP) ## Measure the speeds that docs/ promises
 	@$(BIN)/python -m tests.perf $(ARGS)
