@@ -62,5 +62,5 @@ def restore(backup: Path, state_dir: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"rows": mend.kept, "quarantine": None if mend.quarantine is None else str(mend.quarantine)})
         return
-    show_mend("restored", state_dir, mend)
+    show_mend("restored", state_dir, mend, is_lost_shown=False)  # a backup that holds less than the log is refused
     click.echo(attention(f"No bot trades yet: krypto-engine recover --state-dir {clean(str(state_dir))}"))

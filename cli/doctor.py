@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option, outside
+from cli.options import config_option, configured_state_dir_option, json_option, outside
 from cli.render import WIDTH, attention, clean, dim, echo_json, heading, status, wrapped
 from engine.core.narration import counted
 from engine.runtime.lockdown import lock_down
@@ -25,19 +25,8 @@ _INDENT = " " * (2 + _LEVEL_WIDTH + 2 + _CHECK_WIDTH + 2)
     epilog="Examples:\n\n  krypto-engine doctor\n\n  krypto-engine doctor -c docs/examples/paper-binanceus.yml\n\n"
     "  krypto-engine doctor -c btc.yml -c eth.yml --json"
 )
-@click.option(
-    "-c",
-    "--config",
-    "paths",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="A bot's YAML file; may be repeated.",
-)
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    help="The folder with the log. [default: that of the configurations, or data]",
-)
+@config_option()
+@configured_state_dir_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, paths: tuple[Path, ...], state_dir: Path | None, as_json: bool) -> None:

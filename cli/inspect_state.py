@@ -14,7 +14,7 @@ from engine.core.errors import UsageError
 from engine.core.instants import iso_utc
 from engine.core.narration import counted, money, plain, price
 from engine.core.projection import StateFile
-from engine.core.state import BotState, Lot, Trail
+from engine.core.state import BotState, Lot, Order, Trail
 from engine.core.units import plain_json
 from engine.runtime.examine import Moment, last_price, replica_at, state_file
 from engine.runtime.replica import Replica, bot_ids, known_bot
@@ -87,6 +87,7 @@ def _show_state(replica: Replica) -> None:
             ("as of", f"event {file.log.sequence}, {file.last_update}"),
             *([("paused", attention("yes: it decides nothing until it is resumed"))] if state.paused else []),
             *_recovery(state),
+            *_silence(state, replica.head.at_ms),
             *_limits(state, replica.head.at_ms),
             ("trades", f"{stats.total_trades} opened, {stats.winning_trades} won, {stats.losing_trades} lost"),
             ("realised", f"{gain(stats.total_profit, config)} after fees"),
@@ -101,7 +102,13 @@ def _show_state(replica: Replica) -> None:
         click.echo()
         table(
             ("open lot", "left", "bought at", "cost", "target", "sell"),
-            [_lot_line(lot, config) for lot in state.lots.values()],
+            [_lot_line(state, lot) for lot in state.lots.values()],
+        )
+    if state.orders:
+        click.echo()
+        table(
+            ("order", "for", "status", "id", "at the exchange"),
+            [_order_line(order, config) for order in state.orders.values()],
         )
     if state.trails:
         click.echo()
@@ -113,11 +120,22 @@ def _show_state(replica: Replica) -> None:
 
 
 def _recovery(state: BotState) -> list[tuple[str, str]]:
-    """Show a recovery that was not confirmed; nothing otherwise."""
-    if state.recovery is None:
+    """Show a recovery that was not confirmed, and a halt for an operator to decide; nothing otherwise."""
+    shown = []
+    if state.recovery is not None:
+        why = clean(state.recovery.reason)
+        shown.append(("recovery", attention(f"not confirmed, nothing is sent: {why}; see krypto-engine recover")))
+    if state.halted is not None:
+        about = f"an operator must decide about {clean(state.halted)}, nothing is sent; see krypto-engine recover"
+        shown.append(("halted", attention(about)))
+    return shown
+
+
+def _silence(state: BotState, at_ms: int) -> list[tuple[str, str]]:
+    """Show how long the exchange asked for silence, if that is not over."""
+    if state.rate_limited_until_ms <= at_ms:
         return []
-    why = clean(state.recovery.reason)
-    return [("recovery", attention(f"not confirmed, nothing is sent: {why}; see krypto-engine recover"))]
+    return [("silent until", attention(f"{iso_utc(state.rate_limited_until_ms)}: the exchange asked for it"))]
 
 
 def _limits(state: BotState, at_ms: int) -> list[tuple[str, str]]:
@@ -142,22 +160,42 @@ def _connectivity(file: StateFile) -> str:
     return f"good, last success {last}"
 
 
-def _lot_line(lot: Lot, config: BotConfig) -> tuple[str, ...]:
+def _lot_line(state: BotState, lot: Lot) -> tuple[str, ...]:
+    config = state.config
     return (
         f"lot {lot.number}",
         f"{plain(lot.quantity)} {config.base}",
         price(round(lot.price, 8), config),
         money(lot.cost, config),
         "-" if lot.target is None else price(lot.target, config),
-        _sell(lot),
+        _sell(state, lot),
     )
 
 
-def _sell(lot: Lot) -> str:
+def _sell(state: BotState, lot: Lot) -> str:
     """Say how a lot's sale stands; one that its stop loss sells waits for the exchange only."""
+    order = None if lot.sell_order is None else state.order(lot.sell_order)
+    stands = "" if order is None else _status(order)
     if lot.stopped:
-        return attention("stopped out")
-    return "waiting" if lot.sell_order is None else "resting"
+        return attention("stopped out") + (f", {stands}" if stands else "")
+    return stands or "waiting"
+
+
+def _order_line(order: Order, config: BotConfig) -> tuple[str, ...]:
+    at = "at market" if order.limit_price is None else f"at {price(order.limit_price, config)}"
+    return (
+        f"order {order.number}",
+        f"{order.side} {plain(order.quantity)} {config.base} {at}",
+        _status(order),
+        order.client_order_id,
+        order.exchange_order_id or "-",
+    )
+
+
+def _status(order: Order) -> str:
+    """Say how an order stands, in the words of the log; one whose outcome nobody knows wants a look."""
+    status = "resting" if order.status == "open" and order.kind == "limit" else order.status
+    return attention(status) if order.status == "unknown" else status
 
 
 def _trail_line(trail: Trail, config: BotConfig) -> tuple[str, ...]:

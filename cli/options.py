@@ -24,7 +24,26 @@ state_dir_option: Decorator = click.option(
     show_default=True,
     help="The folder with the log and the state files.",
 )
+configured_state_dir_option: Decorator = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIRECTORY",
+    help="The folder with the log. [default: that of the configurations, or data]",
+)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def config_option(words: str = "", *, required: bool = False) -> Decorator:
+    """Give the option that names the files of bots; `words` say what for."""
+    return click.option(
+        "-c",
+        "--config",
+        "paths",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        required=required,
+        help=f"A bot's YAML file{words}; may be repeated.",
+    )
 
 
 class Outside(NamedTuple):

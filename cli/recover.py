@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.control import operator
-from cli.options import json_option, outside
+from cli.options import config_option, configured_state_dir_option, json_option, outside
 from cli.render import attention, clean, clock_text, dim, echo_json, heading, rows, status
 from engine.core.errors import OperatorNeededError
 from engine.core.narration import counted, order_words, plain, price
@@ -26,21 +26,14 @@ if TYPE_CHECKING:
     "  krypto-engine recover btc-dca --backup /mnt/other-disk/krypto/2025-11-03T10-30-00.000Z"
 )
 @click.argument("bot", required=False)
-@click.option("--backup", type=click.Path(path_type=Path), help="A backup that may hold more than the log still does.")
-@click.option("--yes", is_flag=True, help="Confirm without being asked.")
 @click.option(
-    "-c",
-    "--config",
-    "paths",
+    "--backup",
     type=click.Path(path_type=Path),
-    multiple=True,
-    help="A bot's YAML file, for its account.",
+    help="A backup that may hold more than the log still does, or begin it where there is none.",
 )
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder with the log. [default: that of the configurations, or data]",
-)
+@click.option("--yes", is_flag=True, help="Confirm without being asked.")
+@config_option(", needed if account or endpoint changed since the log")
+@configured_state_dir_option
 @json_option
 @click.pass_context
 def recover(
@@ -120,15 +113,16 @@ def _asked() -> bool:
     return click.confirm("May they trade again from here?", default=False)
 
 
-def show_mend(verdict: str, directory: Path, mend: "Mend") -> None:
+def show_mend(verdict: str, directory: Path, mend: "Mend", *, is_lost_shown: bool = True) -> None:
     """Show how a log was made anew."""
     click.echo(f"{status(verdict, good=True)}  the log in {clean(str(directory))}")
-    lost = "nothing tells how many" if mend.lost is None else counted(mend.lost, "event")
+    lost = "nothing that the witness saw" if mend.lost == 0 else counted(mend.lost or 0, "event")
+    lost = "nothing tells how many" if mend.lost is None else lost
     rows(
         [
             ("why", clean(mend.reason)),
             ("kept", counted(mend.kept, "event") + (f", out of {clean(str(mend.source))}" if mend.is_backup else "")),
-            ("lost", "nothing that the witness saw" if mend.lost == 0 else lost),
+            *([("lost", lost)] if is_lost_shown else []),
             *([] if mend.quarantine is None else [("old files", clean(str(mend.quarantine)))]),
         ]
     )

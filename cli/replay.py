@@ -9,6 +9,7 @@ import msgspec
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import clean, clock_text, dim, echo_json, rows, status
 from cli.telling import coloured, is_routine
+from cli.verify import show_verification
 from engine.core.errors import LogDamagedError, ReplayDivergedError, UsageError
 from engine.core.narration import counted, line, narrate
 from engine.core.projection import state_file_name
@@ -127,10 +128,7 @@ def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool)
     if as_json:
         echo_json({"verify": report, "digests": digests, "state_file": difference})
         return 0 if sound else LogDamagedError.exit_code
-    verdict = status("sound" if sound else "damaged", good=sound)
-    click.echo(f"{verdict}  {counted(report.rows, 'event')}, witness and tags checked")
-    for damage in report.damages:
-        click.echo(f"  {damage.stream} event {damage.sequence}: {clean(damage.what)}")
+    show_verification(report, state_dir, is_believed=digests is None or not digests.differing)
     if digests is not None:
         click.echo(f"  of {digests.checked} noted states, {len(digests.differing)} differ from what the events give")
     if sound:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, outside
+from cli.options import config_option, json_option, outside
 from cli.summary import show_summary
 from cli.telling import Teller
 from engine.core.errors import EngineError, OperatorNeededError, UsageError
@@ -63,9 +63,7 @@ class Duration(click.ParamType[int]):
     epilog="Examples:\n\n  krypto-engine run -c bot.yml\n\n  krypto-engine run -c btc.yml -c eth.yml --speed max\n\n"
     "  krypto-engine run -c docs/examples/first-bot.yml --speed 720 --for 12h"
 )
-@click.option(
-    "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bot's YAML file."
-)
+@config_option(required=True)
 @click.option("--speed", type=Speed(), default="1", show_default=True, help="Market seconds a second, or max.")
 @click.option("--for", "for_ms", type=Duration(), help="Stop after this much market time, such as 12h.")
 @click.option(

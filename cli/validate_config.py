@@ -5,15 +5,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from cli.options import json_option
+from cli.options import config_option, json_option
 from cli.render import dim, echo_json, status
 from engine.runtime.config_file import load_config, one_directory
 
 
 @click.command("validate-config", epilog="Example:  krypto-engine validate-config -c bot.yml")
-@click.option(
-    "-c", "--config", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bot's YAML file."
-)
+@config_option(required=True)
 @json_option
 def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check configurations, each alone and all against each other, without a network.

@@ -1,12 +1,17 @@
-"""`verify`: check the whole log, byte for byte."""
+"""`verify`: check the whole log, byte for byte; and how the outcome is told, here and by `replay --verify`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import clean, echo_json, status
 from engine.core.errors import LogDamagedError
+from engine.core.narration import counted
+
+if TYPE_CHECKING:
+    from engine.store.verification import VerifyReport
 
 
 @click.command(epilog="Example:  krypto-engine verify --state-dir data")
@@ -24,16 +29,21 @@ def verify(ctx: click.Context, state_dir: Path, as_json: bool) -> None:
         report = check(reader)
     if as_json:
         echo_json(report)
-    elif report.is_sound:
-        click.echo(f"{status('sound', good=True)}  {report.rows} events in {report.streams} streams")
-        if not report.has_witness:
-            click.echo("  no witness: a lost end would not show")
     else:
-        click.echo(f"{status('damaged', good=False)}  {report.rows} events in {report.streams} streams")
-        for damage in report.damages:
-            where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
-            click.echo(f"  {where}{clean(damage.what)}")
-        click.echo(
-            f"  Nothing was changed. Stop the engine, then: krypto-engine recover --state-dir {clean(str(state_dir))}"
-        )
+        show_verification(report, state_dir)
     ctx.exit(0 if report.is_sound else LogDamagedError.exit_code)
+
+
+def show_verification(report: "VerifyReport", state_dir: Path, *, is_believed: bool = True) -> None:
+    """Tell what a check of a log found, and what to do about it; other checks may not have believed it either."""
+    is_sound = report.is_sound and is_believed
+    verdict = status("sound" if is_sound else "damaged", good=is_sound)
+    click.echo(f"{verdict}  {counted(report.rows, 'event')} in {counted(report.streams, 'stream')}")
+    for damage in report.damages:
+        where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
+        click.echo(f"  {where}{clean(damage.what)}")
+    if not report.is_sound:
+        remedy = f"krypto-engine recover --state-dir {clean(str(state_dir))}"
+        click.echo(f"  Nothing was changed. Stop the engine, then: {remedy}")
+    elif not report.has_witness:
+        click.echo("  no witness: a lost end would not show")

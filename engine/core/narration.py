@@ -98,8 +98,9 @@ def _words(reason: str) -> str:
 
 
 def _discrepancy(event: ev.DiscrepancyFound, _config: BotConfig) -> str:
-    is_order = parse_client_order_id(event.subject) is not None
-    subject = order_words(event.subject) if is_order else event.subject
+    name = event.subject.removeprefix("order ")
+    is_order = parse_client_order_id(name) is not None
+    subject = f"{order_words(name)} ({name})" if is_order else event.subject
     return f"⚠️  Discrepancy, {subject}: expected {event.expected}, found {event.actual}; {event.action}"
 
 

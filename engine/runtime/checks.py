@@ -12,8 +12,9 @@ from engine.core.errors import EngineError
 
 Level = Literal["ok", "note", "warning", "fault"]
 
-WORST_FIRST: Final = (6, 4, 1, 5)
-"""Which exit code wins among faults: a damaged log, what is configured, anything else, and last what may pass."""
+WORST_FIRST: Final = (6, 7, 4, 1, 5)
+"""Which exit code wins among faults: a damaged log, what an operator must decide, what is configured, anything else,
+and last what may pass."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

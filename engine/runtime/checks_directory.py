@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.errors import EngineError, UsageError
+from engine.core.narration import counted
 from engine.core.state import BotState
 from engine.runtime.checks import Finding, fault, fault_of, note, ok, warning
 from engine.runtime.replica import bot_ids, restore_bot
@@ -153,7 +154,8 @@ def log_findings(directory: Path) -> tuple[list[Finding], dict[str, BotState]]:
     if not events:
         return [note("log", f"{LOG_NAME} holds no event yet: the next run begins it")], {}
     names = ", ".join(states) or "no bot"
-    findings = [ok("log", f"{LOG_NAME} opens: {events} events, of {names}; krypto-engine verify checks every byte")]
+    held = f"{counted(events, 'event')}, of {names}"
+    findings = [ok("log", f"{LOG_NAME} opens: {held}; krypto-engine verify checks every byte")]
     if sighting.mark is None:
         text = f"{WITNESS_NAME} is missing: a lost end of the log would not show"
         findings.append(
@@ -161,15 +163,18 @@ def log_findings(directory: Path) -> tuple[list[Finding], dict[str, BotState]]:
         )
     else:
         findings.append(ok("witness", f"{WITNESS_NAME} agrees with the log"))
-    return [*findings, *(finding for state in states.values() for finding in _standing(state))], states
+    return [*findings, *(finding for state in states.values() for finding in _standing(state, directory))], states
 
 
-def _standing(state: BotState) -> Iterator[Finding]:
+def _standing(state: BotState, directory: Path) -> Iterator[Finding]:
     """Name what keeps a bot of the log from trading, whatever its market."""
-    bot, kill = state.bot_id, state.guard.kill
+    bot, kill, recover = state.bot_id, state.guard.kill, f"krypto-engine recover --state-dir {directory}"
+    if state.recovery is not None:
+        yield fault("recovery", f"{bot}: recovery not confirmed ({state.recovery.reason})", recover, code=7)
     if state.halted is not None:
         text = f"{bot} was halted: an operator must decide about {state.halted}"
-        yield warning("halted", text, f"krypto-engine replay {bot} tells what happened")
+        remedy = f"krypto-engine replay {bot} tells what happened; once no other copy of the log trades, {recover}"
+        yield warning("halted", text, remedy)
     if kill is not None:
         text = f"the kill switch of {bot} is engaged ({kill.action}): {kill.text}"
         yield warning("kill switch", text, f"krypto-engine revive {bot}, while it runs, releases it")

@@ -119,7 +119,7 @@ def send_command(directory: Path, request: Request) -> Reply:
     """Ask the engine that runs in a state directory, and wait for its answer.
 
     Raises:
-        NotRunningError: no engine runs there.
+        NotRunningError: no engine answers there.
         UsageError: the engine refused, and says why.
     """
     try:
@@ -127,7 +127,7 @@ def send_command(directory: Path, request: Request) -> Reply:
     except OSError:
         mode = 0
     if not stat.S_ISSOCK(mode):
-        raise NotRunningError(f"no engine runs in {directory}: start one with krypto-engine run")
+        raise _nobody(directory)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(REPLY_TIMEOUT_S)
         try:
@@ -139,10 +139,18 @@ def send_command(directory: Path, request: Request) -> Reply:
         except TimeoutError as error:
             raise EngineError(f"the engine in {directory} did not answer within {REPLY_TIMEOUT_S} s") from error
         except OSError as error:
-            raise NotRunningError(f"no engine runs in {directory}: start one with krypto-engine run") from error
+            raise _nobody(directory) from error
     if not line:
         raise NotRunningError(f"the engine in {directory} ended before it answered")
     reply = msgspec.json.decode(line, type=Reply)
     if reply.error is not None:
         raise UsageError(reply.error)
     return reply
+
+
+def _nobody(directory: Path) -> NotRunningError:
+    """Say that no engine answers: none runs, it runs elsewhere, or its socket is another user's."""
+    return NotRunningError(
+        f"no engine answers in {directory.absolute()}: name its state directory with --state-dir, be the user who runs "
+        "it, or start one"
+    )

@@ -128,9 +128,8 @@ class Adoption:
             reason = "the exchange does not know it, long after whoever could have sent it was gone"
             await self._record([OrderRejected(client_order_id, NOT_PLACED, reason)])
         else:
-            self._miss(
-                order_words(client_order_id), "the log holds it as open, and the exchange does not know it any more"
-            )
+            what = _named(client_order_id, order.exchange_order_id)
+            self._miss(what, "the log holds it as open, and the exchange does not know it any more")
 
     async def _query(self, order: Order) -> OrderReport | None:
         match await self._account.query(self._symbol, order):
@@ -149,7 +148,8 @@ class Adoption:
             try:
                 fills = await self._account.fills(self._symbol, [trade])
             except UnreadableTradeError as error:
-                self._miss(order_words(order.client_order_id), f"its trade {trade.trade_id} is not booked: {error}")
+                what = _named(order.client_order_id, trade.exchange_order_id)
+                self._miss(what, f"its trade {trade.trade_id} is not booked: {error}")
             else:
                 await self._record([filled(order, fill) for fill in fills])
 
@@ -176,9 +176,7 @@ class Adoption:
             if held is not None and held.status == "rejected" and held.exchange_order_id is None:
                 await self._take_back(held, placed)
             elif number in found or held is not None:
-                self._leave(
-                    placed, number, f"the exchange has two orders under its id, this one as {exchange_order_id}"
-                )
+                self._leave(placed, "the exchange has another order under the same id")
             elif number > state.order_number or state.is_lost(number):
                 found[number] = placed
         return found
@@ -187,7 +185,7 @@ class Adoption:
         """Put an order back into the books that the log held to be not placed, and book what it traded."""
         report = await self._query(order)
         if report is None:
-            self._leave(placed, order.number, "the log holds it as not placed; the exchange lists and does not find it")
+            self._leave(placed, "the log holds it as not placed; the exchange lists and does not find it")
             return
         await self._record([OrderReconciled(order.client_order_id, order.status, "open")])
         await self._record(answer_events(self._bot.state.orders[order.client_order_id], report))
@@ -209,15 +207,15 @@ class Adoption:
         """Take an order over with all that it traded, in one commit; or say why not."""
         assert placed.client_order_id is not None, placed
         if placed.side is None or placed.kind is None or placed.quantity is None:
-            self._leave(placed, number, "the exchange does not tell side, kind or quantity of it")
+            self._leave(placed, "the exchange does not tell side, kind or quantity of it")
             return
         if placed.kind == "limit" and placed.limit_price is None:
-            self._leave(placed, number, "the exchange does not tell its price")
+            self._leave(placed, "the exchange does not tell its price")
             return
         event = self._adopted_event(number, placed)
         report = await self._query(self._as_order(event))
         if report is None:
-            self._leave(placed, number, "the exchange listed it, and does not find it")
+            self._leave(placed, "the exchange listed it, and does not find it")
             return
         event = msgspec.structs.replace(event, seen_price=_price_of(event, report))
         if event.side == "sell":
@@ -225,7 +223,6 @@ class Adoption:
             if lot is None:
                 self._leave(
                     placed,
-                    number,
                     f"it sells {event.quantity}, of which {report.filled} are sold, and no lot holds that",
                 )
                 return
@@ -268,8 +265,9 @@ class Adoption:
         assert self._feed.view.rules is not None, "they were learned first"
         return self._feed.view.rules
 
-    def _leave(self, placed: PlacedOrder, number: int, why: str) -> None:
-        self._miss(f"Order {number}", why)
+    def _leave(self, placed: PlacedOrder, why: str) -> None:
+        assert placed.client_order_id is not None, placed
+        self._miss(_named(placed.client_order_id, placed.exchange_order_id), why)
         self._left.append(placed.exchange_order_id)
 
     def _miss(self, what: str, why: str) -> None:
@@ -278,6 +276,11 @@ class Adoption:
     async def _record(self, events: Sequence[BotEvent]) -> None:
         if events:
             await self._journal.commit([(self._bot, self._bot.observe(events, self._now_ms(), self._feed.view))])
+
+
+def _named(client_order_id: str, exchange_order_id: str) -> str:
+    """Name an order by its number and by both its ids, so that it can be looked up at the exchange."""
+    return f"{order_words(client_order_id)} ({client_order_id}, at the exchange {exchange_order_id})"
 
 
 def lot_of(state: BotState, order: Order, rules: MarketRules) -> int | None:

@@ -103,17 +103,19 @@ def ailment(directory: Path) -> str | None:
 async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, medium: Medium = SYSTEM) -> Mend | None:
     """Make a damaged log anew from its longest sound beginning, or a backup's; None if it is sound.
 
+    Where there is no log at all, as on a new disk, a backup that was named begins one.
+
     Everything that was there is in the quarantine first; an interruption at any moment leaves a directory that engines
     refuse and that can be mended again.
 
-    Raises DirectoryInUseError; UsageError if there is no log and no trace of one; OperatorNeededError if nothing of any
-    bot is left anywhere; ConfigError if what was named is no backup.
+    Raises DirectoryInUseError; UsageError if there is neither a log, nor a trace of one, nor a backup named;
+    OperatorNeededError if nothing of any bot is left anywhere; ConfigError if what was named is no backup.
     """
-    held = _taken(directory)
+    held = _taken(directory, backup)
     try:
         resume(directory)
         _remove_leftovers(directory, now_ms)
-        if ailment(directory) is not None:
+        if _is_ailing(directory, backup):
             return await _mend(directory, backup, now_ms, sleep, medium)
         remove_scratch(directory / WORK_NAME)  # of a recovery that was interrupted at its very end
         return None
@@ -121,9 +123,21 @@ async def mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep, 
         held.release()
 
 
-def _taken(directory: Path) -> StateDirectory:
-    """Hold a state directory, which must be there."""
-    if not directory.is_dir():
+def _is_ailing(directory: Path, backup: Path | None) -> bool:
+    """Tell whether the log must be made anew: also where there is none, if a backup was named to begin it from."""
+    try:
+        return ailment(directory) is not None
+    except UsageError:
+        if backup is None:
+            raise
+        return True
+
+
+def _taken(directory: Path, backup: Path | None) -> StateDirectory:
+    """Hold a state directory, which must be there unless a backup begins it."""
+    if backup is not None and not directory.exists():
+        backup_folder(backup)  # it must be one before a folder is made for it
+    elif not directory.is_dir():
         raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
     return StateDirectory.take(directory)
 
@@ -159,7 +173,7 @@ async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> M
         _remove_leftovers(directory, now_ms)
         mark = _witness_of(directory)
         with working(directory) as work:
-            found, own = _whole(folder, work), salvage(directory, work / "log")
+            found, own = _whole(folder, work, directory), salvage(directory, work / "log")
             _require_longer(found, own, mark, directory, backup)
             is_empty = own.position == 0 and mark is None
             written_ms = now_ms if is_empty else _written_ms(directory, now_ms)
@@ -260,13 +274,13 @@ def _has_bots(prefix: Prefix) -> bool:
     return any(name.startswith(BOT_PREFIX) for name in prefix.streams.values())
 
 
-def _whole(folder: Path, work: Path) -> Prefix:
+def _whole(folder: Path, work: Path, directory: Path) -> Prefix:
     """Read a backup, which must be sound to its end."""
     found, sighting = salvage(folder, work / "backup"), read_witness(folder / WITNESS_NAME)
     if found.fault or not found.position:
         raise LogDamagedError(
             f"{folder} is no sound backup (row {found.position + 1}: {found.fault or 'nothing'}): choose another, or "
-            "take what is sound of it with krypto-engine recover --backup"
+            f"take what is sound of it: krypto-engine recover --state-dir {directory} --backup {folder}"
         )
     compare(sighting, found.position, found.checksum_at, folder / WITNESS_NAME)
     return found

@@ -1,14 +1,21 @@
 """How a test changes a log behind the engine's back.
 
-Owns the way around the triggers, and the checksums of somebody who knows how they are made.
+Owns the way around the triggers, the checksums of somebody who knows how they are made, and what an engine would have
+recorded had something happened.
 """
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from engine.core.events import BotEvent
+from engine.core.feed_view import FeedView
+from engine.runtime.bot import Bot
+from engine.runtime.replica import restore_bot
 from engine.store.codec import genesis, link
+from engine.store.sqlite import SqliteLog
 
 CUT: Final = "DELETE FROM event WHERE row_id > 400"
 """Takes the end of the log that `copied` gives."""
@@ -43,3 +50,17 @@ def _chain(connection: sqlite3.Connection) -> None:
             checksum = link(checksum, body.encode())
             connection.execute("UPDATE event SET checksum = ? WHERE row_id = ?", (checksum, row_id))
     connection.execute("COMMIT")
+
+
+def observe(folder: Path, *events: BotEvent) -> None:
+    """Have the bot of a folder observe these at its last moment, each with what follows from it."""
+
+    async def record() -> None:
+        log = await SqliteLog.open(folder / "state", linger=asyncio.sleep)
+        try:
+            state, head = restore_bot(log, "bot")
+            await log.append([Bot(state, head).observe(events, head.at_ms, FeedView(""))], urgent=True)
+        finally:
+            await log.close()
+
+    asyncio.run(record())

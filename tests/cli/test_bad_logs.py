@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.tampering import alter
+from tests.cli.tampering import CUT, SPOIL, alter
 from tests.cli.terminal import Result, bytes_below, krypto
 
 NEWER_EVENT = """UPDATE event SET tag = 'moon_landed', body = replace(body, tag, 'moon_landed')
@@ -141,6 +141,31 @@ def test_verify_of_a_backup_says_that_no_witness_vouches_for_its_end(copied: Pat
     result = krypto("verify", "--state-dir", backup)
     assert result.code == 0
     assert "no witness: a lost end would not show" in result.out
+
+
+@pytest.mark.parametrize("harm", ["none", "no witness", "bad witness", "bad row", "no end"])
+def test_replay_verify_tells_of_the_log_in_the_words_of_verify(copied: Path, harm: str) -> None:
+    witness = copied / "state" / "events.head"
+    if harm == "no witness":
+        witness.unlink()
+    elif harm == "bad witness":
+        witness.write_bytes(b"x" * len(witness.read_bytes()))
+    elif harm != "none":
+        alter(copied, SPOIL if harm == "bad row" else CUT)
+    told = ask("verify", copied)
+    again = krypto("replay", "--verify", "--state-dir", copied / "state")
+    assert again.code == told.code
+    assert again.lines[: len(told.lines)] == told.lines
+    is_sound = harm in {"none", "no witness"}
+    assert (f"krypto-engine recover --state-dir {copied / 'state'}" in again.lines[-1]) != is_sound
+    assert ("no witness" in again.out) == (harm == "no witness")
+
+
+def test_verify_writes_numbers_as_every_verb_does(copied: Path) -> None:
+    with closing(sqlite3.connect(copied / "state" / "events.db")) as connection:
+        (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
+    assert events > 1_000
+    assert ask("verify", copied).lines == [f"sound  {events:,} events in 2 streams"]
 
 
 def test_verify_with_only_the_witness_damaged_does_not_advise_a_backup(copied: Path) -> None:

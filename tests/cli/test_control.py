@@ -40,9 +40,19 @@ def test_command_without_an_engine_leaves_with_code_3(copied: Path, command: str
             dead.bind(str(directory / "control.sock"))
     result = krypto(command, "--state-dir", directory)
     assert result.code == 3
-    assert "no engine runs" in result.err
+    assert f"no engine answers in {directory}: name its state directory with --state-dir" in result.err
+    assert "be the user who runs it, or start one" in result.err
     assert len(result.err.splitlines()) == 1
     assert place != "missing" or not directory.exists()
+
+
+def test_command_in_the_wrong_folder_names_the_directory_it_looked_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = krypto("pause")
+    assert result.code == 3
+    assert f"no engine answers in {tmp_path}/data: " in result.err
 
 
 @pytest.mark.spec("pause, resume and reset-trailing reach one running bot and are recorded", section="issue: CLI")

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from cli.main import cli
 from cli.options import Outside
+from engine.core.events import OrdersSurveyed
 from engine.runtime.connections import Wiring
 from tests.cli.outside_world import World
-from tests.cli.terminal import LIVELY, bot_file, bytes_below, krypto
+from tests.cli.tampering import CUT, alter, observe
+from tests.cli.terminal import LIVELY, bot_file, bytes_below, krypto, run_lively
 from tests.exchange_server.process import ROOT, ServerProcess, server_process
 from tests.exchange_server.script import AccountScript, Fixed, MarketScript, Script
 from tests.live.harness import live_script
@@ -127,6 +129,24 @@ def test_doctor_of_a_log_whose_end_is_lost_ends_with_6(copied: Path, tmp_path: P
         (state / name).unlink(missing_ok=True)
     shutil.copy(tmp_path / "old.db", state / "events.db")
     assert "lost its end" in _doctor(copied / "bot.yml", code=6)["log"]["text"]
+
+
+def test_doctor_of_a_log_whose_recovery_nobody_confirmed_ends_with_7_as_a_run_does(copied: Path) -> None:
+    alter(copied, CUT)
+    assert krypto("recover", "--state-dir", copied / "state").code == 7
+    assert run_lively(copied) == 7
+    found = _doctor(copied / "bot.yml", code=7)["recovery"]
+    assert found["text"].startswith("bot: recovery not confirmed (rows 401 to ")
+    assert found["remedy"] == f"krypto-engine recover --state-dir {copied / 'state'}"
+    assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
+    assert "recovery" not in _doctor(copied / "bot.yml")
+
+
+def test_doctor_of_a_halted_bot_says_how_to_go_on(copied: Path) -> None:
+    observe(copied, OrdersSurveyed(("k0a1b2c3d4e0000099",)))
+    found = _doctor(copied / "bot.yml")["halted"]
+    assert "an operator must decide about orders of this log" in found["text"]
+    assert f"krypto-engine recover --state-dir {copied / 'state'}" in found["remedy"]
 
 
 def test_doctor_of_a_linked_log_ends_with_4(copied: Path, tmp_path: Path) -> None:

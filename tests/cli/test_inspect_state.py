@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from cli.options import open_log
+from engine.core.events import OrderOutcomeUnknown, OrdersSurveyed, RateLimited
 from engine.core.identity import parse_client_order_id
 from engine.runtime.examine import look_up, state_file, story, why
 from engine.runtime.replica import Replica
-from tests.cli.tampering import alter
-from tests.cli.terminal import EAGER, Running, bot_file, bytes_below, krypto
+from tests.cli.tampering import alter, observe
+from tests.cli.terminal import EAGER, LIVELY, Running, bot_file, bytes_below, krypto
 
+NEVER_OVER_MS = 9_999_999_999_000
 TINY = {"price": 0.035, "price_tick": 0.000001, "min_notional": 0.0001, "seed": 7, "outages": False}
 
 
@@ -22,6 +24,11 @@ def inspected(folder: Path, *arguments: object) -> Any:
     result = krypto("inspect-state", "bot", "--state-dir", folder / "state", "--json", *arguments)
     assert result.code == 0, result.err
     return result.json
+
+
+def of(folder: Path, kind: str) -> list[Any]:
+    """Give the events of a kind of the bot of a folder."""
+    return [each for each in events(folder) if each["event"]["type"] == kind]
 
 
 def events(folder: Path) -> list[Any]:
@@ -48,6 +55,36 @@ def test_inspect_state_shows_lots_and_trails_to_a_reader(lived: Path) -> None:
     assert "open lots     cost $" in result.out
     assert " at last price (" in result.out
     assert re.search(r"realised +[+-]\$", result.out)
+
+
+def test_inspect_state_shows_what_an_operator_is_sent_there_for(copied: Path) -> None:
+    quiet = krypto("inspect-state", "--state-dir", copied / "state").out
+    assert [word for word in ("halted", "silent until", "at the exchange") if word in quiet] == []
+    observe(copied, RateLimited(NEVER_OVER_MS), OrdersSurveyed(("k0a1b2c3d4e0000099",)))
+    shown = " ".join(krypto("inspect-state", "--state-dir", copied / "state").out.split())
+    assert "halted an operator must decide about orders of this log at the exchange, nothing is sent" in shown
+    assert "see krypto-engine recover" in shown
+    assert "silent until 2286-11-20T17:46:39Z" in shown
+
+
+def test_inspect_state_shows_orders_with_their_ids_and_how_they_stand(tmp_path: Path) -> None:
+    path = bot_file(tmp_path, **LIVELY, sell_order_type="limit")
+    assert krypto("run", "-c", path, "--speed", "max", "--for", "2h").code == 0
+    shown = krypto("inspect-state", "--state-dir", tmp_path / "state").out
+    requested = {each["event"]["client_order_id"]: each["event"] for each in of(tmp_path, "order_requested")}
+    accepted = {each["event"]["client_order_id"]: each for each in of(tmp_path, "order_accepted")}
+    name = list(accepted)[-1]
+    assert requested[name]["side"] == "sell"
+    for text in ("sell 0.00", name, accepted[name]["event"]["exchange_order_id"]):
+        assert text in shown, text
+    assert "resting" in shown
+
+    alter(tmp_path, f"DELETE FROM event WHERE row_id >= {accepted[name]['position']}")
+    (tmp_path / "state" / "events.head").unlink()
+    observe(tmp_path, OrderOutcomeUnknown(name, "timed out"))
+    doubtful = krypto("inspect-state", "--state-dir", tmp_path / "state").out
+    assert re.search(rf"lot {requested[name]['lot']} .* unknown\n", doubtful)
+    assert re.search(rf"status +unknown\n +id +{name}\n", doubtful)
 
 
 def test_inspect_state_of_a_market_in_bitcoin_shows_every_digit(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_help_of_a_verb_shows_an_example_that_parses(verb: str) -> None:
         assert flag in result.out.partition("Example")[0], flag
 
 
+@pytest.mark.parametrize("verb", commands())
+def test_help_says_of_shared_options_the_same_everywhere(verb: str) -> None:
+    text = " ".join(krypto(*verb.split(), "--help").out.split())
+    assert ("--config PATH" in text) == ("may be repeated" in text)
+    assert ("--state-dir" in text) == ("--state-dir DIRECTORY The folder with the log" in text)
+
+
 @pytest.mark.spec("every verb that prints a result takes --json", section="Files and interfaces")
 @pytest.mark.parametrize("verb", commands())
 def test_help_of_a_verb_offers_json(verb: str) -> None:
@@ -139,7 +146,7 @@ def test_program_from_run_to_verify_ends_well_with_every_verb(tmp_path: Path) ->
     for verb in ("pause", "resume", "reset-trailing", "stop"):
         result = krypto_process(verb, *state)
         assert result.code == 3
-        assert "no engine runs" in result.err
+        assert "no engine answers" in result.err
 
 
 @pytest.mark.spec("each kind of fault has its exit code", section="Files and interfaces")

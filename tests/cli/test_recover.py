@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -22,6 +23,7 @@ from engine.store.schema import LOG_NAME
 from tests.cli.tampering import CUT, SPOIL, alter
 from tests.cli.terminal import LIVELY, PROGRAM, Running, bot_file, bytes_below, krypto, run_lively
 from tests.store.bad_disk import failing_log, spoil_block
+from tests.store.helpers import edit
 
 
 def first(folder: Path, tag: str) -> int:
@@ -145,6 +147,38 @@ def test_recover_with_a_damaged_witness_keeps_every_event(copied: Path) -> None:
     assert shown["log"]["kept"] >= rows
     assert shown["log"]["lost"] is None
     assert run_lively(copied) == 0
+
+
+@pytest.mark.spec("a damaged backup begins a log where there is none", section="Recovery")
+@pytest.mark.parametrize("place", ["absent", "empty"])
+def test_lost_disk_and_a_damaged_backup_leave_what_is_sound_of_the_backup(
+    copied: Path, tmp_path: Path, place: str
+) -> None:
+    made = krypto("backup", tmp_path / "safe", "--state-dir", copied / "state", "--json").json
+    edit(Path(made["folder"]), "UPDATE event SET checksum = zeroblob(16) WHERE row_id = 777")
+    new = tmp_path / "new" / "state"
+    refused = krypto("restore", made["folder"], "--state-dir", new)
+    assert refused.code == 6
+    assert f"krypto-engine recover --state-dir {new} --backup {made['folder']}" in refused.err
+    if place == "absent":
+        shutil.rmtree(new)
+    shown = krypto("recover", "--backup", made["folder"], "--state-dir", new)
+    assert (shown.code, shown.err) == (7, ""), shown
+    assert "kept  776 events, out of" in " ".join(shown.out.split("\n")).replace("       ", "  ")
+    assert "there is no log" in shown.out
+    path = bot_file(copied, **LIVELY, state_dir=str(new))
+    again = krypto("run", "-q", "-c", path, "--speed", "max", "--for", "10m")
+    assert again.code == 7
+    assert krypto("recover", "--yes", "--state-dir", new).code == 0
+    assert krypto("run", "-q", "-c", path, "--speed", "max", "--for", "10m").code == 0
+    assert krypto("replay", "--verify", "--redecide", "--state-dir", new).code == 0
+
+
+def test_recover_from_a_backup_that_is_none_makes_no_directory(tmp_path: Path) -> None:
+    refused = krypto("recover", "--backup", tmp_path / "nowhere", "--state-dir", tmp_path / "new")
+    assert refused.code == 4
+    assert "is no backup" in refused.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["recover", "restore"])

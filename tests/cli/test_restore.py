@@ -19,6 +19,7 @@ def test_restore_into_an_empty_directory_waits_for_recover(copied: Path, tmp_pat
     result = krypto("restore", made["folder"], "--state-dir", copied / "state")
     assert (result.code, result.err) == (0, "")
     assert "krypto-engine recover" in result.out
+    assert "lost" not in result.out, "nothing is: what holds less than the log is refused"
     assert run_lively(copied) == 7
     assert krypto("recover", "--yes", "--state-dir", copied / "state").code == 0
     assert run_lively(copied) == 0

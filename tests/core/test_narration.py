@@ -146,6 +146,10 @@ EXAMPLES: list[tuple[Any, str]] = [
         "⚠️  Discrepancy, BTC: expected 0.002, found 0.001; trading stopped",
     ),
     (
+        ev.DiscrepancyFound(f"order {NAME}", "not placed", "at the exchange", "it is back in the books"),
+        f"⚠️  Discrepancy, Order 1 ({NAME}): expected not placed, found at the exchange; it is back in the books",
+    ),
+    (
         ev.PurchaseRecorded(1, D(50_000), D("0.002"), D("0.002"), D("100.1"), D(50_050), D("0.1")),
         "Bought lot 1: 0.002 BTC for $100.10 ($50,050.00 each with fees)",
     ),

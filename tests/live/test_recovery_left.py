@@ -48,6 +48,7 @@ def test_confirmed_order_that_no_lot_holds_does_not_halt_again(tmp_path: Path) -
             report = await recovered(log)
             (told,) = report.bots[0].unmatched
             assert "no lot holds that" in told
+            assert told.startswith(f"Order 2 ({sell}, at the exchange {state_of(log).accepted[0]}): it sells"), told
             (confirmed,) = [each for each in events(log) if isinstance(each, RecoveryConfirmed)]
             assert state_of(log).accepted == confirmed.accepted
             assert len(confirmed.accepted) == 1

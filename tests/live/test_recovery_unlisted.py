@@ -87,7 +87,9 @@ def test_trade_of_an_ended_order_that_makes_no_sense_is_listed_and_ends_no_recov
             report = await recovered(log)
             assert report.confirmed
             (told,) = report.bots[0].unmatched
-            assert told.startswith(f"Order 1: its trade {late} is not booked"), told
+            (order,) = [each for each in state_of(log).done_orders.values() if each.number == 1]
+            names = f"{order.client_order_id}, at the exchange {order.exchange_order_id}"
+            assert told.startswith(f"Order 1 ({names}): its trade {late} is not booked"), told
             assert "in which asset" in told
             assert state_of(log).position == before.position
 
