@@ -6,7 +6,7 @@ appears. Source: decisions.md, "Money".
 
 from decimal import Decimal
 from itertools import combinations
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -43,11 +43,16 @@ def buy_into_lot(
     return replace(state, lots={**state.lots, number: lot})
 
 
-def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[BotState, Decimal, Decimal]:
-    """Take base out of the lot and, past its end, out of the dust.
+class Taken(NamedTuple):
+    """What a sale took: what that base had cost, how much of it was dust, and how much nothing of the bot's held."""
 
-    Gives the state, what that base had cost, and how much of it was dust.
-    """
+    cost: Decimal
+    dust: Decimal
+    unowned: Decimal
+
+
+def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[BotState, Taken]:
+    """Take base out of the lot and, past its end, out of the dust."""
     lot = state.lots.get(order.lot or 0)
     cost_sold = ZERO
     if lot is not None:
@@ -59,7 +64,24 @@ def sell_from_lot(state: BotState, order: Order, quantity: Decimal) -> tuple[Bot
     from_dust = min(state.dust.quantity, quantity)
     dust_cost = _share(state.dust.cost, from_dust, state.dust.quantity)
     dust = Dust(state.dust.quantity - from_dust, state.dust.cost - dust_cost)
-    return replace(state, dust=dust), cost_sold + dust_cost, from_dust
+    return replace(state, dust=dust), Taken(cost_sold + dust_cost, from_dust, quantity - from_dust)
+
+
+def cover_sells(state: BotState, number: int) -> BotState:
+    """Take out of a lot what its sells had sold of it before its purchase was known to be so large.
+
+    The cost stays in the lot: those sales were recorded without it, so that all together their profit is right.
+    """
+    for book in ("done_orders", "orders"):
+        for order in getattr(state, book).values():
+            lot = state.lots[number]
+            taken = min(order.unowned, lot.quantity)
+            if order.lot != number or not taken:
+                continue
+            rest = replace(lot, quantity=lot.quantity - taken)
+            orders = {**getattr(state, book), order.client_order_id: replace(order, unowned=order.unowned - taken)}
+            state = replace(state, **{"lots": {**state.lots, number: rest}, book: orders})
+    return state
 
 
 def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
@@ -72,7 +94,7 @@ def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 def set_aside(state: BotState, number: int) -> BotState:
     """Move what is left of a lot to the dust, with its cost."""
     lot = state.lots[number]
-    if not lot.quantity:
+    if not (lot.quantity or lot.cost):
         return state
     dust = Dust(state.dust.quantity + lot.quantity, state.dust.cost + lot.cost)
     rest = replace(lot, quantity=ZERO, cost=ZERO)

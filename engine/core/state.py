@@ -25,19 +25,24 @@ ENTRY: int = 0
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What of a sell order has been recorded as sold: price × quantity, what it brought, what it had cost, its dust."""
+    """What of a sell order has been recorded as sold: price × quantity, what it brought, what it had cost, its dust.
+
+    `unowned` is how much of it neither the lot nor the dust held.
+    """
 
     filled: Decimal = ZERO
     cash: Decimal = ZERO
     proceeds: Decimal = ZERO
     cost: Decimal = ZERO
     dust: Decimal = ZERO
+    unowned: Decimal = ZERO
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One order, from intent to end. `cash` is Σ price × quantity; `fee_*` are in quote value.
 
-    `cost_sold` is what the sold base had once cost, `dust_sold` how much of it was dust; `final` is what the exchange
+    `cost_sold` is what the sold base had once cost, `dust_sold` how much of it was dust, and `unowned` how much neither
+    the lot nor the dust held, until a late trade of the purchase explains it; `final` is what the exchange
     says was filled when it closed the order: until the fills add up to it, the order is not terminal. `recorded` is the
     part of a sell whose sale has been recorded. While its outcome is unknown it is asked about, for the next time not
     before `ask_after_ms`. `ended_ms` is when it ended; if a trade came later, when that was booked.
@@ -69,6 +74,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     fee_base: Decimal = ZERO
     cost_sold: Decimal = ZERO
     dust_sold: Decimal = ZERO
+    unowned: Decimal = ZERO
     trade_ids: tuple[str, ...] = ()
     recorded: Recorded = Recorded()
     asks: int = 0

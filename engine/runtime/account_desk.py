@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from engine.core.errors import ConfigError, CredentialsError
 from engine.core.events import AccountObserved, Balance
 from engine.core.narration import money
-from engine.core.state import Order
+from engine.core.state import BotState, Order
 from engine.core.units import ZERO
 from engine.exchanges.port import Account, AccountIdentity
 from engine.runtime.bot import Bot
@@ -23,6 +23,9 @@ Orders = Mapping[str, Order]
 
 SHARED_MS: Final = 2_000
 """Balances are asked for at most so often; whoever asks earlier gets the last answer."""
+
+ORDERS_SHOWN: Final = 3
+"""Of so many orders of a log, the last, one must be shown by the account that it belongs to."""
 
 
 class Answer(NamedTuple):
@@ -72,21 +75,40 @@ class AccountDesk:
                 self._identity = identity
             return self._identity
 
-    def introduce(self, bot: Bot, identity: AccountIdentity) -> AccountObserved | None:
+    async def introduce(self, bot: Bot, identity: AccountIdentity) -> AccountObserved | None:
         """Give what a bot's log has to be told of its account; None if it knows.
 
         Raises:
-            ConfigError: the log belongs to another account.
+            ConfigError: the log belongs to another account. UnreachableError: the exchange did not say.
         """
-        known = bot.state.account
-        if known is None:
-            return AccountObserved(identity.fingerprint, identity.basis)
-        if known != identity.fingerprint:
+        if bot.state.account == identity.fingerprint:
+            return None
+        if not await self.owns(bot.state, identity):
             raise ConfigError(
-                f"{bot.state.bot_id}: this log belongs to another account than the key of {self.name!r}: use that "
-                "account's key, or give the new bot another bot_id"
+                f"{bot.state.bot_id}: this log belongs to another account than the key of {self.name!r}, which shows "
+                "none of its last orders: use a key of that account, or give the new bot another bot_id"
             )
-        return None
+        return AccountObserved(identity.fingerprint, identity.basis)
+
+    async def owns(self, state: BotState, identity: AccountIdentity) -> bool:
+        """Tell whether it is the account that a log belongs to.
+
+        Where the exchange tells no account's id, a new key looks like another account: it is the same if it shows one
+        of the log's last orders under its id. A log that holds and awaits nothing has nothing to confuse.
+
+        Raises:
+            UnreachableError: the exchange did not say.
+        """
+        if state.account is None or state.account == identity.fingerprint:
+            return True
+        if identity.basis == "key" and not (state.lots or state.orders or state.dust.quantity):
+            return True
+        orders = [*state.done_orders.values(), *state.orders.values()]
+        known = [(each.client_order_id, each.exchange_order_id) for each in orders if each.exchange_order_id]
+        for client_id, exchange_id in known[-ORDERS_SHOWN:]:
+            if await self.account.client_order_id_of(state.config.symbol, exchange_id) == client_id:
+                return True
+        return False
 
     async def balances(self) -> "Answer":
         """Ask for the balances; an answer that is hardly older serves several askers, while no order has changed.

@@ -49,23 +49,19 @@ def rights_findings(account: str, identity: AccountIdentity) -> list[Finding]:
     return [trade[identity.may_trade], withdraw[identity.may_withdraw]]
 
 
-def owner_findings(account: str, identity: AccountIdentity, bots: Sequence[str], states: States) -> list[Finding]:
-    """Hold whose account it is against whose account the log says it was, bot by bot."""
-    findings = []
-    for bot_id in bots:
-        known = states[bot_id].account if bot_id in states else None
-        if known is not None and known != identity.fingerprint:
-            findings.append(
-                fault(
-                    "account",
-                    f"the log of {bot_id} belongs to another account than the key of {account!r}",
-                    "use that account's key, or give the new bot another bot_id",
-                    code=4,
-                )
-            )
-        elif known is not None:
-            findings.append(ok("account", f"the log of {bot_id} belongs to this account"))
-    return findings
+def owner_findings(account: str, owned: Mapping[str, bool]) -> list[Finding]:
+    """Say which bots' logs belong to the account, and which to another."""
+    return [
+        ok("account", f"the log of {bot_id} belongs to this account")
+        if is_owned
+        else fault(
+            "account",
+            f"the log of {bot_id} belongs to another account than the key of {account!r}",
+            "use a key of that account, or give the new bot another bot_id",
+            code=4,
+        )
+        for bot_id, is_owned in owned.items()
+    ]
 
 
 def budget_findings(

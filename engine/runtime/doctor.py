@@ -218,12 +218,15 @@ class _Doctor:
         if not answers:
             return [note("rights", "not asked for: the exchange cannot be reached", "try again later")]
         findings: list[Finding] = []
-        theirs: Account = connections.desk(configs[0]).account
+        desk = connections.desk(configs[0])
+        theirs: Account = desk.account
 
         async def rights() -> list[Finding]:
             identity = await theirs.identify()
             bots = [config.bot_id for config in configs]
-            return [*rights_findings(account, identity), *owner_findings(account, identity, bots, self._states)]
+            known = {bot_id: state for bot_id in bots if (state := self._states.get(bot_id)) and state.account}
+            owned = {bot_id: await desk.owns(state, identity) for bot_id, state in known.items()}
+            return [*rights_findings(account, identity), *owner_findings(account, owned)]
 
         async def money() -> list[Finding]:
             assets = {asset for config in configs for asset in (config.base, config.quote)}

@@ -87,7 +87,7 @@ class Reconciler:
         """
         identity = await self.desk.identify()
         for seat in self.seats:
-            observed = self.desk.introduce(seat.bot, identity)
+            observed = await self.desk.introduce(seat.bot, identity)
             if observed is not None:
                 await self._record(seat.bot, [observed])
 

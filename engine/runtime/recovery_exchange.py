@@ -77,7 +77,8 @@ class Adoption:
             ConfigError: it is another. CredentialsError: the key is not fit. UnreachableError: no answer.
         """
         await self._exchange.data.time_ms()
-        observed = self._exchange.desk.introduce(self._bot, await self._exchange.desk.identify())
+        identity = await self._exchange.desk.identify()
+        observed = await self._exchange.desk.introduce(self._bot, identity)
         if observed is not None:
             await self._record([observed])
 

@@ -65,7 +65,9 @@ def _base_adds_up(state: BotState, orders: dict[str, OrderRequested], fills: lis
     for fill in fills:
         base += fill.quantity if orders[fill.client_order_id].side == "buy" else -fill.quantity
         base -= fill.fee if fill.fee_asset == "BTC" else 0
-    assert state.position + state.dust.quantity == base, "Words: the position is the sum of open lots; base adds up"
+    beyond = sum((order.unowned for order in (*state.orders.values(), *state.done_orders.values())), ZERO)
+    held = state.position + state.dust.quantity
+    assert held == base + beyond, "Words: the position is the sum of open lots; base adds up"
     assert state.position >= 0
     assert state.dust.quantity >= 0
 

@@ -5,9 +5,18 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from engine.core.events import DiscrepancyFound, OrderCanceled, OrderFilled, SaleRecorded
+from engine.core.events import (
+    DiscrepancyFound,
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRequested,
+    OrderSent,
+    SaleRecorded,
+    TrailingReset,
+)
 from engine.core.reducers import orders as order_reducers
 from engine.core.state import Dust
+from tests.core.books import audit
 from tests.kernel import RULES, Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
@@ -48,18 +57,152 @@ def test_lot_sold_by_two_sales_shows_their_mean_price() -> None:
     assert kernel.lot.sold_price == mean
 
 
-def test_trade_that_comes_after_its_lot_was_closed_is_booked_and_told() -> None:
+def all_sold() -> tuple[Kernel, str]:
+    """Give a bot that sold its lot, and the name of a sell of it that may have traded more than it told."""
     kernel, name = half_sold()
     again = kernel.lot.sell_order
     assert again is not None
     assert again != name
     kernel.observe(trade(again, "t3", "50601.11", kernel.order(again).quantity))
     assert not kernel.state.lots
-    cash = kernel.state.cash_flow
+    return kernel, name
+
+
+def test_trade_that_comes_after_its_lot_was_closed_is_a_sale_and_told_as_more_than_there_was() -> None:
+    kernel, name = all_sold()
+    cash, profit = kernel.state.cash_flow, kernel.state.stats.total_profit
     told = kernel.observe(trade(name, "t4", "50601.11", "0.0005"))
+    assert tags(told) == ["order_filled", "discrepancy_found", "sale_recorded"]
     assert one(told, DiscrepancyFound).subject == f"order {name}"
-    assert kernel.state.cash_flow == cash + Decimal("0.0005") * Decimal("50601.11")
-    assert isinstance(told[0], OrderFilled)
+    assert one(told, DiscrepancyFound).actual == "0.00050 more sold"
+    brought = Decimal("0.0005") * Decimal("50601.11")
+    assert kernel.state.cash_flow == cash + brought
+    assert kernel.state.stats.total_profit == profit + brought
+    assert kernel.state.closed_lots[-1].realised == kernel.state.stats.total_profit
+    audit(kernel)
+
+
+def test_trade_that_comes_after_its_lot_was_closed_is_sold_from_the_dust_at_its_cost() -> None:
+    kernel, name = all_sold()
+    kernel.state = replace(kernel.state, dust=Dust(Decimal("0.001"), Decimal(60)))
+    (sale,) = of(kernel.observe(trade(name, "t4", "50601.11", "0.0005")), SaleRecorded)
+    assert (sale.cost, sale.dust_quantity) == (Decimal(30), Decimal("0.0005"))
+    assert kernel.state.dust == Dust(Decimal("0.0005"), Decimal(30))
+    assert not of(kernel.told(), DiscrepancyFound)
+
+
+def test_trade_of_a_closed_lot_can_turn_its_trade_from_won_to_lost_and_back() -> None:
+    kernel, name = all_sold()
+    stats = kernel.state.stats
+    assert (stats.winning_trades, stats.losing_trades) == (1, 0)
+    kernel.state = replace(kernel.state, dust=Dust(Decimal("0.0005"), Decimal(60)))
+    kernel.observe(trade(name, "t4", 50_000, "0.0005"))
+    stats = kernel.state.stats
+    assert (stats.winning_trades, stats.losing_trades, stats.total_trades) == (0, 1, 1)
+    kernel.observe(trade(name, "t5", 90_000, "0.001"))
+    stats = kernel.state.stats
+    assert (stats.winning_trades, stats.losing_trades, stats.total_trades) == (1, 0, 1)
+
+
+def test_trade_of_a_lot_whose_end_is_forgotten_counts_in_the_sums() -> None:
+    kernel, name = all_sold()
+    kernel.state = replace(kernel.state, closed_lots=())
+    profit = kernel.state.stats.total_profit
+    kernel.observe(trade(name, "t4", 50_000, "0.0005"))
+    assert kernel.state.stats.total_profit == profit + 25
+    assert not kernel.state.closed_lots
+
+
+def test_late_trade_of_a_purchase_is_what_a_sell_of_its_closed_lot_had_sold_before() -> None:
+    """Hold what seed 1717 showed: the bot offered 0.0018 that it had sold, and another bot's base was sold for it."""
+    kernel = Kernel(sell_order_type="limit")
+    kernel.price(50_000, settled=False)
+    (buy,) = kernel.state.orders
+    kernel.observe(OrderSent(buy, kernel.now_ms, 5_000), OrderAccepted(buy, "7"))
+    kernel.observe(trade(buy, "b1", 50_000, "0.0008"))
+    kernel.observe(OrderCanceled(buy, Decimal("0.0008")))
+    (first,) = kernel.state.orders
+    kernel.observe(OrderCanceled(first, Decimal(0)))
+    kernel.votes(yes=False)
+    kernel.price(50_000, after_s=120)
+    (second,) = kernel.state.orders
+    kernel.observe(trade(second, "t1", "50601.11", "0.0008"))
+    assert not kernel.state.lots
+    kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
+    assert kernel.order(first).unowned == Decimal("0.0005")
+    audit(kernel)
+    kernel.observe(trade(buy, "b2", 50_000, "0.0012"))
+    assert kernel.lot.quantity == Decimal("0.0007")
+    assert kernel.order(first).unowned == 0
+    audit(kernel)
+    (sell,) = kernel.state.orders.values()
+    assert sell.quantity == Decimal("0.0007")
+    kernel.observe(trade(sell.client_order_id, "t5", "50601.11", sell.quantity))
+    assert not kernel.state.lots
+    assert kernel.state.stats.total_profit == kernel.state.cash_flow + kernel.state.dust.cost
+    audit(kernel)
+
+
+def test_late_trade_of_a_purchase_that_was_all_sold_before_leaves_no_lot_and_loses_no_cost() -> None:
+    kernel, name = all_sold()
+    kernel.observe(trade(name, "t4", "50601.11", "0.0005"))
+    told = kernel.observe(trade(kernel.order(1).client_order_id, "late", 50_000, "0.0003"))
+    assert tags(told) == ["order_filled", "purchase_recorded", "sell_target_set", "dust_recorded"]
+    assert not kernel.state.lots
+    assert kernel.order(2).unowned == Decimal("0.0002")
+    assert kernel.state.stats.total_profit == kernel.state.cash_flow + kernel.state.dust.cost
+
+
+def test_late_sale_takes_the_sell_away_that_is_out_for_more_than_is_left() -> None:
+    kernel, first = half_sold()
+    again = kernel.lot.sell_order
+    told = kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
+    assert [each.client_order_id for each in of(told, OrderCancelRequested)] == [again]
+    assert one(told, OrderCancelRequested).reason == "superseded"
+    kernel.price(50_000)
+    (sell,) = kernel.state.orders.values()
+    assert sell.quantity == kernel.lot.quantity
+    audit(kernel)
+
+
+def test_late_sale_leaves_a_sell_alone_that_is_out_for_no_more_than_is_left() -> None:
+    kernel, first = half_sold()
+    again = kernel.lot.sell_order
+    assert again is not None
+    smaller = replace(kernel.order(again), quantity=Decimal("0.0005"))
+    kernel.state = replace(kernel.state, orders={again: smaller})
+    assert not of(kernel.observe(trade(first, "t2", "50601.11", "0.0005")), OrderCancelRequested)
+    assert list(kernel.state.orders) == [again]
+
+
+@pytest.mark.parametrize(("price", "is_active"), [("50650", True), ("50100", False)])
+def test_late_trade_of_a_purchase_lets_an_active_trail_go_on_and_gives_a_waiting_one_its_new_target(
+    price: str, *, is_active: bool
+) -> None:
+    kernel = bought(sell_order_type="trailing_market", trailing_sell_percent=Decimal(5), trailing_sell_floor="none")
+    kernel.price(price)
+    trail = kernel.state.trails[kernel.lot.number]
+    assert (trail.status == "active") is is_active
+    told = kernel.observe(trade(kernel.lot.buy_order_id, "late", 51_000, "0.001"))
+    if is_active:
+        assert tags(told) == ["order_filled", "purchase_recorded", "sell_target_set"]
+        assert kernel.state.trails[kernel.lot.number] == trail
+        return
+    assert tags(told)[3:] == ["trailing_reset", "trailing_started"]
+    assert one(told, TrailingReset).reason == "target"
+    assert kernel.state.trails[kernel.lot.number].activation == kernel.lot.target
+
+
+def test_late_trade_of_a_purchase_that_leaves_a_lot_too_small_to_sell_ends_its_trail() -> None:
+    kernel = bought(sell_order_type="trailing_market")
+    lot = kernel.lot
+    small = replace(lot, quantity=Decimal("0.0000001"), cost=Decimal("0.005"))
+    kernel.state = replace(kernel.state, lots={lot.number: small})
+    told = kernel.observe(trade(lot.buy_order_id, "late", 50_000, "0.0000001"))
+    assert tags(told)[3:] == ["trailing_reset", "dust_recorded"]
+    assert not kernel.state.trails
+    kernel.price(60_000)
+    kernel.price(50_000)
 
 
 @pytest.mark.parametrize(("late", "dust"), [("0", "0.0001"), ("0.00004", "0.00006"), ("0.0003", "0")])
@@ -88,13 +231,9 @@ def test_state_knows_until_when_the_orders_ended_that_it_has_forgotten(monkeypat
     assert kernel.state.forgotten_ms == 0, "there is room for both"
     kernel.wait(60)
     kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
-    assert kernel.state.forgotten_ms == 0
-    again = kernel.lot.sell_order
-    assert again is not None
-    kernel.wait(60)
-    kernel.observe(OrderCanceled(again, Decimal(0)))
-    assert kernel.state.forgotten_ms == begun_ms, "the buy ended then"
-    kernel.price(50_000, after_s=120)
+    assert kernel.state.forgotten_ms == begun_ms, "the buy ended then; the sell that was out went"
+    again = list(kernel.state.done_orders)[-1]
+    kernel.price(50_000, after_s=180)
     after = kernel.lot.sell_order
     assert after is not None
     kernel.observe(OrderCanceled(after, Decimal(0)))

@@ -54,7 +54,7 @@ def _account(call: Call) -> Row:
         "accountType": "SPOT",
         "balances": [{"asset": asset, "free": eight(free), "locked": eight(locked)} for asset, free, locked in rows],
         "permissions": ["SPOT"],
-        "uid": _uid(call),
+        **({"uid": _uid(call)} if script.tells_id else {}),
     }
 
 

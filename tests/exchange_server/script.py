@@ -72,6 +72,7 @@ class AccountScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `fee_asset`: "received" takes fees from what a trade brings, as the real exchange does; "quote" and "base" always
     take that side; any other word is an asset, and an account that has too little of it pays from what it receives.
+    Some exchanges never say whose a key is: then `tells_id` is false.
     """
 
     name: str = "trader"
@@ -83,6 +84,7 @@ class AccountScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fee_asset: str = "received"
     may_trade: bool = True
     may_withdraw: bool = False
+    tells_id: bool = True
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

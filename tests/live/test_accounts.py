@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.core.errors import ConfigError, CredentialsError
@@ -46,6 +47,41 @@ def test_key_of_another_account_is_refused_and_nothing_changes(tmp_path: Path) -
                 await stage.pass_time(5)
                 assert not differences(stage, run.state())
                 assert not run.events(AccountObserved)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_new_key_of_an_account_without_an_id_goes_on_only_where_it_shows_the_orders_of_the_log(
+    tmp_path: Path, *, is_same: bool
+) -> None:
+    async def scenario() -> None:
+        async with scene(tmp_path, account={"tells_id": False}) as stage:
+            async with stage.engine() as run:
+                await bought(stage, run)
+                old = run.state().account
+            trader = stage.server.exchange.accounts["trader"]
+            if is_same:
+                trader.script = msgspec.structs.replace(trader.script, api_key="newkey", secret="newsecret")
+            else:
+                balances = {"USD": Decimal(5_000), "BTC": Decimal(0)}
+                add_account(stage, AccountScript("other", "newkey", "newsecret", balances, tells_id=False))
+            wired = impatient(api_key="newkey", secret="newsecret")
+            before = len(stage.records)
+            if not is_same:
+                with pytest.raises(ConfigError, match="shows none of its last orders"):
+                    async with stage.engine(wired=wired):
+                        await stage.pass_time(10)
+                assert len(stage.records) == before
+                return
+            async with stage.engine(wired=wired) as run:
+                await stage.pass_time(5)
+                (observed,) = run.events(AccountObserved)
+                assert observed.basis == "key"
+                assert old != observed.fingerprint == run.state().account
+                assert not differences(stage, run.state())
+                reach_target(stage, run)
+                await stage.until(run, lambda: run.events(SaleRecorded), within_s=200, step_s=2)
 
     asyncio.run(scenario())
 

@@ -19,7 +19,7 @@ from engine.core.events import (
     OrderReconciled,
     OrdersSurveyed,
 )
-from engine.core.state import BotState
+from engine.core.state import BotState, Order
 from engine.exchanges.port import Account, AccountIdentity, Fill, OpenOrder, OwnTrade
 from engine.runtime.account_desk import SHARED_MS, AccountDesk, Answer
 from engine.runtime.bot import Bot
@@ -41,6 +41,8 @@ class Desk:
         self.now_ms = 1_000
         self.asked = 0
         self.identity = IDENTITY
+        self.shown: dict[str, str | None] = {}
+        self.asked_for: list[str] = []
         self.state = SimpleNamespace(orders={}, config=SimpleNamespace(base="BTC", quote="USD"))
         self.desk = AccountDesk("main", cast("Account", self), lambda: self.now_ms)
         self.desk.add(cast("Bot", SimpleNamespace(state=self.state)))
@@ -53,6 +55,11 @@ class Desk:
         assert assets == {"BTC", "USD"}
         self.asked += 1
         return {}
+
+    async def client_order_id_of(self, symbol: str, exchange_order_id: str) -> str | None:
+        assert symbol == "BTC/USD"
+        self.asked_for.append(exchange_order_id)
+        return self.shown.get(exchange_order_id)
 
     def ask(self) -> int:
         asyncio.run(self.desk.balances())
@@ -83,9 +90,9 @@ def test_account_is_asked_once_whose_it_is_and_each_log_is_told_once() -> None:
 
     identity = asyncio.run(identify())
     assert desk.asked == 1
-    assert desk.desk.introduce(bot, identity) == AccountObserved("ours", "account")
+    assert asyncio.run(desk.desk.introduce(bot, identity)) == AccountObserved("ours", "account")
     bot.state = msgspec.structs.replace(bot.state, account="ours")
-    assert desk.desk.introduce(bot, identity) is None
+    assert asyncio.run(desk.desk.introduce(bot, identity)) is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,57 @@ def test_log_of_another_account_is_refused() -> None:
     bot = kernel_bot()
     bot.state = msgspec.structs.replace(bot.state, account="theirs")
     with pytest.raises(ConfigError, match="belongs to another account"):
-        desk.desk.introduce(bot, IDENTITY)
+        asyncio.run(desk.desk.introduce(bot, IDENTITY))
+
+
+NEW_KEY = AccountIdentity("new key", "key", may_trade=True, may_withdraw=False)
+
+
+def ended(*names: str) -> dict[str, Order]:
+    """Give orders that ended, each with an id of the exchange of its own."""
+    kind = msgspec.structs.replace
+    return {each: kind(OPEN, client_order_id=each, exchange_order_id=f"x-{each}", status="filled") for each in names}
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_ours", "asks"),
+    [
+        pytest.param({"x-k4": "k4"}, True, ["x-k2", "x-k3", "x-k4"], id="it shows the last"),
+        pytest.param({"x-k2": "k2"}, True, ["x-k2"], id="it shows one"),
+        pytest.param({"x-k1": "k1"}, False, ["x-k2", "x-k3", "x-k4"], id="it shows one of long ago"),
+        pytest.param({"x-k4": "k7", "x-k3": None}, False, ["x-k2", "x-k3", "x-k4"], id="others have such ids"),
+        pytest.param({}, False, ["x-k2", "x-k3", "x-k4"], id="it shows none"),
+    ],
+)
+def test_new_key_belongs_to_the_account_that_shows_an_order_of_the_log(
+    shown: dict[str, str | None], asks: list[str], *, is_ours: bool
+) -> None:
+    desk, bot = Desk(), kernel_bot(holds=True)
+    desk.shown = shown
+    nameless = {"k5": msgspec.structs.replace(OPEN, client_order_id="k5", exchange_order_id=None)}
+    bot.state = msgspec.structs.replace(
+        bot.state, account="old key", done_orders=ended("k1", "k2", "k3"), orders=ended("k4") | nameless
+    )
+    if is_ours:
+        assert asyncio.run(desk.desk.introduce(bot, NEW_KEY)) == AccountObserved("new key", "key")
+    else:
+        with pytest.raises(ConfigError, match="shows none of its last orders"):
+            asyncio.run(desk.desk.introduce(bot, NEW_KEY))
+    assert desk.asked_for == asks
+
+
+@pytest.mark.parametrize(
+    ("identity", "holds", "is_taken"),
+    [(NEW_KEY, False, True), (NEW_KEY, True, False), (IDENTITY, False, False)],
+    ids=["nothing is at stake", "it holds a lot", "it is another account for sure"],
+)
+def test_new_key_is_taken_unseen_only_by_a_log_that_holds_nothing(
+    identity: AccountIdentity, *, holds: bool, is_taken: bool
+) -> None:
+    desk, bot = Desk(), kernel_bot(holds=holds)
+    bot.state = msgspec.structs.replace(bot.state, account="old", done_orders={}, orders={})
+    assert asyncio.run(desk.desk.owns(bot.state, identity)) is is_taken
+    assert not desk.asked_for
 
 
 @pytest.mark.parametrize("holds", [False, True])
@@ -157,7 +214,7 @@ class Look:
         desk = SimpleNamespace(
             account=account,
             identify=lambda: now(IDENTITY),
-            introduce=lambda *_: AccountObserved("ours", "account"),
+            introduce=lambda *_: now(AccountObserved("ours", "account")),
             balances=lambda: now(answer),
             is_of_now=lambda _: True,
             others_hold=lambda _: Decimal(others),

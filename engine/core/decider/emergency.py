@@ -20,7 +20,6 @@ from engine.core.events import (
     TrailingReset,
 )
 from engine.core.guard import DAY_MS
-from engine.core.reducers.blindness import is_blind
 from engine.core.state import ENTRY, Lot, Order
 from engine.core.units import HUNDRED
 from engine.core.watch import is_stopped_out
@@ -126,7 +125,7 @@ def _leave(draft: Draft, lot: Lot, reason: str) -> None:
     """Take a lot's trail and resting sell away, and sell it at market; at once, if nothing is out for it."""
     drop_exit(draft, lot, reason)
     rest = draft.state.lots.get(lot.number)
-    if rest is not None and not is_blind(draft.state) and not draft.state.stopping:
+    if rest is not None:
         arm_exit(draft, rest)
 
 

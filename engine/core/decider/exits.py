@@ -10,6 +10,7 @@ from engine.core.decider.requests import request_order
 from engine.core.events import DustRecorded, TrailingReset, TrailingStarted
 from engine.core.lots import sellable_quantity
 from engine.core.market import MarketRules
+from engine.core.reducers.blindness import is_blind
 from engine.core.state import BotState, Lot
 from engine.core.units import ZERO, ceil_to, floor_to
 
@@ -22,14 +23,19 @@ def may_sell(state: BotState, at_ms: int) -> bool:
 def arm_exit(draft: Draft, lot: Lot) -> None:
     """Give an open lot its exit: a resting limit sell at its target, or a trail; a market sell needs none yet.
 
+    Not during an outage, a stop or a hold, and not to one that has an exit: a trail goes on as it began.
     Source: decisions.md, "Orders".
     """
     config = draft.state.config
     assert lot.target is not None, lot
+    if is_blind(draft.state) or draft.state.stopping:
+        return
     if lot.sell_order is not None or draft.at_ms < lot.hold_ms or not may_sell(draft.state, draft.at_ms):
         return
     if draft.state.is_leaving(lot):
         _sell_out(draft, lot)
+        return
+    if lot.number in draft.state.trails:
         return
     if config.sell_order_type == "limit":
         request_sell(draft, lot, price=lot.target, limit_price=lot.target, purpose="target")
@@ -93,7 +99,7 @@ def request_sell(draft: Draft, lot: Lot, *, price: Decimal, limit_price: Decimal
     rules, config = draft.market.rules, draft.state.config
     assert rules is not None, "nothing is sold before the market's rules are known"
     if not sellable_quantity(draft.state, lot, price, rules):
-        draft.emit(DustRecorded(lot.number, lot.quantity, lot.cost))
+        make_dust(draft, lot)
         return False
     quantity = sale_now(draft.state, lot, price, rules)
     if not quantity:

@@ -50,18 +50,10 @@ def _set_dust_aside(draft: Draft, order: Order) -> None:
 
 
 def _settle_rest(draft: Draft) -> None:
-    """Record purchases and sales that were not.
-
-    Orders stand as they ended, or were traded once more: a lot whose purchase stands behind a sell was opened again by
-    a late trade, and what that sell sold without it was told.
-    """
-    later = {order.client_order_id for order in (*draft.state.done_orders.values(), *draft.state.orders.values())}
+    """Record purchases and sales that were not."""
     for order in list(draft.state.done_orders.values()):
-        later.discard(order.client_order_id)
-        lot = draft.state.lots.get(order.lot or order.number)
-        if lot is None or lot.buy_order_id in later:
-            continue
-        is_bought = order.side == "buy" and lot.status == "buying"
+        lot = draft.state.lots.get(order.number)
+        is_bought = order.side == "buy" and lot is not None and lot.status == "buying"
         is_sold = order.side == "sell" and order.filled > order.recorded.filled
         if is_bought or is_sold:
             settle(draft, order.client_order_id)

@@ -24,7 +24,7 @@ class AccountObserved(Event, frozen=True, tag="account_observed"):
     """The exchange told whose key trades. A log belongs to one account for ever.
 
     `fingerprint` is a digest of the account's own id (`basis` "account") or, where the exchange tells none, of the key
-    (`basis` "key").
+    (`basis` "key"): told again once another key has shown orders of this log as its own.
     """
 
     role: ClassVar[Role] = Role.OBSERVATION

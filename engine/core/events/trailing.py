@@ -61,8 +61,8 @@ class TrailingTriggered(Event, frozen=True, tag="trailing_triggered"):
 class TrailingReset(Event, frozen=True, tag="trailing_reset"):
     """A trail is inactive again.
 
-    `reason` is `filled`, `outage`, `stale`, `manual`, `gate`, `rejected`, `unfilled`, `dust`, `stop_loss`,
-    `kill_switch` or `max_daily_loss_percent`.
+    `reason` is `filled`, `outage`, `stale`, `manual`, `gate`, `rejected`, `unfilled`, `dust`, `target`,
+    `stop_loss`, `kill_switch` or `max_daily_loss_percent`.
     """
 
     lot: int

@@ -22,7 +22,7 @@ from engine.core.events import (
     OrderRequested,
     OrderSent,
 )
-from engine.core.lots import buy_into_lot, sell_from_lot
+from engine.core.lots import Taken, buy_into_lot, sell_from_lot
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Order, OrderStatus
 from engine.core.units import ZERO
@@ -167,9 +167,9 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         state = buy_into_lot(
             _taken_back(state, order), order, event, base_fee=base_fee, value_fee=value_fee, at_ms=at_ms
         )
-        cost_sold, dust_sold, cash_flow = ZERO, ZERO, -cash - cash_fee
+        taken, cash_flow = Taken(ZERO, ZERO, ZERO), -cash - cash_fee
     else:
-        state, cost_sold, dust_sold = sell_from_lot(_accepted_again(state, order), order, event.quantity + base_fee)
+        state, taken = sell_from_lot(_accepted_again(state, order), order, event.quantity + base_fee)
         cash_flow = cash - cash_fee
     filled = order.filled + event.quantity
     order = replace(
@@ -178,8 +178,9 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         cash=order.cash + cash,
         fee_quote=order.fee_quote + value_fee,
         fee_base=order.fee_base + base_fee,
-        cost_sold=order.cost_sold + cost_sold,
-        dust_sold=order.dust_sold + dust_sold,
+        cost_sold=order.cost_sold + taken.cost,
+        dust_sold=order.dust_sold + taken.dust,
+        unowned=order.unowned + taken.unowned,
         reserved=_still_reserved(order, filled),
         trade_ids=(*order.trade_ids, event.trade_id),
         status="filled" if filled >= order.quantity else order.status,

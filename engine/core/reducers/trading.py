@@ -13,7 +13,7 @@ from engine.core.events import (
     SaleRecorded,
     SellTargetSet,
 )
-from engine.core.lots import set_aside
+from engine.core.lots import cover_sells, set_aside
 from engine.core.reducers.limits import with_peak_marked, with_result
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Lot, LotStatus, Recorded, Statistics
@@ -65,7 +65,8 @@ def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> 
     )
     lots = {**state.lots, event.lot: lot}
     state = with_peak_marked(state, event.price)
-    return with_watch(replace(state, stats=stats, lots=lots, rejections=0, entry_hold_ms=0))
+    state = replace(state, stats=stats, lots=lots, rejections=0, entry_hold_ms=0)
+    return with_watch(cover_sells(state, event.lot))
 
 
 def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotState:
@@ -80,17 +81,6 @@ def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotS
 
 def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState:
     state = with_peak_marked(with_result(state, event.profit, at_ms), event.price)
-    old = state.lots[event.lot]
-    realised = old.realised + event.profit
-    sold_cost = old.proceeds - old.realised + event.cost
-    lot = replace(
-        old,
-        proceeds=old.proceeds + event.proceeds,
-        realised=realised,
-        realised_percent=change_percent(sold_cost + realised, sold_cost) if sold_cost > 0 else old.realised_percent,
-        sold=old.sold + event.quantity,
-        sold_cash=old.sold_cash + event.price * event.quantity,
-    )
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
     done = state.done_orders
     if event.client_order_id in done:
@@ -103,10 +93,42 @@ def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState
             dust=order.recorded.dust + event.dust_quantity,
         )
         done = {**done, event.client_order_id: replace(order, recorded=recorded)}
-    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot}, done_orders=done, told_limits=())
+    state = replace(state, stats=stats, done_orders=done, told_limits=())
+    if event.lot not in state.lots:
+        return with_watch(_sold_late(state, event))
+    lot = _sold(state.lots[event.lot], event)
+    state = replace(state, lots={**state.lots, event.lot: lot})
     if not event.closed:
         return with_watch(state)
     return _close(replace(set_aside(state, event.lot), stats=_judged(stats, lot)), event.lot, "closed", at_ms)
+
+
+def _sold(lot: Lot, event: SaleRecorded) -> Lot:
+    realised = lot.realised + event.profit
+    sold_cost = lot.proceeds - lot.realised + event.cost
+    return replace(
+        lot,
+        proceeds=lot.proceeds + event.proceeds,
+        realised=realised,
+        realised_percent=change_percent(sold_cost + realised, sold_cost) if sold_cost > 0 else lot.realised_percent,
+        sold=lot.sold + event.quantity,
+        sold_cash=lot.sold_cash + event.price * event.quantity,
+    )
+
+
+def _sold_late(state: BotState, event: SaleRecorded) -> BotState:
+    """Add a sale that came late to its lot, which was closed: its trade may have been won, after all."""
+    closed, stats = list(state.closed_lots), state.stats
+    for place in reversed(range(len(closed))):
+        old = closed[place]
+        if old.number == event.lot:
+            lot = closed[place] = _sold(old, event)
+            if old.status == "closed":
+                turned = (lot.realised > 0) - (old.realised > 0)
+                wins, losses = stats.winning_trades + turned, stats.losing_trades - turned
+                stats = replace(stats, winning_trades=wins, losing_trades=losses)
+            break
+    return replace(state, closed_lots=tuple(closed), stats=stats)
 
 
 def _dust_recorded(state: BotState, event: DustRecorded, at_ms: int) -> BotState:

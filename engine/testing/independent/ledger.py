@@ -51,17 +51,16 @@ class Ledger:
         """Lots that were closed before a late trade of their purchase made another of the same number."""
 
         self.dust = self.dust_cost = ZERO
-        self.unowned = ZERO
-        """What was sold beyond what lots and dust held: told as a discrepancy, and taken from nothing."""
         self.excess = self.late = ZERO
         """What was sold beyond lots and dust, and what can explain it: what was told after an order's end, and fees of
         sales in base, which come on top of what was offered."""
 
-        self.late_cost = ZERO
-        """What that had cost, as far as it was dust."""
-
         self.oversold = ZERO
-        """The same of recorded sales: a trade came so late that its lot had been sold again, in part."""
+        """The same, but for what a late trade of a purchase has explained since."""
+
+        self.beyond: Final[dict[int, Decimal]] = {}
+        """The same, by lot."""
+
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
         self.last_price: Decimal | None = None
@@ -88,7 +87,7 @@ class Ledger:
         for order in self.orders.by_name.values():
             for fill in order.fills[: order.recorded]:
                 cash += self._cash(order.side, fill)
-        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost + self.late_cost)
+        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost)
 
     def moved(self, side: str, fills: Iterable[Fill]) -> Decimal:
         """Give the base that fills brought, under zero for sells."""
@@ -106,7 +105,7 @@ class Ledger:
     def unowned_at_most(self) -> Decimal:
         """Give how much may have been sold, or taken as a fee, that neither lots nor dust held."""
         sells = (order.unrecorded() for order in self.orders.by_name.values() if order.side == "sell")
-        return self.unowned + self.oversold + sum(map(self.base_fee, sells), ZERO)
+        return self.oversold + sum(map(self.base_fee, sells), ZERO)
 
     def cost_of(self, fills: Iterable[Fill]) -> Decimal:
         """Give what fills of a buy have cost."""
@@ -133,8 +132,6 @@ class Ledger:
                 self._sale(row)
             case "dust_recorded":
                 self._remainder(row)
-            case "discrepancy_found" if "no lot had it" in row.says["action"]:
-                self._late(number(row.says["actual"].split()[0]) - number(row.says["expected"].split()[0]))
             case _:
                 pass
 
@@ -167,8 +164,17 @@ class Ledger:
                 self.closed.append(self.lots.pop(order.lot))
             self.lots[order.lot] = Lot(order, held, cost, first)
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
+        self._explain(self.lots[order.lot])
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
         self.last_price, self.last_ms = number(row.says["price"]), row.at_ms
+
+    def _explain(self, lot: Lot) -> None:
+        """Take out of a lot what was sold of it before so large a purchase was told; the cost stays."""
+        sold = min(self.beyond.get(lot.order.lot, ZERO), lot.left)
+        if sold:
+            lot.left -= sold
+            self.oversold -= sold
+            self.beyond[lot.order.lot] -= sold
 
     def _target(self, row: Row, lot: Lot) -> None:
         """Take a target, which brings the profit after the fee of the sale, on top of all that the lot cost."""
@@ -220,15 +226,8 @@ class Ledger:
         dust, from_dust = self._of_dust(rest)
         self.excess += rest - dust
         self.oversold += rest - dust
+        self.beyond[lot.order.lot] = self.beyond.get(lot.order.lot, ZERO) + rest - dust
         return cost + from_dust
-
-    def _late(self, quantity: Decimal) -> None:
-        """Take what was sold after its lot was closed out of the dust, as far as that goes; no sale records it."""
-        dust, cost = self._of_dust(quantity)
-        self.oversold -= dust
-        self.late_cost += cost
-        self.late += quantity
-        self.unowned += quantity
 
     def _of_dust(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
         """Take base out of the dust, as far as there is any; give how much that was, and what it had cost."""

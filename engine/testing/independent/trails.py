@@ -69,8 +69,9 @@ class Trails:
         else:
             key = (row.says["lot"], row.says["direction"])
             if row.tag == "trailing_started":
-                trail = self.by_key[key] = Trail(row)
-                texts = _started(trail, target, floor_rule)
+                former, trail = self.by_key.get(key), Trail(row)
+                texts = _started(former, trail, target, floor_rule)
+                self.by_key[key] = trail
             elif key not in self.by_key:
                 texts = iter((f"no such trail was started: lot {key[0]}, {key[1]}",))
             else:
@@ -140,7 +141,9 @@ class Trails:
         return rows[sequence - 1].says if 0 < sequence <= len(rows) else {}
 
 
-def _started(trail: Trail, target: Decimal | None, floor_rule: str) -> Iterator[str]:
+def _started(former: Trail | None, trail: Trail, target: Decimal | None, floor_rule: str) -> Iterator[str]:
+    if former is not None and former.status != "inactive":
+        yield f"the trail before it is {former.status}"
     if trail.direction == "down":
         return
     if trail.activation != target:
