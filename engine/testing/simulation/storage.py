@@ -66,6 +66,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
     counts: Counter[str] = Counter()
     violations: list[Violation] = []
     place: _Place | None = None
+    number = first
     try:
         for schedule in schedules(seed, first, count, scratch, store):
             if place is None or not place.holds(schedule):
@@ -76,6 +77,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
                 outcome, what = "violation", str(error)
             except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
                 outcome, what = "violation", f"the life ended with {error!r}"
+            number += 1
             outcomes[f"{schedule.kind}: {outcome}"] += 1
             if outcome == "violation":
                 violations.append(Violation(schedule.number, schedule.kind, what))
@@ -83,7 +85,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
                 counts += place.counts
                 place.counts.clear()
     except ViolationError as error:  # nothing befell this script, and it came to no good end
-        violations.append(Violation(first, "calm", str(error)))
+        violations.append(Violation(number, "calm", str(error)))
     return Tally(count, outcomes, counts, tuple(violations))
 
 
