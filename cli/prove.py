@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 VIOLATED: Final = 1
 SHOWN: Final = 12
 MOST_SEED: Final = 2**53
+MOST_SCHEDULE: Final = 100_000_000
 
 
 @click.command(
     epilog="Examples:\n\n  krypto-engine prove --seeds 500\n\n  krypto-engine prove --seeds 20000 --schedules 100000 "
-    "--record campaign.jsonl\n\n  krypto-engine prove --seed 4711 --shrink"
+    "--record campaign.jsonl\n\n  krypto-engine prove --seed 4711 --shrink\n\n  krypto-engine prove --schedule 4856"
 )
 @click.option("--seeds", type=click.IntRange(0, 10_000_000), default=200, show_default=True, help="How many worlds.")
 @click.option("--first", type=click.IntRange(0, MOST_SEED), default=1, show_default=True, help="The first seed.")
 @click.option(
-    "--schedules", type=click.IntRange(0, 100_000_000), default=0, show_default=True, help="How many storage schedules."
+    "--schedules",
+    type=click.IntRange(0, MOST_SCHEDULE),
+    default=0,
+    show_default=True,
+    help="How many storage schedules.",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), help="How many processes. [default: one for each core]")
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write down what is done; go on there.")
@@ -42,10 +47,20 @@ MOST_SEED: Final = 2**53
 @click.option(
     "--tape", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="With --seed: play these choices."
 )
+@click.option(
+    "--schedule", type=click.IntRange(0, MOST_SCHEDULE), help="Run this one storage schedule twice, and tell of it."
+)
 @json_option
 @click.pass_context
 def prove(
-    ctx: click.Context, /, seed: int | None, shrink_: bool, tape: Path | None, as_json: bool, **wanted: Any
+    ctx: click.Context,
+    /,
+    seed: int | None,
+    shrink_: bool,
+    tape: Path | None,
+    schedule: int | None,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Run this engine through simulated worlds in which everything goes wrong, and check what it promises.
 
@@ -53,11 +68,14 @@ def prove(
     partial fills, clocks that jump, operators who interfere. Nothing real is touched and no network is used. Exit
     code 1 if anything was violated.
     """
-    if seed is not None:
-        _refuse_others(ctx, "seeds", "first", "schedules", "jobs", "record", "report", "until_failure")
-        ctx.exit(_one(seed, tape, shrink_=shrink_, as_json=as_json))
-    if shrink_ or tape is not None:
+    if seed is None and (shrink_ or tape is not None):
         raise UsageError("--shrink and --tape go with one world: name it with --seed")
+    if seed is not None:
+        _refuse_others(ctx, "--seed, which runs one world", "schedule", *wanted)
+        ctx.exit(_one(seed, tape, shrink_=shrink_, as_json=as_json))
+    if schedule is not None:
+        _refuse_others(ctx, "--schedule, which runs one storage schedule", *wanted)
+        ctx.exit(_one_schedule(schedule, as_json=as_json))
     if not wanted["seeds"] and not wanted["schedules"]:
         raise UsageError("nothing is to be run: give --seeds or --schedules a number above 0")
     report = wanted["report"]
@@ -66,12 +84,12 @@ def prove(
     ctx.exit(_many(wanted, as_json=as_json))
 
 
-def _refuse_others(ctx: click.Context, *names: str) -> None:
-    """Refuse options of a campaign beside those of one world."""
+def _refuse_others(ctx: click.Context, what: str, *names: str) -> None:
+    """Refuse options of a campaign, or of something else, beside the one that runs a single world or schedule."""
     given = [name for name in names if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
     if given:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"{options} belongs to a campaign, and --seed runs one world: leave out one or the other")
+        raise UsageError(f"{options} cannot go with {what}: leave out one or the other")
 
 
 def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
@@ -166,8 +184,10 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
         click.echo(status(f"  seed {failure.seed}", good=False) + dim(f"  krypto-engine prove --seed {failure.seed}"))
         for violation in failure.violations[:SHOWN]:
             click.echo(f"    {clean(violation)}")
-    for violation in schedules.violations[:SHOWN]:
-        click.echo(f"    {clean(violation)}")
+    for each in schedules.violations[:SHOWN]:
+        again = dim(f"  krypto-engine prove --schedule {each.schedule}")
+        click.echo(status(f"  schedule {each.schedule}", good=False) + again)
+        click.echo(f"    {clean(f'{each.kind}: {each.what}')}")
 
 
 def _list(title: str, counts: dict[str, int]) -> None:
@@ -201,6 +221,29 @@ def _one(seed: int, tape: Path | None, *, shrink_: bool, as_json: bool) -> int:
         echo_json(msgspec.structs.replace(report, violations=tuple(violations)))
     else:
         _tell(report, violations, shrunk=shrink_ and bool(report.violations))
+    return VIOLATED if violations else 0
+
+
+def _one_schedule(number: int, *, as_json: bool) -> int:
+    """Run one storage schedule twice, see that the same comes of both, and tell of it."""
+    from engine.testing.simulation.campaign import Work, run_block
+    from engine.testing.simulation.report import StorageSum
+    from engine.testing.simulation.tally import Violation
+
+    came, again = (run_block(Work("schedules", number, 1)) for _ in range(2))
+    assert isinstance(came, StorageSum)
+    violations = list(came.violations)
+    if came != again:
+        violations.append(Violation(number, "determinism", "run twice, this schedule came to two ends"))
+    if as_json:
+        echo_json(msgspec.structs.replace(came, violations=tuple(violations)))
+    else:
+        verdict = "no violation" if not violations else counted(len(violations), "violation")
+        click.echo(f"{status(verdict, good=not violations)}  schedule {number}, run twice")
+        for each in violations:
+            click.echo(f"    {clean(f'{each.kind}: {each.what}')}")
+        _list("how it ended", came.outcomes)
+        _list("what happened", came.counts)
     return VIOLATED if violations else 0
 
 

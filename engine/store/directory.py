@@ -1,6 +1,7 @@
 """The state directory: made private, and held by one engine process at a time.
 
-Owns the lock file, and the permissions of the directory and of the log's files. Never looks into the log.
+Owns the lock file, the permissions of the directory and of the log's files, and whether their names still lead to them.
+Never looks into the log.
 Source: decisions.md, "Identity" (one state directory belongs to one running engine process).
 """
 
@@ -61,6 +62,24 @@ def sync_names(path: Path, sync: Callable[[int], None]) -> None:
         sync(folder)
     finally:
         os.close(folder)
+
+
+def identity(file: Path | int) -> tuple[int, int] | None:
+    """Tell which file a name leads to or a descriptor holds open, by device and inode. Raises OSError."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - a path takes no descriptor
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def require_in_place(path: Path, written: tuple[int, int] | None) -> None:
+    """Raise StorageError unless a name still leads to the file that is being written; else OSError."""
+    if identity(path) != written:
+        raise StorageError(
+            f"{path} was removed or replaced while the engine was writing it: stop whatever did that, put back the "
+            "file and start again, or krypto-engine recover"
+        )
 
 
 def read_regular(path: Path) -> bytes:

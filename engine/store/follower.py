@@ -1,6 +1,7 @@
 """The head witness, kept up while the log grows: written in the background, and on demand.
 
-Owns the open witness file. Never holds a commit up, and never lets one through once a write of its own has failed.
+Owns the open witness file. Never holds a commit up, and never lets one through once a write of its own has failed or
+has gone to a file that lost its name.
 """
 
 import asyncio
@@ -9,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Self
 
-from engine.core.errors import EngineError
-from engine.store.directory import create_private, sync_names
+from engine.core.errors import EngineError, StorageError
+from engine.store.directory import create_private, identity, require_in_place, sync_names
 from engine.store.faults import write_fault
 from engine.store.medium import SYSTEM, Medium
 from engine.store.schema import WITNESS_DRAFT_NAME
@@ -110,7 +111,7 @@ class Follower:
         draft.unlink(missing_ok=True)
         create_private(draft, self._medium.sync)
         self._file = os.open(draft, _FLAGS)
-        await self._write_newest()
+        await self._write_newest(draft)
         self._check()
         self._medium.rename(draft, self._path)
         sync_names(self._path.parent, self._medium.sync)
@@ -127,15 +128,19 @@ class Follower:
     def _written(self) -> Awaitable[None]:
         """Give the write under way, or begin one; whoever waits for it may be cancelled, it may not."""
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write_newest())
+            self._writing = asyncio.get_running_loop().create_task(self._write_newest(self._path))
         return asyncio.shield(self._writing)
 
-    async def _write_newest(self) -> None:
+    async def _write_newest(self, path: Path) -> None:
+        """Write the newest mark to the open file, which covers nothing unless `path` still leads to it."""
         position, checksum = self._newest
         self._generation += 1
         offset, half = Mark(self._generation, position, checksum).packed()
         try:
             await self._medium.write(self._file, half, offset)
+            require_in_place(path, identity(self._file))
             self.covered = position
+        except StorageError as error:
+            self._fault = error
         except OSError as error:
             self._fault = write_fault(error, self._path)

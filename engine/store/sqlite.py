@@ -18,7 +18,7 @@ from engine.store.append_only import only_appending
 from engine.store.appender import Appender, Linger
 from engine.store.chains import Chains
 from engine.store.commits import Commit
-from engine.store.directory import StateDirectory, create_private, sync_names
+from engine.store.directory import StateDirectory, create_private, identity, require_in_place, sync_names
 from engine.store.faults import write_fault
 from engine.store.follower import Follower
 from engine.store.medium import SYSTEM, Medium
@@ -69,7 +69,7 @@ class SqliteLog(Appender):
         self._resources = AsyncExitStack()
         self._is_closed = False
         self._path = reader.path
-        self._files = {path: _identity(path) for path in (reader.path, reader.path.with_name(WAL_NAME))}
+        self._files = {path: identity(path) for path in (reader.path, reader.path.with_name(WAL_NAME))}
 
     @classmethod
     async def open(cls, directory: Path, *, linger: Linger, witness: bool = True, medium: Medium = SYSTEM) -> Self:
@@ -175,12 +175,8 @@ class SqliteLog(Appender):
         return stream_id, checkpoint.sequence, checkpoint.schema, checkpoint.checksum, checkpoint.body
 
     def _check_files(self) -> None:
-        for path, identity in self._files.items():
-            if _identity(path) != identity:
-                raise StorageError(
-                    f"{path} was removed or replaced while the engine was writing it: stop whatever did that, put back "
-                    "the file and start again, or krypto-engine recover"
-                )
+        for path, written in self._files.items():
+            require_in_place(path, written)
 
 
 class _Found(NamedTuple):
@@ -262,11 +258,3 @@ async def _set(connection: aiosqlite.Connection, name: str, value: str | int, pa
     found = [row[0] for row in await connection.execute_fetchall(f"PRAGMA {name}")]
     if found != [value]:
         raise StorageError(f"SQLite keeps {name} = {found} for {path}, where {value} is needed: use a local disk")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

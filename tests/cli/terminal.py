@@ -78,10 +78,15 @@ def run_lively(folder: Path, span: str = "10m") -> int:
     return krypto("run", "-q", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", span).code
 
 
-def krypto_process(*arguments: object) -> Result:
+def krypto_process(*arguments: object, environment: Mapping[str, str] | None = None) -> Result:
     """Run a verb as a process of its own, to its end."""
     done = subprocess.run(
-        [PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        [PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        env=environment,
     )
     return Result(done.returncode, done.stdout, done.stderr)
 

@@ -39,12 +39,26 @@ def test_prove_of_one_seed_tells_what_befell_it_and_plays_its_tape(tmp_path: Pat
     assert played.lines[0] == told.lines[0]
 
 
+def test_prove_of_one_schedule_tells_how_it_ended() -> None:
+    told = krypto("prove", "--schedule", 98)
+    assert (told.code, told.lines[0]) == (0, "no violation  schedule 98, run twice")
+    assert "    replaced: whole  1" in told.lines
+    written = krypto("prove", "--schedule", 98, "--json").json
+    assert (written["first"], written["schedules"], written["violations"]) == (98, 1, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("--seeds", 0), "nothing is to be run"),
         (("--shrink",), "name it with --seed"),
-        (("--seed", 5, "--seeds", 3), "leave out one or the other"),
+        (
+            ("--seed", 5, "--seeds", 3),
+            "--seeds cannot go with --seed, which runs one world: leave out one or the other",
+        ),
+        (("--schedule", 5, "--jobs", 1), "--jobs cannot go with --schedule, which runs one storage schedule: leave"),
+        (("--seed", 5, "--schedule", 5), "--schedule cannot go with --seed"),
+        (("--schedule", 5, "--shrink"), "name it with --seed"),
         (("--seeds", 2, "--report", "/nowhere/report.json"), "there is no folder /nowhere"),
         (("--seed", 5, "--tape", __file__), "holds no choices"),
         (("--seeds", 2, "--record", __file__), "is no block of a campaign"),

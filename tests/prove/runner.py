@@ -88,13 +88,20 @@ def kill(plant: Plant, base: Path, first: Sequence[int], *, within: dict[By, int
     if count != 1:
         text = f"{plant.file} holds the text {count} times, not once: {plant.old!r}"
         return Kill(plant.name, plant.by, trouble=text)
+    with planted(plant, base) as tree:
+        most = min(plant.within, (within or {}).get(plant.by, plant.within))
+        return search(plant, tree, [*((seed, 1) for seed in first), *blocks(plant.by, most)])
+
+
+@contextmanager
+def planted(plant: Plant, base: Path) -> Iterator[Path]:
+    """Make another copy of a tree, with a bug in it."""
     with tempfile.TemporaryDirectory(prefix="plant-", dir=base.parent) as name:
         tree = Path(name)
         shutil.copytree(base, tree, dirs_exist_ok=True)
         path = tree / plant.file
         path.write_text(path.read_text().replace(plant.old, plant.new))
-        most = min(plant.within, (within or {}).get(plant.by, plant.within))
-        return search(plant, tree, [*((seed, 1) for seed in first), *blocks(plant.by, most)])
+        yield tree
 
 
 def blocks(by: By, most: int) -> list[tuple[int, int]]:

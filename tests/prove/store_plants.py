@@ -101,8 +101,14 @@ PLANTS: Final = (
     Stored(
         "the witness covers what it has not written yet",
         f"{STORE}/follower.py",
-        "            await self._medium.write(self._file, half, offset)\n            self.covered = position\n",
+        "            await self._medium.write(self._file, half, offset)\n",
         "            self.covered = position\n            await self._medium.write(self._file, half, offset)\n",
+    ),
+    Stored(
+        "a witness that is replaced under its writer goes unnoticed",
+        f"{STORE}/follower.py",
+        "            require_in_place(path, identity(self._file))\n",
+        "",
     ),
     Stored(
         "the witness writes over its only sound half",
@@ -117,13 +123,13 @@ PLANTS: Final = (
         "        draft.unlink(missing_ok=True)\n"
         "        create_private(draft, self._medium.sync)\n"
         "        self._file = os.open(draft, _FLAGS)\n"
-        "        await self._write_newest()\n"
+        "        await self._write_newest(draft)\n"
         "        self._check()\n"
         "        self._medium.rename(draft, self._path)\n",
         "        self._path.unlink(missing_ok=True)\n"
         "        create_private(self._path, self._medium.sync)\n"
         "        self._file = os.open(self._path, _FLAGS)\n"
-        "        await self._write_newest()\n"
+        "        await self._write_newest(self._path)\n"
         "        self._check()\n",
     ),
     Stored(
@@ -204,8 +210,8 @@ PLANTS: Final = (
     Stored(
         "a log that is replaced under its writer goes unnoticed",
         f"{STORE}/sqlite.py",
-        "            if _identity(path) != identity:\n",
-        "            if identity is None:\n",
+        "            require_in_place(path, written)\n",
+        "            continue\n",
     ),
     Stored(
         "a journal beside the log is played back",

@@ -41,8 +41,9 @@ def search(by: Literal["worlds", "schedules"], pieces: Sequence[tuple[int, int]]
         came = run_block(Work(by, first, count))
         tried += count
         if isinstance(came, StorageSum) and came.violations:
-            number, _, what = came.violations[0].removeprefix("schedule ").partition(", ")
-            return {"seed": int(number), "what": what, "tried": tried - (first + count - 1 - int(number))}
+            seen = came.violations[0]
+            what = f"{seen.kind}: {seen.what}"
+            return {"seed": seen.schedule, "what": what, "tried": tried - (first + count - 1 - seen.schedule)}
         if isinstance(came, Sum) and came.failures:
             return {"seed": came.failures[0].seed, "what": came.failures[0].violations[0], "tried": tried}
     return {"tried": tried}

@@ -17,7 +17,7 @@ from engine.testing.simulation.report import Failure, StorageSum, Sum
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.script import Store
 from engine.testing.simulation.storage import run_schedules
-from engine.testing.simulation.tally import Tally
+from engine.testing.simulation.tally import Tally, Violation
 from engine.testing.simulation.world import World
 
 PATIENCE_S = 60.0
@@ -45,6 +45,10 @@ def engine(tmp_path: Path) -> Path:
 
 def worlds(first: int, seeds: int) -> Sum:
     return Sum(first=first, seeds=seeds, digest=f"{first}", orders=seeds)
+
+
+def broken_at(schedule: int) -> Violation:
+    return Violation(schedule, "crash", "it broke")
 
 
 def test_campaign_killed_while_it_wrote_goes_on_as_often_as_one_likes(engine: Path, tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_block_that_overlaps_another_is_counted_once(engine: Path, tmp_path: Pat
 
 def test_totals_are_the_same_in_whatever_order_the_blocks_came(engine: Path) -> None:
     broken = [Sum(first=at, seeds=2, digest=f"{at}", failures=(Failure(at, ("it broke",)),)) for at in (1, 3, 5)]
-    torn = [StorageSum(first=at, schedules=2, outcomes={"whole": at}, violations=(f"{at}",)) for at in (0, 2, 10)]
+    torn = [StorageSum(first=at, schedules=2, outcomes={"whole": at}, violations=(broken_at(at),)) for at in (0, 2, 10)]
     blocks: list[Sum | StorageSum] = [*broken, *torn]
     campaigns = []
     for order in (1, -1):
@@ -93,7 +97,7 @@ def test_totals_are_the_same_in_whatever_order_the_blocks_came(engine: Path) -> 
     even, odd = campaigns
     assert even.totals == odd.totals
     assert [each.seed for each in odd.totals[0].failures] == [1, 3, 5]
-    assert odd.totals[1].violations == ("0", "2", "10")
+    assert odd.totals[1].violations == (broken_at(0), broken_at(2), broken_at(10))
     assert even.violations == odd.violations == 6
     assert (even.totals[0].seeds, even.totals[0].first, even.totals[1].outcomes) == (6, 1, {"whole": 12})
 
@@ -180,7 +184,7 @@ def test_storage_schedules_that_tell_of_their_folder_say_the_same_again(monkeypa
     assert one == another
     assert isinstance(one, StorageSum)
     assert len(one.violations) == 1
-    assert "STATE/whole" in one.violations[0]
+    assert "STATE/whole" in one.violations[0].what
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])

@@ -24,7 +24,7 @@ from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.disk import Disk, write_image
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.script import FEED, REAL, Ledger, Script, Step, Store, ViolationError, Writer, script_of
-from engine.testing.simulation.storage import A_PLACE, KINDS, VARIANTS, run_schedules
+from engine.testing.simulation.storage import A_PLACE, KINDS, VARIANTS, run_schedules, schedules
 from engine.testing.simulation.tally import Tally
 
 SEED = 1
@@ -71,6 +71,20 @@ def test_schedule_is_a_function_of_its_number_whatever_ran_before(scratch: Path)
     apart = run_schedules(SEED, first, 30, scratch / "b").joined(run_schedules(SEED, first + 30, 40, scratch / "c"))
     assert together.outcomes == apart.outcomes
     assert together.violations == apart.violations == ()
+
+
+def test_script_that_fails_although_nothing_befalls_it_is_told_with_its_first_schedule(scratch: Path) -> None:
+    first_of_next = next(each.number for each in schedules(SEED, 0, 1_000_000, scratch) if each.script == 1)
+    folders: set[str] = set()
+
+    async def failing(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+        folders.add(folder.name)
+        if folder.name == "whole" and len(folders) > 1:  # a script is measured after another was run
+            raise StorageError("it broke")
+        return await REAL.opened(folder, linger, medium)
+
+    (violation,) = run_schedules(SEED, first_of_next - 2, 4, scratch, Store(failing)).violations
+    assert (violation.schedule, violation.kind) == (first_of_next, "calm")
 
 
 def test_same_script_and_crash_twice_leave_the_same_bytes(scratch: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -189,6 +190,15 @@ async def remove_wal(directory: Path) -> None:
     (directory / WAL_NAME).unlink()
 
 
+async def remove_witness(directory: Path) -> None:
+    (directory / WITNESS_NAME).unlink()
+
+
+async def replace_witness(directory: Path) -> None:
+    shutil.copyfile(directory / WITNESS_NAME, directory / "copy")
+    (directory / "copy").replace(directory / WITNESS_NAME)
+
+
 async def add_row(directory: Path) -> None:
     query(directory, "INSERT INTO event VALUES (7, 1, 3, 'x', '{}', zeroblob(16))")
 
@@ -237,3 +247,25 @@ def test_storage_fault_stops_the_log_for_good(
 
     with_log(tmp_path, work)
     assert noise == []
+
+
+@pytest.mark.parametrize("spoil", [remove_witness, replace_witness])
+def test_witness_removed_or_replaced_vouches_for_nothing_more_and_stops_the_log(
+    tmp_path: Path, spoil: Callable[[Path], Awaitable[None]]
+) -> None:
+    async def work(log: SqliteLog) -> None:
+        await fill_log(log, 2)
+        await log.cover(6)
+        await spoil(tmp_path)
+        position = await append(log, FEED, price(3))
+        sentence = r"events\.head was removed or replaced while the engine was writing it: stop whatever .* recover$"
+        with pytest.raises(StorageError, match=sentence) as first:
+            await log.cover(position)
+        assert log.covered == 6
+        with pytest.raises(StorageError) as later:
+            await append(log, FEED, price(4))
+        assert later.value is first.value
+        with pytest.raises(StorageError):
+            await log.cover(position)
+
+    with_log(tmp_path, work)

@@ -213,8 +213,7 @@ def run_block(work: Work, within: str | None = None) -> Sum | StorageSum:
             outcomes=dict(tally.outcomes),
             counts=dict(tally.counts),
             violations=tuple(
-                f"schedule {each.schedule}, {each.kind}: {placeless(each.what, Path(folder))}"
-                for each in tally.violations
+                msgspec.structs.replace(each, what=placeless(each.what, Path(folder))) for each in tally.violations
             ),
         )
     reports, clock = [], SystemTime()

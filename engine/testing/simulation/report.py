@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.testing.simulation.chance import Tape
+from engine.testing.simulation.tally import Violation
 
 STATE: Final = "STATE"
 """Stands for the folder of a run in what is told of it: the folder has another name each time."""
@@ -85,7 +86,7 @@ class StorageSum(msgspec.Struct, kw_only=True):
     schedules: int
     outcomes: dict[str, int] = {}
     counts: dict[str, int] = {}
-    violations: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
 
 AnySum = TypeVar("AnySum", Sum, StorageSum)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from engine.core.errors import EngineError
-from engine.store.schema import LOG_NAME, WAL_NAME
+from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.witness import read_witness
 from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.damage import TAMPERINGS, Files, cut, flipped, tampered
 from engine.testing.simulation.disk import Disk, Fault, Mode, Operation, Plan, write_image
@@ -65,6 +66,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
     counts: Counter[str] = Counter()
     violations: list[Violation] = []
     place: _Place | None = None
+    number = first
     try:
         for schedule in schedules(seed, first, count, scratch, store):
             if place is None or not place.holds(schedule):
@@ -75,6 +77,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
                 outcome, what = "violation", str(error)
             except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
                 outcome, what = "violation", f"the life ended with {error!r}"
+            number += 1
             outcomes[f"{schedule.kind}: {outcome}"] += 1
             if outcome == "violation":
                 violations.append(Violation(schedule.number, schedule.kind, what))
@@ -82,7 +85,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
                 counts += place.counts
                 place.counts.clear()
     except ViolationError as error:  # nothing befell this script, and it came to no good end
-        violations.append(Violation(first, "calm", str(error)))
+        violations.append(Violation(number, "calm", str(error)))
     return Tally(count, outcomes, counts, tuple(violations))
 
 
@@ -172,28 +175,34 @@ class _Place:
         return self._judged(disk.survivors(mode, chance), ledger, schedule.kind)
 
     def _replaced(self, schedule: Schedule, chance: Chance) -> tuple[Outcome, str]:
-        """Take a file away under the writer, or put a copy in its place: nothing may be acknowledged any more."""
+        """Take a file away under the writer, or put a copy in its place: nothing may be promised on it any more.
+
+        The log and its WAL hold what is acknowledged; of the witness, what it said last is all that may be covered.
+        """
         folder = self._folder / f"replaced-{schedule.variant}"
         folder.mkdir(mode=0o700)
         ledger = Ledger()
-        path = folder / (LOG_NAME, WAL_NAME)[schedule.variant % 2]
+        name = (LOG_NAME, WAL_NAME, WITNESS_NAME)[schedule.variant % 3]
+        path = folder / name
         at = int(chance.unit("step") * len(self._script.steps))
         promised: list[int] = []
 
         def before_step(index: int) -> None:
             if index == at and path.exists():
-                if schedule.variant % 4 < 2:  # noqa: PLR2004 - two of four
+                mark = read_witness(path).mark if name == WITNESS_NAME else None
+                promised.append(len(ledger.given) if mark is None else mark.position)
+                if schedule.variant % 2:
                     shutil.copyfile(path, path.with_suffix(".copy"))
                     path.with_suffix(".copy").replace(path)
                 else:
                     path.unlink()
-                promised.append(len(ledger.given))
 
         disk = Disk(folder, chance, _endless())
         steps = [step for index, step in enumerate(self._script.steps) if index < at or step.act != "reopen"]
         self._write(disk, ledger, Script(tuple(steps), self._script.fold_pages), before_step)
-        if promised and ledger.acknowledged > promised[0]:
-            return "violation", "an event was acknowledged after its file had been replaced"
+        granted = ledger.covered if name == WITNESS_NAME else ledger.acknowledged
+        if promised and granted > promised[0]:
+            return "violation", f"an event was promised after {name} had been replaced"
         return self._judged(disk.survivors("kill", chance), ledger, "replaced")
 
     def _lived(self, kind: Kind) -> _Lived:

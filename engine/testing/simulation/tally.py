@@ -6,8 +6,10 @@ Owns the sums. Never runs one.
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
 
-class Violation(NamedTuple):
+
+class Violation(msgspec.Struct, frozen=True):
     """A promise that was broken: the schedule that shows it, and what it was."""
 
     schedule: int
