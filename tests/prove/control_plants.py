@@ -106,7 +106,26 @@ SECRET_PLANTS: Final = (
         "the key itself is the fingerprint of the account",
         "engine/testing/simulation/exchange/client.py",
         '        identity = AccountIdentity("simulated", "account",',
-        "        from engine.testing.simulation.verdict import CANARY\n\n"
-        '        identity = AccountIdentity(CANARY, "account",',
+        '        identity = AccountIdentity(self.credentials.api_key.reveal(), "account",',
+    ),
+    Plant(
+        "keys in the words of an exchange are passed on",
+        "engine/exchanges/faults.py",
+        '            text = text.replace(secret, "<hidden>")\n',
+        "            text = text.replace(secret, secret)\n",
+    ),
+    Plant(
+        "a key that an exchange wrote in hex is passed on",
+        "engine/exchanges/spellings.py",
+        "json.dumps(secret)[1:-1], raw.hex(), raw.hex().upper(), *quoted,",
+        "json.dumps(secret)[1:-1], *quoted,",
+    ),
+    Plant(
+        "the cause of a fault is told, too, as the exchange put it",
+        "engine/runtime/price_source.py",
+        "        except (UnreachableError, ConfigError):\n            if not self._is_streaming:\n",
+        "        except (UnreachableError, ConfigError) as error:\n"
+        '            self._say(f"No price came: {error.__cause__}")\n'
+        "            if not self._is_streaming:\n",
     ),
 )

@@ -18,7 +18,7 @@ AREAS: Final[dict[str, tuple[tuple[Plant, ...], int]]] = {
     "accounting": (money_plants.ACCOUNTING_PLANTS, 10),
     "commands and connectivity": (control_plants.COMMAND_PLANTS, 6),
     "state file": (control_plants.FILE_PLANTS, 2),
-    "secrecy": (control_plants.SECRET_PLANTS, 1),
+    "secrecy": (control_plants.SECRET_PLANTS, 4),
 }
 """The plants of each area, and how many of them the campaign finds at least."""
 

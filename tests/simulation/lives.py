@@ -18,7 +18,7 @@ from engine.core.config import BotConfig
 from engine.core.events import BotEvent
 from engine.core.identity import LOG_ID_LENGTH, bot_stream, encode_base32
 from engine.core.state import BotState, Order
-from engine.exchanges.credentials import Credentials, Secret
+from engine.exchanges.credentials import Credentials
 from engine.exchanges.port import Fill, OrderReport, OwnTrade, Unknown
 from engine.runtime.bootstrap import GatewayFor, Surroundings, paper_gateway
 from engine.runtime.config_file import parse_config
@@ -37,6 +37,7 @@ from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import DiskMedium
 from engine.testing.simulation.plan import CALM, LifePlan
+from engine.testing.simulation.secrecy import KEYS
 from engine.testing.simulation.session import Session
 from tests.simulation.fate import Fate, SteeredMarket
 
@@ -198,8 +199,8 @@ class Lives:
             lambda _at, _bot, text, _routine: run.lines.append(text),
             self._draw_log_id,
             gateway_for=gateway,
-            wiring=Wiring(credentials=lambda _: Credentials(Secret("key"), Secret("secret"))),
-            connect=lambda _, clock_ms: self._connect(run, clock_ms),
+            wiring=Wiring(credentials=lambda _account: KEYS),
+            connect=lambda wiring, clock_ms: self._connect(run, clock_ms, wiring.credentials("simulated")),
             probe=self._probe,
         )
         run.session.begin(directory, configs, around, plan, medium)
@@ -221,8 +222,8 @@ class Lives:
             await asyncio.sleep(0)
         assert not left, left
 
-    def _connect(self, run: Run, clock_ms: Callable[[], int]) -> SimulatedConnections:
-        connections = SimulatedConnections(self.exchange, run.session.life, clock_ms, ValuingClient)
+    def _connect(self, run: Run, clock_ms: Callable[[], int], keys: Credentials) -> SimulatedConnections:
+        connections = SimulatedConnections(self.exchange, run.session.life, clock_ms, keys, ValuingClient)
         run.client = connections.client
         return connections
 

@@ -17,6 +17,7 @@ from engine.testing.simulation.exchange.line import pause
 from engine.testing.simulation.exchange.terms import CALM, Terms
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.secrecy import KEYS
 
 START_MS = 1_767_225_600_000
 LOG_ID = "0123456789"
@@ -46,7 +47,7 @@ class ExchangeWorld:
         return Life(self.lives, reaper)
 
     def client(self, life: Life | None = None, ahead_ms: int = 0) -> ExchangeClient:
-        return ExchangeClient(self.exchange, life or self.life(), lambda: self.now_ms() + ahead_ms)
+        return ExchangeClient(self.exchange, life or self.life(), lambda: self.now_ms() + ahead_ms, KEYS)
 
     def price(self) -> Decimal:
         return self.exchange.markets[BTC].tick(self.now_ms(), 0).last

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from engine.core.config import BotConfig
+from engine.exchanges.credentials import Credentials
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.connections import account_of
 from engine.testing.simulation.exchange.client import ExchangeClient
@@ -23,10 +24,11 @@ class SimulatedConnections:
         exchange: SimulatedExchange,
         life: Life,
         clock_ms: Callable[[], int],
-        make: Callable[[SimulatedExchange, Life, Callable[[], int]], ExchangeClient] = ExchangeClient,
+        credentials: Credentials,
+        make: type[ExchangeClient] = ExchangeClient,
     ) -> None:
-        """Take both ends, the engine's clock, and what makes the client of them."""
-        self.client: Final = make(exchange, life, clock_ms)
+        """Take both ends, the engine's clock, the keys of the account, and what makes the client of them."""
+        self.client: Final = make(exchange, life, clock_ms, credentials)
         self._clock_ms: Final = clock_ms
         self._desk: AccountDesk | None = None
 

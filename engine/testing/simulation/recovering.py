@@ -6,6 +6,7 @@ Owns its life and what it writes on. Never decides what follows from its end.
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.life import Life
 from engine.testing.simulation.machine import Machine
 from engine.testing.simulation.medium import InlineMedium
+from engine.testing.simulation.secrecy import KEYS
 from engine.testing.simulation.vfs import layer
 
 CUTS: Final = ("none", "none", "step", "time")
@@ -48,8 +50,15 @@ class RecoveryPlan:
 class Recovery:
     """One run of a recovery. After `run`: what it reported or how it failed; neither if it was cut short."""
 
-    def __init__(self, number: int, machine: Machine, exchange: SimulatedExchange, plan: RecoveryPlan) -> None:
-        """Take the life's number, the machine, the exchange, and where it is cut short."""
+    def __init__(
+        self,
+        number: int,
+        machine: Machine,
+        exchange: SimulatedExchange,
+        plan: RecoveryPlan,
+        hear: Callable[[object], None],
+    ) -> None:
+        """Take the life's number, the machine, the exchange, where it is cut short, and who hears what it tells."""
         self.life: Final = Life(number, plan.ends)
         self.report: Report | None = None
         self.fault: EngineError | None = None
@@ -57,6 +66,7 @@ class Recovery:
         self._machine: Final = machine
         self._exchange: Final = exchange
         self._plan: Final = plan
+        self._hear: Final = hear
         self._work: asyncio.Task[Report] | None = None
         """Held until the world has cleared up: a task that nobody holds ends whenever garbage is collected."""
 
@@ -64,12 +74,12 @@ class Recovery:
         """Recover every bot of a state directory; the operator says yes to whatever was found."""
         layer().reseed(b"recovery/%d" % self.life.number)
         clock = EngineClock(self._machine)
-        connections = SimulatedConnections(self._exchange, self.life, lambda: clock.now_ms)
+        connections = SimulatedConnections(self._exchange, self.life, lambda: clock.now_ms, KEYS)
 
         def exchange(config: BotConfig) -> Exchange:
             return Exchange(connections.desk(config), connections.data([config]))
 
-        help_ = Help(exchange, lambda _: not self.life.is_dead, lambda _: None, "operator")
+        help_ = Help(exchange, lambda _: not self.life.is_dead, self._hear, "operator")
         work = self._work = asyncio.ensure_future(
             recover(directory, None, None, clock=clock, help_=help_, medium=self.medium)
         )
@@ -84,6 +94,7 @@ class Recovery:
             self.report = work.result()
         except EngineError as error:
             self.fault = error
+        self._hear(self.report or self.fault)
         self.life.end("recovery/done")
 
 

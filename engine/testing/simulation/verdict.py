@@ -19,9 +19,7 @@ from engine.runtime.replica import bot_ids
 from engine.store.reader import LogReader
 from engine.store.verification import verify
 from engine.testing.independent import check as check_independently
-
-CANARY: Final = "Canary7f3kQ9-simulated-secret-ZpX2"
-"""The secret of the simulated account, which must stand nowhere."""
+from engine.testing.simulation.secrecy import CANARIES
 
 STATE_FILE: Final = "state file"
 """What a record of the history is called that says how a state file differed from the log while an engine lived."""
@@ -52,7 +50,7 @@ def terms_of(bots: Sequence[BotConfig]) -> dict[str, Any]:
     """Give what the independent checker has to know of the bots of a world."""
     return {
         "bots": {bot.bot_id: {"budget": str(bot.budget), "max_open_lots": bot.max_open_lots} for bot in bots},
-        "canaries": [CANARY],
+        "canaries": list(CANARIES),
         "stopped": True,
     }
 

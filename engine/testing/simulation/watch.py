@@ -15,6 +15,7 @@ from engine.runtime.journal import Published
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.monitor import Limits, Monitor
 from engine.testing.simulation.life import Life
+from engine.testing.simulation.secrecy import canaries_in
 from engine.testing.simulation.vouched import is_vouched_for, position_of_sent
 
 States = Callable[[], list[BotState]]
@@ -52,6 +53,11 @@ class Watch:
         )
         exchange.noted.append(self._note)
         exchange.left.append(self._left)
+
+    def hear(self, said: object) -> None:
+        """Listen to what an engine says to whoever runs it: no secret may be in it."""
+        for found in canaries_in(said):
+            self.monitor.tell("secret", f"{found} was in a line that was said")
 
     def listener(self, life: Life) -> Callable[[Published], None]:
         """Give who is told what has become durable, as long as that life lasts."""

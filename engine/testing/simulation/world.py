@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from engine.core.errors import OperatorNeededError, StorageError, UnreachableError
 from engine.core.identity import LOG_ID_LENGTH, encode_base32
-from engine.exchanges.credentials import Credentials, Secret
 from engine.runtime.bootstrap import Surroundings
 from engine.runtime.connections import Wiring
 from engine.testing.simulation.bots import choose_bots, configs_of, limits_of
@@ -44,8 +43,9 @@ from engine.testing.simulation.plan import (
 )
 from engine.testing.simulation.recovering import Recovery, RecoveryPlan
 from engine.testing.simulation.release import newer
+from engine.testing.simulation.secrecy import KEYS
 from engine.testing.simulation.session import Session
-from engine.testing.simulation.verdict import CANARY, judge, judge_state_files
+from engine.testing.simulation.verdict import judge, judge_state_files
 from engine.testing.simulation.watch import Watch
 
 MOST_LIVES: Final = 16
@@ -158,10 +158,12 @@ class World:
         around = Surroundings(
             directory,
             (self.watch.listener(life), session.listen),
-            lambda *_: None,
+            lambda _at, _bot, text, _routine: self.watch.hear(text),
             self._draw_log_id,
-            wiring=Wiring(credentials=lambda _: Credentials(Secret(CANARY), Secret(CANARY))),
-            connect=lambda _, clock_ms: SimulatedConnections(self.exchange, life, clock_ms),
+            wiring=Wiring(credentials=lambda _account: KEYS),
+            connect=lambda wiring, clock_ms: SimulatedConnections(
+                self.exchange, life, clock_ms, wiring.credentials("simulated")
+            ),
             probe=self._probe,
         )
         if self.chance.choose("life/clock set", (True, True, True, False)):
@@ -194,6 +196,7 @@ class World:
         disk.release()
         shutil.rmtree(disk.folder)
         self.watch.faults.update(disk.faults)
+        self.watch.hear(session.fault)
         self._disk = disk
         self._befall(session)
         self.exchange.note("life", number=self.lives, ended=session.life.ended_at, mode=mode, fault=fault)
@@ -240,7 +243,7 @@ class World:
         plan = RecoveryPlan(self.chance, may_be_cut=not self.disasters.are_over)
         if self.disasters.takes_newer():
             newer()
-        recovery = Recovery(self.lives, self.machine, self.exchange, plan)
+        recovery = Recovery(self.lives, self.machine, self.exchange, plan, self.watch.hear)
         await recovery.run(folder)
         leave(folder, self.directory, self.machine.wall_ms())
         await clear_up(self._own)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.core.errors import EngineError
 from engine.core.events import Balance
 from engine.core.state import Order
+from engine.exchanges.credentials import Credentials
 from engine.exchanges.port import (
     Accepted,
     AccountHint,
@@ -30,7 +31,7 @@ from engine.exchanges.port import (
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.line import LostError
 from engine.testing.simulation.exchange.market_client import MarketClient
-from engine.testing.simulation.exchange.orders import CLOCK, Placed, Refusal, Wish
+from engine.testing.simulation.exchange.orders import CLOCK, DUPLICATE, Placed, Refusal, Wish
 from engine.testing.simulation.exchange.streams import HintStream
 from engine.testing.simulation.life import Life
 
@@ -40,9 +41,11 @@ LINGER_S: Final = 1.0
 class ExchangeClient(MarketClient):
     """What one life of the engine has of the exchange: the markets and the account."""
 
-    def __init__(self, exchange: SimulatedExchange, life: Life, engine_now_ms: Callable[[], int]) -> None:
-        """Take the exchange, the life, and the engine's clock."""
-        super().__init__(exchange, life, engine_now_ms)
+    def __init__(
+        self, exchange: SimulatedExchange, life: Life, engine_now_ms: Callable[[], int], credentials: Credentials
+    ) -> None:
+        """Take the exchange, the life, the engine's clock, and the keys of the account."""
+        super().__init__(exchange, life, engine_now_ms, credentials)
         self._creating: Final[set[asyncio.Future[Outcome]]] = set()
         self._hints: Final = HintStream(exchange, life)
 
@@ -206,9 +209,9 @@ class ExchangeClient(MarketClient):
         if isinstance(answer, Refusal):
             if answer.code == CLOCK:
                 self.offset_ms = None
-            if "Duplicate" in answer.reason:  # the order behind it may be live
-                return Unknown(f"InvalidOrder: HTTP 400, code {answer.code} ({answer.reason})")
-            return Rejected(answer.code, answer.reason)
+            if answer.reason.startswith(DUPLICATE.reason):  # the order behind it may be live
+                return Unknown(self.scrub(f"InvalidOrder: HTTP 400, code {answer.code} ({answer.reason})"))
+            return Rejected(answer.code, self.scrub(answer.reason))
         return answer
 
     def _placed(self, wish: Wish) -> Accepted | Refusal:
@@ -230,7 +233,7 @@ class ExchangeClient(MarketClient):
         fault = self.fault_of(lost)
         match lost.trouble:
             case "not_sent":
-                return NotSent(str(lost))
+                return NotSent(self.scrub(str(lost)))
             case "limited":
                 return Rejected("-1003", "Too many requests.")
             case _:

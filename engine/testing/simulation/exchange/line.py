@@ -5,21 +5,30 @@ Source: docs/evidence.md.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeVar
 
+from msgspec.structs import replace
+
+from engine.exchanges.credentials import Credentials
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
+from engine.testing.simulation.exchange.orders import DUPLICATE, Refusal
 from engine.testing.simulation.life import Life
+from engine.testing.simulation.secrecy import echoed
 
 T = TypeVar("T")
+C = TypeVar("C")
 Trouble = Literal["not_sent", "lost", "nonsense", "limited"]
 
 TIMEOUT_MS: Final = 10_000
 """So long is an answer waited for."""
 
+TIMED_OUT: Final = "no whole answer came (RequestTimeout)"
+
 _ON_CALLS: Final = (
-    "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit",
+    "not_sent", "request_lost", "request_late", "answer_lost", "server_error", "garbage", "rate_limit", "doubled",
 )  # fmt: skip
+_CARRIED_OUT: Final = frozenset({None, "request_late", "answer_lost", "server_error", "garbage", "doubled"})
 _ABOUT_ORDERS: Final = frozenset({"create", "cancel", "query", "order_trades"})
 _SHARE: Final = 0.2
 """All other calls fail at this share of the rates, or an engine would hardly ever get to its orders."""
@@ -27,6 +36,7 @@ _SHARE: Final = 0.2
 _LATE_S: Final = (2, 1, 4, 7, 12, 20, 35, 45, 55, 120)
 _SILENCE_S: Final = (2, 10, 60, 180, 600)
 _SLOW_MS: Final = (500, 2_000, 8_000)
+_AGAIN_MS: Final = (20, 1, 200, 1_000)
 _LONG_S: Final = 60
 _LEAST_MS: Final = 8
 _SPREAD_MS: Final = 90
@@ -45,10 +55,11 @@ class LostError(Exception):
 class Line:
     """The line of one life."""
 
-    def __init__(self, exchange: SimulatedExchange, life: Life) -> None:
-        """Take both ends."""
+    def __init__(self, exchange: SimulatedExchange, life: Life, credentials: Credentials) -> None:
+        """Take both ends, and the keys that are sent along."""
         self._exchange: Final = exchange
         self._life: Final = life
+        self._credentials: Final = credentials
 
     async def ask(self, verb: str, run: Callable[[], T]) -> T:
         """Ask something that changes nothing: it is answered as of when it arrives. Raises LostError."""
@@ -59,7 +70,7 @@ class Line:
         self._exchange.advance()
         answer = run()
         await self._life.cross(f"exchange/{verb}/after")
-        await self._fail_late(fault, latency_ms // 2)
+        await self._fail_late(verb, fault, latency_ms // 2)
         await pause(latency_ms - latency_ms // 2)
         return answer
 
@@ -71,18 +82,46 @@ class Line:
         there_ms = latency_ms // 2
         if fault == "request_late":
             there_ms = self._exchange.chance.choose(f"exchange/{verb}/request_late/wait", _LATE_S) * 1_000
-        self._exchange.later(self._exchange.at_ms + there_ms, lambda: box.append(run()))
+        again_ms = self._chosen(verb, "doubled/wait", _AGAIN_MS) if fault == "doubled" else None
+        self._exchange.later(self._exchange.at_ms + there_ms, lambda: self._arrive(run, box, again_ms))
         await pause(min(there_ms, TIMEOUT_MS))
         self._exchange.advance()
         if there_ms >= TIMEOUT_MS:
-            raise LostError("lost", "no whole answer came (RequestTimeout)")
-        while not box:  # the clock of the loop is finer than that of the exchange
+            raise self._lost(verb, "lost", TIMED_OUT)
+        await self._come(box, 1)
+        await self._life.cross(f"exchange/{verb}/after")
+        await self._fail_late(verb, fault, there_ms)
+        answer = box[0] if again_ms is None else await self._one_of_two(verb, box, again_ms)
+        await pause(latency_ms - latency_ms // 2)
+        return self._told(verb, answer)
+
+    def _arrive(self, run: Callable[[], T], box: list[T], again_ms: int | None) -> None:
+        """Have a request carried out, and once more so much later; each answer goes into the box.
+
+        No copy comes of one that was refused: the exchange could take that, and whoever sent it once would have been
+        told for certain that nothing was placed.
+        """
+        box.append(run())
+        if again_ms is not None and not isinstance(box[0], Refusal):
+            self._exchange.later(self._exchange.at_ms + again_ms, lambda: box.append(run()))
+
+    async def _one_of_two(self, verb: str, box: list[T], again_ms: int) -> T:
+        """Give the answer that comes to a request that arrived twice: the first, or the second in its place.
+
+        A second order is told of as a duplicate or not at all: that the clock or a halt refused it would be taken for
+        the proof that none was placed (docs/evidence.md, "What this cannot show").
+        """
+        if isinstance(box[0], Refusal) or self._chosen(verb, "doubled/answer", ("first", "second")) == "first":
+            return box[0]
+        await pause(again_ms)
+        await self._come(box, 2)
+        return box[1] if verb == "cancel" or box[1] == DUPLICATE else box[0]
+
+    async def _come(self, box: list[T], count: int) -> None:
+        """Wait until so many have come; the clock of the loop is finer than that of the exchange."""
+        while len(box) < count:
             await pause(1)
             self._exchange.advance()
-        await self._life.cross(f"exchange/{verb}/after")
-        await self._fail_late(fault, there_ms)
-        await pause(latency_ms - latency_ms // 2)
-        return box[0]
 
     async def _leave(self, verb: str, client_order_id: str | None) -> str | None:
         """Leave, and tell what will befall the request."""
@@ -92,7 +131,7 @@ class Line:
         if fault is not None or client_order_id is not None:
             record: dict[str, Any] = {
                 "what": "request", "at_ms": self._exchange.at_ms, "life": self._life.number, "verb": verb,
-                "arrived": fault in {None, "request_late", "answer_lost", "server_error", "garbage"}, "fault": fault,
+                "arrived": fault in _CARRIED_OUT, "fault": fault,
             }  # fmt: skip
             if client_order_id is not None:
                 record["client_order_id"] = client_order_id
@@ -113,39 +152,61 @@ class Line:
             return "maintenance"
         share = 1.0 if verb in _ABOUT_ORDERS else _SHARE
         for kind in _ON_CALLS:
-            if exchange.happens(kind, f"{verb}/{kind}", share):
+            if (kind != "doubled" or self._may_double(verb)) and exchange.happens(kind, f"{verb}/{kind}", share):
                 return kind
         return None
+
+    def _may_double(self, verb: str) -> bool:
+        """Tell whether a request may arrive twice.
+
+        An order only where its id is refused for ever: where it is free again once the first has ended, the exchange
+        would place a second one, and nobody who sent it once could keep it from that.
+        """
+        return verb == "cancel" or (verb == "create" and self._exchange.terms.ids_unique == "ever")
 
     async def _fail_early(self, verb: str, fault: str | None) -> None:
         """Raise what a request meets that is not carried out."""
         match fault:
             case "not_sent":
-                raise LostError("not_sent", "ConnectionError: no connection could be made")
+                raise self._lost(verb, "not_sent", "ConnectionError: no connection could be made")
             case "request_lost":
                 await pause(TIMEOUT_MS)
-                raise LostError("lost", "no whole answer came (RequestTimeout)")
+                raise self._lost(verb, "lost", TIMED_OUT)
             case "maintenance":
                 await pause(self._latency_ms(verb))
-                raise LostError("nonsense", "ExchangeNotAvailable: HTTP 503")
+                raise self._lost(verb, "nonsense", "ExchangeNotAvailable: HTTP 503")
             case "rate_limit" | "ban":
                 await pause(self._latency_ms(verb))
-                raise LostError("limited", "RateLimitExceeded: HTTP 429, code -1003", self._silence_ms(verb, fault))
+                silence_ms = self._silence_ms(verb, fault)
+                raise self._lost(verb, "limited", "RateLimitExceeded: HTTP 429, code -1003", silence_ms)
             case _:
                 pass
 
-    async def _fail_late(self, fault: str | None, spent_ms: int) -> None:
+    async def _fail_late(self, verb: str, fault: str | None, spent_ms: int) -> None:
         """Raise what comes instead of the answer to a request that was carried out."""
         match fault:
             case "answer_lost":
                 await pause(TIMEOUT_MS - spent_ms)
-                raise LostError("lost", "no whole answer came (RequestTimeout)")
+                raise self._lost(verb, "lost", TIMED_OUT)
             case "server_error":
-                raise LostError("nonsense", "ExchangeError: HTTP 502")
+                raise self._lost(verb, "nonsense", "ExchangeError: HTTP 502")
             case "garbage":
-                raise LostError("nonsense", "BadResponse: HTTP 200")
+                raise self._lost(verb, "nonsense", "BadResponse: HTTP 200")
             case _:
                 pass
+
+    def _lost(self, verb: str, trouble: Trouble, text: str, silence_ms: int = 0) -> LostError:
+        """Say what came instead of an answer, in words that may hold what was sent."""
+        return LostError(trouble, echoed(text, self._credentials, self._exchange.chance, verb), silence_ms)
+
+    def _told(self, verb: str, answer: T) -> T:
+        """Give an answer as it is told: the words of a refusal may hold what was sent."""
+        if isinstance(answer, Refusal):
+            return replace(answer, reason=echoed(answer.reason, self._credentials, self._exchange.chance, verb))
+        return answer
+
+    def _chosen(self, verb: str, what: str, options: Sequence[C]) -> C:
+        return self._exchange.chance.choose(f"exchange/{verb}/{what}", options)
 
     def _silence_ms(self, verb: str, fault: str) -> int:
         """Say how long the exchange wants silence; a long one is a ban, which it keeps to whoever asks."""

@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 
 from engine.core.errors import ConfigError, EngineError, RateLimitedError, UnreachableError
 from engine.core.market import TIMEFRAMES_MS, Candle, MarketRules, Tick
+from engine.exchanges.credentials import Credentials
+from engine.exchanges.faults import Scrubber
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
 from engine.testing.simulation.exchange.line import Line, LostError
 from engine.testing.simulation.exchange.orders import CLOCK, Refusal
@@ -25,14 +27,18 @@ CANDLES_A_PAGE: Final = 1_000
 class MarketClient:
     """What one life of the engine sees of the markets. `calls` counts what was asked, by kind."""
 
-    def __init__(self, exchange: SimulatedExchange, life: Life, engine_now_ms: Callable[[], int]) -> None:
-        """Take the exchange, the life, and the engine's clock."""
+    def __init__(
+        self, exchange: SimulatedExchange, life: Life, engine_now_ms: Callable[[], int], credentials: Credentials
+    ) -> None:
+        """Take the exchange, the life, the engine's clock, and the keys of the account."""
         self.calls: Final[Counter[str]] = Counter()
         self.blocked_until_ms = 0
         self.offset_ms: int | None = None
         self.exchange: Final = exchange
         self.shows: Final = Shows(exchange)
-        self.line: Final = Line(exchange, life)
+        self.credentials: Final = credentials
+        self.scrub: Final = Scrubber(credentials.api_key.reveal(), credentials.secret.reveal())
+        self.line: Final = Line(exchange, life, credentials)
         self.life: Final = life
         self.engine_ms: Final = engine_now_ms
         self._rules: dict[str, MarketRules] = {}
@@ -159,10 +165,11 @@ class MarketClient:
         raise UnreachableError(f"The exchange gave no sensible answer: code {CLOCK}.")
 
     def fault_of(self, lost: LostError) -> EngineError:
-        """Give the fault that it means, and fall silent if the exchange wants it."""
+        """Give the fault that it means, without secrets, and fall silent if the exchange wants it."""
+        text = self.scrub(str(lost))
         if lost.trouble == "limited":
             self.blocked_until_ms = max(self.blocked_until_ms, self.engine_ms() + lost.silence_ms)
-            return RateLimitedError(f"The exchange wants silence: {lost}.", self.blocked_until_ms)
+            return RateLimitedError(f"The exchange wants silence: {text}.", self.blocked_until_ms)
         if lost.trouble == "nonsense":
-            return UnreachableError(f"The exchange gave no sensible answer: {lost}.")
-        return UnreachableError(f"The exchange did not answer: {lost}.")
+            return UnreachableError(f"The exchange gave no sensible answer: {text}.")
+        return UnreachableError(f"The exchange did not answer: {text}.")

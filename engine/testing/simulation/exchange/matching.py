@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from engine.core.exact import exactly
 from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
 from engine.testing.simulation.exchange.markets import BNB_PRICE, TICK, Market, next_step
-from engine.testing.simulation.exchange.orders import Placed, Refusal, Status, Trade, Wish, trade_record
+from engine.testing.simulation.exchange.orders import DUPLICATE, Placed, Refusal, Status, Trade, Wish, trade_record
 
 if TYPE_CHECKING:
     from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -58,7 +58,7 @@ class Matching:
             return Refusal("-1013", "Filter failure: NOTIONAL")
         twin = self.by_client_id.get(wish.client_order_id)
         if twin is not None and (twin.is_open or exchange.terms.ids_unique == "ever"):
-            return Refusal("-2010", "Duplicate order sent.")
+            return DUPLICATE
         asset, need = self._need(market, wish, wish.quantity)
         if exchange.wallet.free(asset) < need:
             return Refusal("-2010", "Account has insufficient balance for requested action.")

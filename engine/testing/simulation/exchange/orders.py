@@ -39,6 +39,10 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
 
 
+DUPLICATE: Final = Refusal("-2010", "Duplicate order sent.")
+"""What an exchange says of an id that is taken."""
+
+
 class Standing(NamedTuple):
     """How an order stands from the time on at which that is shown."""
 

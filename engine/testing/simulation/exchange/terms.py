@@ -56,6 +56,7 @@ class Terms(msgspec.Struct, frozen=True):
     server_error: float = 0.0
     garbage: float = 0.0
     rate_limit: float = 0.0
+    doubled: float = 0.0
     slow: float = 0.0
     # the weather, per slot of time
     partition: float = 0.0
