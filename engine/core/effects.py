@@ -26,8 +26,8 @@ class OrderEffect(msgspec.Struct, frozen=True):
 def outstanding(state: BotState) -> tuple[OrderEffect, ...]:
     """Say which exchange calls are owed for orders, the oldest order first.
 
-    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused or halted, and nothing is
-    asked while connectivity checks fail. Before a recovery is confirmed nothing is cancelled, either.
+    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused, stopping or halted, and
+    nothing is asked while connectivity checks fail. Before a recovery is confirmed nothing is cancelled, either.
     Source: design, "Effects are a projection of state".
     """
     return tuple(_effects(state))

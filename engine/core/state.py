@@ -287,8 +287,8 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_send(self) -> bool:
-        """Tell whether orders may leave at all: no pause, nothing for an operator to decide, no recovery under way."""
-        return not self.paused and self.halted is None and self.recovery is None
+        """Tell whether orders may leave at all: no pause, no stop, nothing for an operator to decide, no recovery."""
+        return not self.paused and not self.stopping and self.halted is None and self.recovery is None
 
     @property
     def position(self) -> Decimal:

@@ -50,9 +50,8 @@ class SystemTime:
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> bool:
         """Wait for the event, at most `timeout_s`; tell whether it came."""
         try:
-            async with asyncio.timeout(
-                timeout_s
-            ):  # wait_for of Python 3.11 loses a cancellation if the event comes too
+            # wait_for of Python 3.11 loses a cancellation if the event comes too
+            async with asyncio.timeout(timeout_s):
                 await event.wait()
         except TimeoutError:
             return False

@@ -8,12 +8,12 @@ Source: design, "What was seen is logged too"; docs/adr/0019-recovery.md.
 from typing import Any
 
 from engine.core.decider import Observation, decide
-from engine.core.events import BotEvent, Cause, PriceObserved, Role, SessionStarted
-from engine.core.feed_view import FeedView
+from engine.core.events import BotEvent, Cause, SessionStarted
 from engine.core.state import BotState
+from engine.runtime.redecide import seen_of
 from engine.runtime.replica import FEED_PREFIX, Replica, Source, walk
 from engine.runtime.schema import decision_version
-from engine.store.port import Entry, Recorded
+from engine.store.port import Entry
 from engine.strategies.catalogue import strategy_for
 
 
@@ -26,16 +26,13 @@ def unfinished(source: Source, bot_id: str) -> tuple[Entry, ...]:
     for recorded in walk(source, bot_id):
         event: Any = recorded.event
         replica.fold(recorded)
-        if recorded.stream.startswith(FEED_PREFIX):
-            state = replica.state
-            if isinstance(event, PriceObserved) and state is not None and state.attached:
-                last.see(recorded, state, replica.view, is_theirs=state.feed == recorded.stream)
-        elif event.role is Role.OBSERVATION:
+        observation = seen_of(replica, recorded)
+        if observation is not None:
             if isinstance(event, SessionStarted):
                 last.version = event.decision_version
-            assert replica.state is not None, "the bot's first event made it"
-            last.see(recorded, replica.state, replica.view, is_theirs=True)
-        else:
+            assert replica.state is not None, "whoever sees something is there"
+            last.seen, last.made = (replica.state, observation, Cause(recorded.stream, recorded.sequence)), []
+        elif not recorded.stream.startswith(FEED_PREFIX):
             last.made.append(event)
     return last.rest()
 
@@ -46,18 +43,12 @@ class _Last:
     def __init__(self) -> None:
         self.version: int | None = None
         self.made: list[BotEvent] = []
-        self._seen: tuple[BotState, Observation, Cause] | None = None
-
-    def see(self, recorded: Recorded, state: BotState, view: FeedView | None, *, is_theirs: bool) -> None:
-        if is_theirs:
-            market = view or FeedView(state.feed or "")
-            observation = Observation(recorded.event, recorded.at_ms, market)
-            self._seen, self.made = (state, observation, Cause(recorded.stream, recorded.sequence)), []
+        self.seen: tuple[BotState, Observation, Cause] | None = None
 
     def rest(self) -> tuple[Entry, ...]:
-        if self._seen is None:
+        if self.seen is None:
             return ()
-        state, observation, cause = self._seen
+        state, observation, cause = self.seen
         strategy = strategy_for(state.config)
         if self.version != decision_version(strategy):
             return ()

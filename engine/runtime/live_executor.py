@@ -177,10 +177,14 @@ class LiveExecutor:
         position = await self._record(bot, [OrderSent(name, now_ms, self._gateway.valid_ms)])
         assert position is not None, "order_sent is urgent"
         await self._witnessed(position)
-        held_s = (self._now_ms() - now_ms) / 1000
+        held_ms = self._now_ms() - now_ms
         may_leave = _may_go_on(bot.state, order, self._now_ms())
-        if not may_leave or held_s * 1000 > self._gateway.valid_ms:
-            why = f"this machine stood still for {held_s:.0f} s" if may_leave else "the bot was stopped from sending"
+        if not may_leave or held_ms > self._gateway.valid_ms:
+            why = (
+                f"this machine stood still for {held_ms / 1000:.0f} s"
+                if may_leave
+                else "the bot was stopped from sending"
+            )
             await self._record(bot, [OrderRejected(name, STALE if may_leave else NOT_SENT, f"{why} before it left")])
             return
         await self._create(bot, bot.state.orders[name])

@@ -294,9 +294,11 @@ class LiveWorld(World):
         await self._lay_down(reason)
 
     def _is_busy(self) -> bool:
-        """Tell whether a call is under way or a cancellation is owed."""
+        """Tell whether a call is under way or a cancellation is owed, be it of an order in doubt."""
+        states = [bot.durable[0] for bot in self.bots]
+        owed = [state.orders[effect.client_order_id] for state in states for effect in outstanding(state)]
         return any(executor.busy for executor in self._executors.values()) or any(
-            effect.action == "cancel" for bot in self.bots for effect in outstanding(bot.durable[0])
+            order.cancel_reason is not None and order.final is None for order in owed
         )
 
     def _tell_what_rests(self, seat: Seat) -> None:
@@ -307,6 +309,7 @@ class LiveWorld(World):
         resting = [
             f"{order_words(name)} ({order.side} {plain(order.quantity - order.filled)} {base})"
             for name, order in state.orders.items()
+            if order.status != "requested"
         ]
         what = f"these orders stay at the exchange: {', '.join(resting)}" if resting else "nothing rests"
         self.say_of(seat.bot, f"Stopping: {what}")

@@ -14,7 +14,7 @@ from engine.core.events import BotEvent, Cause, Event, PriceObserved, Role, Sess
 from engine.core.feed_view import FeedView
 from engine.runtime.replica import FEED_PREFIX, Replica, Source, walk
 from engine.runtime.schema import decision_version
-from engine.store.port import Recorded
+from engine.store.port import Head, Recorded
 from engine.strategies.catalogue import strategy_for
 
 
@@ -45,6 +45,19 @@ class RedecideReport(msgspec.Struct, frozen=True):
         return all(divergence.newer_rules for divergence in self.divergences)
 
 
+def seen_of(replica: Replica, recorded: Recorded) -> Observation | None:
+    """Give what a bot had to decide upon, if what its replica folded last was an observation of this bot's."""
+    event: Any = recorded.event
+    if recorded.stream.startswith(FEED_PREFIX):
+        state = replica.state
+        listens = state is not None and state.attached and state.feed == recorded.stream
+        is_theirs = listens and isinstance(event, PriceObserved)
+    else:
+        is_theirs = event.role is Role.OBSERVATION
+    # before it has attached to a feed, the bot sees an empty one
+    return Observation(event, recorded.at_ms, replica.view or FeedView("")) if is_theirs else None
+
+
 def redecide(source: Source, bot_id: str) -> RedecideReport:
     """Decide a bot's whole life again and compare."""
     return _Redecision(bot_id).run(source)
@@ -68,39 +81,29 @@ class _Redecision:
             if self.divergences and not self.newer_rules:
                 break
         else:
-            self._expect_nothing(None)
+            head = self.replica.head
+            self._expect_nothing(head, 0 if head is None else head.at_ms)
         return RedecideReport(self.observations, self.decisions, tuple(self.divergences))
 
     def _take(self, recorded: Recorded) -> None:
-        event: Any = recorded.event
-        if recorded.stream.startswith(FEED_PREFIX):
-            if isinstance(event, PriceObserved):
-                self._expect_nothing(recorded)
-            self.replica.fold(recorded)
-            state = self.replica.state
-            listens = state is not None and state.attached and state.feed == recorded.stream
-            if isinstance(event, PriceObserved) and listens:
-                self._decide(recorded)
-        elif event.role is Role.OBSERVATION:
-            self._expect_nothing(recorded)
-            self.replica.fold(recorded)
-            if isinstance(event, SessionStarted):
-                assert self.replica.state is not None
-                self.newer_rules = event.decision_version != decision_version(strategy_for(self.replica.state.config))
-            self._decide(recorded)
-        else:
+        head = self.replica.head
+        self.replica.fold(recorded)
+        observation = seen_of(self.replica, recorded)
+        if observation is not None:
+            self._expect_nothing(head, recorded.at_ms)
+            self._decide(observation, Cause(recorded.stream, recorded.sequence))
+        elif not recorded.stream.startswith(FEED_PREFIX):
             self._compare(recorded)
-            self.replica.fold(recorded)
 
-    def _decide(self, recorded: Recorded) -> None:
+    def _decide(self, observation: Observation, cause: Cause) -> None:
         state = self.replica.state
+        assert state is not None, "whoever sees something is there"
+        strategy = strategy_for(state.config)
+        if isinstance(observation.event, SessionStarted):
+            self.newer_rules = observation.event.decision_version != decision_version(strategy)
         self.observations += 1
-        self.cause = Cause(recorded.stream, recorded.sequence)
-        if state is None:
-            return
-        view = self.replica.view or FeedView(state.feed or "")  # a feed that has told nothing yet
-        observation = Observation(recorded.event, recorded.at_ms, view)
-        self.expected.extend(decide(strategy_for(state.config), state, observation))
+        self.cause = cause
+        self.expected.extend(decide(strategy, state, observation))
 
     def _compare(self, recorded: Recorded) -> None:
         self.decisions += 1
@@ -108,11 +111,9 @@ class _Redecision:
         if decided != recorded.event or recorded.cause != self.cause:
             self._diverge(recorded.sequence, recorded.at_ms, recorded.event, decided)
 
-    def _expect_nothing(self, recorded: Recorded | None) -> None:
-        """Report a decision that the log does not hold."""
-        head = self.replica.head
+    def _expect_nothing(self, head: Head | None, at_ms: int) -> None:
+        """Report a decision that the log does not hold behind this head."""
         if self.expected and head is not None:
-            at_ms = head.at_ms if recorded is None else recorded.at_ms
             self._diverge(head.sequence + 1, at_ms, None, self.expected[0])
 
     def _diverge(self, sequence: int, at_ms: int, recorded: Event | None, decided: Event | None) -> None:

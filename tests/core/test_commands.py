@@ -7,8 +7,10 @@ import pytest
 from engine.core.effects import outstanding
 from engine.core.events import (
     CommandReceived,
+    OrderAccepted,
     OrderCanceled,
     OrderCancelRequested,
+    OrderOutcomeUnknown,
     OrderRequested,
     OrderSent,
     PricesSkipped,
@@ -171,6 +173,46 @@ def test_stop_leaves_an_order_in_flight_which_is_asked_about_afterwards() -> Non
     assert [effect.action for effect in outstanding(kernel.state)] == ["query"]
     kernel.observe(trade(name, "t", 50_000, "0.002"))
     assert kernel.state.stats.purchase_count == 1
+
+
+ALL_ON_STOP = pytest.mark.parametrize("on_stop", ["leave", "cancel_buys", "cancel_all"])
+
+
+@SPEC("on_stop cancels limit orders under way, once they rest", section="Files and interfaces that others may rely on")
+@ALL_ON_STOP
+@pytest.mark.parametrize("is_unknown", [False, True], ids=["sent", "unknown"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_limit_order_under_way_at_a_stop_is_cancelled_when_it_rests(
+    side: str, on_stop: str, *, is_unknown: bool
+) -> None:
+    kernel = Kernel(buy_order_type="limit" if side == "buy" else "market", on_stop=on_stop)
+    kernel.price(50_000, settled=False)
+    if side == "sell":
+        buy = kernel.order(1)
+        kernel.observe(OrderSent(buy.client_order_id, kernel.now_ms, 5_000))
+        kernel.observe(trade(buy.client_order_id, "t", 50_000, buy.quantity))
+    (name,) = kernel.state.orders
+    kernel.observe(OrderSent(name, kernel.now_ms, 5_000))
+    if is_unknown:
+        kernel.observe(OrderOutcomeUnknown(name, "timed out"))
+    told = kernel.observe(CommandReceived("stop", "SIGTERM"))
+    is_cancelled = on_stop == "cancel_all" or (on_stop, side) == ("cancel_buys", "buy")
+    assert [event.reason for event in of(told, OrderCancelRequested)] == ["stop"] * is_cancelled
+    assert [effect.action for effect in outstanding(kernel.state)] == ["query"]
+    kernel.observe(OrderAccepted(name, "7"))
+    assert [effect.action for effect in outstanding(kernel.state)] == ["cancel"] * is_cancelled
+
+
+@SPEC("nothing is sent after a stop; what was only intended waits for the next start", section="issue: Stopping")
+def test_order_that_was_only_intended_does_not_leave_after_a_stop_but_in_the_next_session() -> None:
+    kernel = bought(50_000, sell_order_type="market", on_stop="leave")
+    kernel.price(51_000, settled=False)
+    (name,) = kernel.state.orders
+    kernel.command("stop")
+    assert outstanding(kernel.state) == ()
+    assert (kernel.order(name).status, kernel.lot.sell_order) == ("requested", name), "it is neither sent nor lost"
+    kernel.restart()
+    assert kernel.order(name).status == "filled"
 
 
 def test_prices_after_a_stop_bring_nothing() -> None:

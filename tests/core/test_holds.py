@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.core.effects import outstanding
 from engine.core.events import (
     Balance,
     BalancesObserved,
@@ -16,9 +17,11 @@ from engine.core.events import (
     OrderRejected,
     OrderRequested,
     OrderSent,
+    RecoveryConfirmed,
     TrailingTriggered,
 )
 from engine.core.reducers.orders import NOT_SENT
+from tests.core.recoveries import started
 from tests.kernel import Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
@@ -135,6 +138,45 @@ def test_buy_that_comes_back_where_there_is_no_place_for_it_is_cancelled(crowd: 
         kernel.command("kill")
     told = kernel.observe(OrderReconciled(first, "rejected", "open"))
     assert one(told, OrderCancelRequested).client_order_id == first
+
+
+@SPEC("an order that comes back after its successor traded is cancelled", section="Reconciliation")
+@pytest.mark.parametrize("is_sold", [False, True], ids=["held", "sold"])
+def test_buy_that_comes_back_after_its_successor_traded_is_cancelled(*, is_sold: bool) -> None:
+    kernel = Kernel(sell_order_type="market")
+    first = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderSent(first, kernel.now_ms, 5_000), OrderRejected(first, "not placed", "not there"))
+    kernel.price(50_000, after_s=61)
+    kernel.votes(yes=False)
+    if is_sold:
+        kernel.price(51_000)
+    assert (kernel.order(2).status, len(kernel.state.lots), kernel.state.orders) == ("filled", 1 - is_sold, {})
+    told = kernel.observe(OrderReconciled(first, "rejected", "open"))
+    assert one(told, OrderCancelRequested) == OrderCancelRequested(first, "superseded")
+
+
+def test_buy_that_comes_back_in_a_recovery_after_its_successor_traded_is_cancelled_once_that_is_confirmed() -> None:
+    kernel = Kernel(sell_order_type="market")
+    first = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderSent(first, kernel.now_ms, 5_000), OrderRejected(first, "not placed", "not there"))
+    kernel.price(50_000, after_s=61)
+    kernel.observe(started(), OrderReconciled(first, "rejected", "open"))
+    assert outstanding(kernel.state) == ()
+    kernel.observe(RecoveryConfirmed("me"))
+    assert [(effect.action, effect.client_order_id) for effect in outstanding(kernel.state)] == [("cancel", first)]
+
+
+@pytest.mark.parametrize("which", ["before it", "after it, untraded"])
+def test_buy_that_comes_back_stays_beside_buys_that_took_nothing_in_its_stead(which: str) -> None:
+    kernel = Kernel(smart_indicator_checks=False)
+    if which == "before it":
+        kernel.price(50_000)
+    first = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    kernel.observe(OrderSent(first, kernel.now_ms, 5_000), OrderRejected(first, "not placed", "not there"))
+    if which != "before it":
+        second = one(kernel.price(50_000, after_s=61, settled=False), OrderRequested).client_order_id
+        kernel.observe(OrderSent(second, kernel.now_ms, 5_000), OrderRejected(second, "-2010", "no money"))
+    assert not of(kernel.observe(OrderReconciled(first, "rejected", "open")), OrderCancelRequested)
 
 
 def test_buy_that_comes_back_alone_stays() -> None:

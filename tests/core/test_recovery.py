@@ -42,6 +42,15 @@ def test_bot_in_recovery_decides_neither_purchase_nor_sale() -> None:
     assert "order_requested" in tags(kernel.price(50_100))
 
 
+def test_buy_trail_fires_only_once_an_operator_has_confirmed_the_recovery() -> None:
+    kernel = Kernel(buy_order_type="trailing_market", trailing_buy_percent="0.5")
+    kernel.prices(50_000, 48_000)
+    kernel.observe(started())
+    assert kernel.price(48_240) == []
+    kernel.observe(RecoveryConfirmed("me"))
+    assert "purchase_recorded" in tags(kernel.price(48_240))
+
+
 @pytest.mark.spec("order numbers go on beyond all that a lost end can have used", section="Recovery")
 def test_numbers_go_on_behind_the_jump_and_those_between_are_remembered() -> None:
     kernel = bought()

@@ -161,6 +161,46 @@ def test_order_held_up_before_it_left_is_not_sent_if_that_is_wrong_now(
     story(tmp_path, tell)
 
 
+@pytest.mark.parametrize("on_stop", ["leave", "cancel_buys", "cancel_all"])
+def test_order_held_up_when_the_engine_stops_is_never_sent_and_decided_afresh_later(
+    tmp_path: Path, on_stop: str
+) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life({**LOW, "on_stop": on_stop}) as run:
+            await is_ready(run)
+            run.slow_s = 2.0
+            lives.price(48_000)
+            await run.until(lambda: run.events(OrderSent), within_s=60)
+            await run.stop()
+            (rejected,) = run.events(OrderRejected)
+            assert rejected.proof == NOT_SENT
+            assert not lives.placed()
+        async with lives.life(LOW) as run:
+            await run.until(lambda: run.events(PurchaseRecorded))
+            assert lives.asked("create")[rejected.client_order_id] == 0
+
+    story(tmp_path, tell)
+
+
+@pytest.mark.parametrize(
+    ("on_stop", "left"), [("leave", "open"), ("cancel_buys", "canceled"), ("cancel_all", "canceled")]
+)
+@pytest.mark.parametrize("answer", ["slow", "answer_lost"])
+def test_limit_buy_still_unanswered_when_the_engine_stops_rests_only_if_on_stop_leaves_it(
+    tmp_path: Path, answer: str, on_stop: str, left: str
+) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life({"buy_order_type": "limit", "on_stop": on_stop}) as run:
+            lives.fate.bring(f"create/{answer}")
+            lives.fate.bring("create/slow/wait", 2)  # 8 s
+            await run.until(lambda: run.events(OrderSent))
+            await run.stop()
+            assert [order.status for order in lives.placed("buy")] == [left]
+            assert bool(run.orders()) is (left == "open")
+
+    story(tmp_path, tell)
+
+
 def test_order_decided_just_before_its_bot_is_halted_never_leaves(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         beta = {"bot_id": "beta", "strategy_params": {"max_price": 1}}

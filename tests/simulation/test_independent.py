@@ -190,13 +190,24 @@ def under_the_floor(directory: Path) -> None:
     alter(directory, prices[-1], {"bid": "1"})
 
 
-def pause_before_an_order(directory: Path) -> None:
-    """Put a pause before an order that leaves, and its end after it."""
-    sent = place_of(directory, "order_sent", 1)
-    free = [row_id for row_id, tag, _ in events_of(directory) if tag in {"connectivity_checked", "entry_skipped"}]
-    before, after = max(each for each in free if each < sent), min(each for each in free if each > sent)
-    alter(directory, before, lambda _: command("pause"))
-    alter(directory, after, lambda _: command("resume"))
+def before_an_order(command_name: str, end: Callable[[Path], dict[str, Any]]) -> Change:
+    """Describe a command before an order that leaves, and what ends it after it."""
+
+    def change(directory: Path) -> None:
+        sent = place_of(directory, "order_sent", 1)
+        free = [row_id for row_id, tag, _ in events_of(directory) if tag in {"connectivity_checked", "entry_skipped"}]
+        before, after = max(each for each in free if each < sent), min(each for each in free if each > sent)
+        alter(directory, before, lambda _: command(command_name))
+        ended = end(directory)
+        alter(directory, after, lambda _: ended)
+
+    return change
+
+
+def a_session(directory: Path) -> dict[str, Any]:
+    """Give the event with which the bot's session began."""
+    began: dict[str, Any] = row_of(directory, place_of(directory, "session_started"))[0]["e"]
+    return began
 
 
 def wrong_number(directory: Path) -> None:
@@ -259,7 +270,8 @@ FORGED: Final[dict[str, tuple[set[str], Change]]] = {
     "outlives an outage": ({"trail"}, instead("connectivity_checked", -1, type="outage_declared", failure_count=3)),
     "over the budget": ({"exposure"}, with_budget),
     "decided before another ended": ({"intent", "position"}, in_event("order_requested", quantity="0.5")),
-    "paused bot sends": ({"pause"}, pause_before_an_order),
+    "paused bot sends": ({"pause"}, before_an_order("pause", lambda _: command("resume"))),
+    "stopped bot sends": ({"pause"}, before_an_order("stop", a_session)),
 }
 
 
@@ -296,6 +308,19 @@ def test_trail_whose_reset_was_lost_with_the_end_of_the_log_is_held_against_nobo
     alter(paper, place_of(paper, "feed_detached", -1), lambda _: began)
 
     assert rules_of(check(paper, None, {})) == set()
+
+
+@pytest.mark.parametrize(("reason", "may_be"), [("timeout", False), ("superseded", True)])
+def test_cancellation_is_owed_in_a_recovery_only_of_what_came_back_beside_its_successor(
+    paper: Path, reason: str, *, may_be: bool
+) -> None:
+    name = row_of(paper, place_of(paper, "order_requested"))[0]["e"]["client_order_id"]
+    began = {"type": "recovery_started", "order_number": 1_000, "accepted": []}
+    alter(paper, place_of(paper, "feed_detached", -1), lambda _: began)
+    asked = {"type": "order_cancel_requested", "client_order_id": name, "reason": reason}
+    alter(paper, place_of(paper, "session_stopped", -1), lambda _: asked)
+
+    assert rules_of(check(paper, None, {})) == (set() if may_be else {"intent"})
 
 
 def test_witness_that_lags_is_found_only_after_an_orderly_end(paper: Path) -> None:

@@ -99,6 +99,8 @@ def _is_one_too_many(state: BotState, order: Order, at_ms: int) -> bool:
     if order.side == "sell":
         lot = state.lots.get(order.lot or 0)
         return lot is None or lot.sell_order != order.client_order_id
-    others = any(each.side == "buy" and each.number != order.number for each in state.orders.values())
+    others = any(each.side == "buy" and each.number != order.number for each in state.orders.values()) or any(
+        each.side == "buy" and each.number > order.number and each.filled for each in state.done_orders.values()
+    )
     is_full = len(state.lots) >= state.config.max_open_lots or state.exposure > state.config.budget
     return others or is_full or entries_are_stopped(state, at_ms)

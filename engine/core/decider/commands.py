@@ -1,10 +1,8 @@
 """What follows from an operator's command. Each is judged against the very state it is appended to."""
 
 from engine.core.decider.draft import Draft, command_of
-from engine.core.decider.emergency import on_flatten, on_kill, on_revive
-from engine.core.decider.settlement import settle
+from engine.core.decider.emergency import cancel, on_flatten, on_kill, on_revive
 from engine.core.decider.skips import record_skipped_prices
-from engine.core.events import OrderCancelRequested
 from engine.core.state import BotState
 
 
@@ -48,14 +46,12 @@ def _withdraw_unsent(draft: Draft) -> None:
     """Nothing is sent after a pause: what was only intended is taken back."""
     for order in list(draft.state.orders.values()):
         if order.status == "requested":
-            draft.emit(OrderCancelRequested(order.client_order_id, "paused"))
-            settle(draft, order.client_order_id)
+            cancel(draft, order, "paused")
 
 
 def _cancel_on_stop(draft: Draft) -> None:
-    """Cancel what `on_stop` names: nothing, resting buys, or everything."""
+    """Cancel what `on_stop` names: nothing, buys, or everything; what is under way, as soon as it rests."""
     wanted = {"leave": set(), "cancel_buys": {"buy"}, "cancel_all": {"buy", "sell"}}[draft.state.config.on_stop]
     for order in list(draft.state.orders.values()):
-        if order.side in wanted and order.cancel_reason is None and order.status in {"requested", "open"}:
-            draft.emit(OrderCancelRequested(order.client_order_id, "stop"))
-            settle(draft, order.client_order_id)
+        if order.side in wanted:
+            cancel(draft, order, "stop")

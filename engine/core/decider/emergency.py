@@ -112,7 +112,7 @@ def stop_entries(draft: Draft, reason: str) -> None:
         draft.emit(TrailingReset(ENTRY, "down", reason))
     for order in list(draft.state.orders.values()):
         if order.side == "buy":
-            _cancel(draft, order, reason)
+            cancel(draft, order, reason)
 
 
 def _leave_all(draft: Draft) -> None:
@@ -135,10 +135,10 @@ def drop_exit(draft: Draft, lot: Lot, reason: str) -> None:
         draft.emit(TrailingReset(lot.number, "up", reason))
     order = draft.state.orders.get(lot.sell_order or "")
     if order is not None:
-        _cancel(draft, order, reason)
+        cancel(draft, order, reason)
 
 
-def _cancel(draft: Draft, order: Order, reason: str) -> None:
+def cancel(draft: Draft, order: Order, reason: str) -> None:
     """Ask to cancel an order, unless that was asked; a market order that has left is as good as done."""
     has_left = order.status != "requested"
     if order.cancel_reason is None and order.final is None and not (has_left and order.kind == "market"):

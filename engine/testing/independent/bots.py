@@ -36,6 +36,7 @@ class BotBook:
         self.max_open_lots: int = config["max_open_lots"]
         self.pauses: Final[list[int]] = []
         self.is_paused = False
+        self.is_stopping = False
         self.kill_switch: str | None = None
         self.failures = 0
         self.last_success_ms: int | None = None
@@ -82,6 +83,9 @@ class BotBook:
         if self.is_paused and row.tag in {"order_requested", "order_sent"}:
             name = row.says["client_order_id"]
             self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} while paused")
+        if self.is_stopping and row.tag in {"order_requested", "order_sent"}:
+            name = row.says["client_order_id"]
+            self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} after a stop")
         if self.failures and row.tag == "order_requested":
             name = row.says["client_order_id"]
             self.wrong.append(f"pause: {self.bot} {row.sequence}: {name} is requested while the last check failed")
@@ -96,6 +100,8 @@ class BotBook:
                 self.trails.end_all("an outage")
             case "command_received":
                 self._commanded(row)
+            case "session_started":
+                self.is_stopping = False
             case "backoff_started":
                 self._waits(row)
             case "config_changed":
@@ -107,10 +113,8 @@ class BotBook:
                 self.orders.recovery(row)
             case "feed_attached":
                 self._feed = self._streams.get(says["feed"], ())
-            case "kill_switch_engaged":
-                self.kill_switch = says["action"]
-            case "kill_switch_released":
-                self.kill_switch = None
+            case "kill_switch_engaged" | "kill_switch_released":
+                self.kill_switch = says.get("action")
             case _:
                 pass
 
@@ -121,6 +125,8 @@ class BotBook:
             self.pauses.append(row.sequence)
         elif command in RESUMING:
             self.is_paused = False
+        elif command == "stop":
+            self.is_stopping = True
         elif command == "reset-trailing":
             self.trails.end_all("an operator's reset")
 

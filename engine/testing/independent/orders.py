@@ -16,6 +16,9 @@ DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIX: Final = "k"
 NUMBER_LENGTH: Final = 7
 SENDING: Final = frozenset({"order_requested", "order_sent", "order_cancel_requested"})
+SUPERSEDED: Final = "superseded"
+"""What has come back beside its successor is to be cancelled: in a recovery, too, though not before its end."""
+
 FRESH_MS: Final = 10_000
 """So old may the decision be when an order leaves that rests on the price of a moment."""
 
@@ -141,7 +144,7 @@ class Orders:
         """Take in an event whose tag begins with `order_`."""
         name = row.says["client_order_id"]
         order = self.by_name.get(name)
-        if row.tag in SENDING and self.is_recovering:
+        if row.tag in SENDING and self.is_recovering and row.says.get("reason") != SUPERSEDED:
             self.wrong.append(
                 f"intent: {self.bot} {row.sequence}: {row.tag} of {name} before the recovery is confirmed"
             )
