@@ -43,7 +43,7 @@ EVENTFUL = {
     "live": {"order_outcome_unknown", "order_cancel_requested", "order_canceled", "account_observed", "sale_recorded"},
     "mistaken": {"order_reconciled", "discrepancy_found", "order_rejected", "dust_recorded"},
     "limited": {"limit_reached", "stop_loss_triggered"},
-} | {each: {"recovery_started", "recovery_confirmed", "order_outcome_unknown"} for each in WORLDS}
+} | {each: {"recovery_started", "recovery_confirmed", "backoff_started"} for each in WORLDS}
 """What must have happened in a log for it to be worth keeping."""
 
 
