@@ -152,13 +152,18 @@ def planted() -> str:
     result = _read("planted.json")
     if result is None:
         return NOT_RECORDED
-    lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['seed']:,}") for row in result["kills"]]
+    lines = [(row["name"], row["by"], row["rule"] or "not found", _needed(row)) for row in result["kills"]]
     unseen = result["unseen"]
     told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
-    parts = [told, table(("planted bug", "found by", "as", "with seed"), lines)]
+    parts = [told, table(("planted bug", "found by", "as", "after at most"), lines)]
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
     return "\n\n".join(parts)
+
+
+def _needed(row: dict[str, Any]) -> str:
+    """Say how many seeds, counted from 1 on, or schedules, from 0 on, hold the one that is known to kill."""
+    return f"{row['seed'] + (row['by'] == 'schedules'):,}"
 
 
 def mutants() -> str:
