@@ -23,7 +23,6 @@ from engine.core.errors import ConfigError, EngineError
 from engine.core.market import Tick
 from engine.core.state import BotState
 from engine.exchanges.ccxt_gateway import CcxtConnection
-from engine.exchanges.port import Account
 from engine.exchanges.venue_names import TESTED_CCXT
 from engine.exchanges.venues import venue_of
 from engine.feeds.probe import reaches_internet
@@ -218,13 +217,12 @@ class _Doctor:
         if not answers:
             return [note("rights", "not asked for: the exchange cannot be reached", "try again later")]
         findings: list[Finding] = []
-        desk = connections.desk(configs[0])
-        theirs: Account = desk.account
+        theirs = (desk := connections.desk(configs[0])).account
 
         async def rights() -> list[Finding]:
             identity = await theirs.identify()
-            bots = [config.bot_id for config in configs]
-            known = {bot_id: state for bot_id in bots if (state := self._states.get(bot_id)) and state.account}
+            bots = {config.bot_id for config in configs}
+            known = {name: state for name, state in self._states.items() if name in bots and state.account}
             owned = {bot_id: await desk.owns(state, identity) for bot_id, state in known.items()}
             return [*rights_findings(account, identity), *owner_findings(account, owned)]
 

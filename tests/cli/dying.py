@@ -1,9 +1,9 @@
-"""A command that dies at its n-th step towards the disk, for every n: `python -m tests.cli.dying FOLDER COPIES EACH …`.
+"""A command that dies at its n-th step towards the disk, n by n: `tests.cli.dying FOLDER COPIES FIRST EACH VERB …`.
 
 Owns a process that forks: each child has a copy of the folder, runs the real program there, and is gone without a word
 before the n-th call that makes something durable, gives a file a name or takes one away. Ends with the first child that
-came to its end. EACH is how far apart the steps are at which it dies; the verb and its arguments follow, in which `{}`
-is the child's folder.
+came to its end. FIRST is the first step at which it dies, EACH how far apart they are; the verb and its arguments
+follow, in which `{}` is the child's folder.
 """
 
 import contextlib
@@ -58,12 +58,12 @@ def _child(number: int, arguments: list[str]) -> NoReturn:
     os._exit(0)
 
 
-def _dying(folder: Path, copies: Path, each_step: int, arguments: list[str]) -> None:
+def _dying(folder: Path, copies: Path, first: int, each_step: int, arguments: list[str]) -> None:
     """Print the number of each child that died, then the exit code of the one that did not."""
     import engine.runtime.recovery
     import engine.store.follower  # noqa: F401 - loaded before the forks, once
 
-    for number in range(1, MOST, each_step):
+    for number in range(first, MOST, each_step):
         copy = copies / str(number)
         shutil.copytree(folder, copy, symlinks=True)
         child = os.fork()
@@ -77,4 +77,4 @@ def _dying(folder: Path, copies: Path, each_step: int, arguments: list[str]) -> 
 
 
 if __name__ == "__main__":
-    _dying(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    _dying(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

@@ -12,6 +12,7 @@ from tests.cli.terminal import bot_file, krypto
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.live.harness import ALWAYS, live_script
 from tests.live.recovery import cut
+from tests.security.scanner import below, finds
 
 KEY, SECRET = "kCANARYq7Zx9Wv3LmTnRb8Pc", "sCANARYh4Tn5Rb8PcYg2KdFw"
 LIVE: dict[str, Any] = {
@@ -85,9 +86,9 @@ def test_bot_that_lost_its_purchase_has_it_back_and_sells_it_once(
     assert len(names) == len(set(names))
     proof = krypto("replay", "bot", "--verify", "--redecide", "--state-dir", state)
     assert (proof.code, proof.err) == (0, ""), proof
-    secrets = (KEY, SECRET)
-    files = [each.read_bytes() for each in state.rglob("*") if each.is_file()]
-    assert not [held for held in files if any(secret.encode() in held for secret in secrets)]
+    results = (refused, asked, waiting, yes, proof)
+    told = {f"result {at}": (each.out + each.err).encode() for at, each in enumerate(results)}
+    assert finds(told | below(state), (KEY, SECRET)) == []
 
 
 def test_recover_of_a_live_bot_without_keys_or_exchange_says_which(

@@ -8,12 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
+from engine.testing.simulation.disasters import DISASTERS
+from engine.testing.simulation.exchange.terms import OF_ORDERS
 from engine.testing.simulation.watch import ORDER_STATES
 from tests.docs.cells import REASONS, why
 from tests.docs.pages import ROOT, table
 
 FOLDER: Final = ROOT / "docs" / "evidence"
 ORDER_CALLS: Final = ("create", "cancel", "query", "order_trades")
+OUTSIDE: Final = ("clock", "disaster", "operator")
+"""What befalls a world by these is no trouble with a call: `operator: kill` is the command, `kill: ...` the signal."""
+
+KNOWN: Final = (*sorted(OF_ORDERS), *(f"disaster: {kind}" for kind in dict.fromkeys(DISASTERS)))
 NOT_RECORDED: Final = "Not recorded yet."
 
 
@@ -104,11 +110,14 @@ def visits() -> str:
 
 
 def visited() -> dict[str, Counter[str]] | None:
-    """Give how often a fault of each row met an order in each state, None if no campaign is recorded."""
+    """Give how often a fault of each row met an order in each state, None if no campaign is recorded.
+
+    A kind that orders can meet has its row although it never met one.
+    """
     result = _read("worlds.json")
     if result is None:
         return None
-    met: dict[str, Counter[str]] = defaultdict(Counter)
+    met: dict[str, Counter[str]] = defaultdict(Counter, {fault: Counter() for fault in KNOWN})
     for key, count in result["worlds"]["visits"].items():
         fault, _, state = key.partition("|")
         met[_group(fault)][state] += count
@@ -134,6 +143,8 @@ def _group(fault: str) -> str:
     verb, _, kind = fault.partition(" ")
     if not kind:
         return fault
+    if verb in OUTSIDE:
+        return f"{verb}: {kind}"
     return f"{kind}: {verb if verb in ORDER_CALLS else 'other calls'}"
 
 
@@ -152,13 +163,18 @@ def planted() -> str:
     result = _read("planted.json")
     if result is None:
         return NOT_RECORDED
-    lines = [(row["name"], row["by"], row["rule"] or "not found", f"{row['seed']:,}") for row in result["kills"]]
+    lines = [(row["name"], row["by"], row["rule"] or "not found", _needed(row)) for row in result["kills"]]
     unseen = result["unseen"]
     told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
-    parts = [told, table(("planted bug", "found by", "as", "with seed"), lines)]
+    parts = [told, table(("planted bug", "found by", "as", "after at most"), lines)]
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
     return "\n\n".join(parts)
+
+
+def _needed(row: dict[str, Any]) -> str:
+    """Say how many seeds, counted from 1 on, or schedules, from 0 on, hold the one that is known to kill."""
+    return f"{row['seed'] + (row['by'] == 'schedules'):,}"
 
 
 def mutants() -> str:

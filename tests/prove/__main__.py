@@ -14,9 +14,9 @@ from statistics import median
 
 import msgspec
 
-from tests.prove.plant import MOST_SCHEDULES, MOST_SEEDS, By, Plant
+from tests.prove.plant import By, Plant
 from tests.prove.plants import PLANTS, WRITTEN
-from tests.prove.runner import SEEDS, Kill, controls, kill, known_seeds, pristine
+from tests.prove.runner import BYS, SEEDS, Kill, controls, kill, known_seeds, pristine
 from tests.prove.unseen import UNSEEN
 
 
@@ -35,7 +35,7 @@ def main() -> int:
             _told,
             base=base,
             first=lambda name: [] if wanted.anew else [*filter(None, [known.get(name)]), *wanted.seeds],
-            within={"worlds": wanted.worlds, "schedules": wanted.schedules},
+            within={by: most for by in BYS if (most := getattr(wanted, by)) is not None},
         )
         kills = []
         for each in pool.map(plant_one, chosen):
@@ -46,7 +46,7 @@ def main() -> int:
     found = [each for each in found if each is not None]
     for each in found:
         print(f"FALSE   the engine as it is, {each}")
-    seeds = [each.tried for each in kills if each.by == "worlds" and each.seed is not None]
+    seeds = [each.seed for each in kills if each.by == "worlds" and each.seed is not None]  # from 1 on, so many at most
     report = {
         "plants": len(kills),
         "killed": sum(each.trouble is None for each in kills),
@@ -68,8 +68,8 @@ def _wanted() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="how many processes")
     parser.add_argument("--json", type=Path, help="write the report to a file")
     parser.add_argument("--seeds", type=int, nargs="*", default=[], help="try these seeds first")
-    parser.add_argument("--worlds", type=int, default=MOST_SEEDS, help="try at most so many seeds")
-    parser.add_argument("--schedules", type=int, default=MOST_SCHEDULES, help="try at most so many schedules")
+    parser.add_argument("--worlds", type=int, help="try at most so many seeds, fewer than a plant's own bound")
+    parser.add_argument("--schedules", type=int, help="try at most so many schedules, likewise")
     parser.add_argument("--anew", action="store_true", help="search from the first seed on, to count them")
     parser.add_argument("--unseen", action="store_true", help="also the mistakes that are known not to be seen yet")
     parser.add_argument("--unknown", action="store_true", help="only plants that no seed is known to kill")

@@ -135,11 +135,13 @@ PLANTS: Final = (
         "engine/core/decider/recovered.py",
         "        if draft.state.is_leaving(lot) and not is_on_its_way:\n",
         "        if draft.state.is_leaving(lot):\n",
+        within=3_000,
     ),
     Plant(
         "a recovery sells again what was dust to the lost end",
         "engine/core/decider/recovered.py",
         "        make_dust(draft, other)\n",
         "        pass\n",
+        within=3_000,
     ),
 )

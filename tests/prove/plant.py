@@ -13,7 +13,8 @@ MOST_SCHEDULES = 20_000
 class Plant(NamedTuple):
     """One deliberate mistake: in `file`, `old` becomes `new`, and the campaign must see it.
 
-    `by` says which part of the campaign is to see it, and `within` after how many of its seeds or schedules at most.
+    `by` says which part of the campaign is to see it, and `within` after how many of its seeds (from 1 on) or schedules
+    (from 0 on) at most: the one that is known to kill it is among them.
     """
 
     name: str

@@ -107,9 +107,14 @@ def planted(plant: Plant, base: Path) -> Iterator[Path]:
 def blocks(by: By, most: int) -> list[tuple[int, int]]:
     """Cut the seeds up to `most` into pieces, in order; or the schedules, places far apart first."""
     if by == "worlds":
-        return [(seed, 1) for seed in range(1, most + 1)]
+        return [(seed, 1) for seed in among(by, most)]
     firsts = range(0, most, A_PLACE)
     return [(first, min(A_PLACE, most - first)) for start in range(APART) for first in firsts[start::APART]]
+
+
+def among(by: By, most: int) -> range:
+    """Give the first so many seeds, which are counted from 1 on, or schedules, from 0 on."""
+    return range(1, most + 1) if by == "worlds" else range(most)
 
 
 def controls(kills: Sequence[Kill], base: Path) -> list[Control]:

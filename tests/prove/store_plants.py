@@ -169,6 +169,7 @@ PLANTS: Final = (
         f"{STORE}/renewal.py",
         "((WAL_NAME, _rewrite), (SHM_NAME, _count_as_not_folded))",
         "((WAL_NAME, _rewrite),)",
+        within=50_000,
     ),
     Stored(
         "a WAL that could not be folded in is folded in again by halves",

@@ -14,11 +14,12 @@ from engine.testing.digest import source_digest
 from tests.prove.equivalent import EQUIVALENT
 from tests.prove.plant import MOST_SCHEDULES, MOST_SEEDS
 from tests.prove.plants import ALL, AREAS, PLANTS, WRITTEN
-from tests.prove.runner import ROOT, controls, kill, known_seeds, pristine, times
+from tests.prove.runner import ROOT, among, controls, kill, known_seeds, pristine, times
 from tests.prove.unseen import UNSEEN
 
 LEAST = 60
 MOST_EQUIVALENT = 5
+MOST_LATE = 3
 SAMPLE = 10
 
 
@@ -41,10 +42,17 @@ def test_plants_are_many_and_spread_over_all_areas() -> None:
     assert len(PLANTS) >= LEAST
     assert max(Counter(each.name for each in ALL).values()) == 1
     assert {plant.name for plant in PLANTS} == known_seeds().keys()
-    assert all(each.within <= (MOST_SEEDS if each.by == "worlds" else MOST_SCHEDULES) for each in PLANTS)
     assert {plant.name for plant in WRITTEN} >= UNSEEN.keys()
     for area, (plants, least) in AREAS.items():
         assert sum(plant.name not in UNSEEN for plant in plants) >= least, area
+
+
+def test_seed_that_is_known_to_kill_is_within_the_bound_of_its_plant_and_few_are_late() -> None:
+    known = known_seeds()
+    beyond = [each.name for each in PLANTS if known[each.name] not in among(each.by, each.within)]
+    assert beyond == []
+    late = [each for each in PLANTS if each.within > (MOST_SEEDS if each.by == "worlds" else MOST_SCHEDULES)]
+    assert len(late) <= MOST_LATE
 
 
 def test_changes_that_break_no_promise_are_few_and_argued_for() -> None:

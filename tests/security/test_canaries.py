@@ -22,6 +22,7 @@ from tests.cli.terminal import Result, bot_file, krypto
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.process import ServerProcess, server_process
 from tests.live.harness import ALWAYS, live_script
+from tests.live.recovery import cut
 from tests.security.scanner import PART, below, finds, spellings
 
 SPEC = pytest.mark.spec
@@ -34,6 +35,7 @@ ENVIRONMENT = {
     "KRYPTO_BINANCEUS_API_SECRET": API_SECRET,
     "KRYPTO_BINANCEUS_PASSPHRASE": PASSPHRASE,
 }
+LIVE: dict[str, Any] = {"paper_trading": False, "live": True, "budget": 1000}
 ECHOES = (
     f"nothing for {API_KEY} signed {API_SECRET}",
     f"signature={quote(API_SECRET, safe='')} key {API_KEY.encode().hex()} {API_SECRET.encode().hex().upper()}",
@@ -115,22 +117,32 @@ def _lie_of_the_account(server: ServerProcess) -> None:
     server.control("faults", looks)
 
 
+class Told(dict[str, bytes]):
+    """All that commands printed, by the name that was given to each."""
+
+    def keep(self, name: str, result: Result) -> Result:
+        """Keep what a command printed, and give it back."""
+        assert f"{name} out" not in self
+        self[f"{name} out"], self[f"{name} err"] = result.out.encode(), result.err.encode()
+        return result
+
+    def does(self, name: str, *arguments: object, by: World | None = None, code: int = 0) -> None:
+        """Give a verb, in this process or in one that sees a world; keep what it prints, with tracebacks."""
+        given = krypto if by is None else by.krypto
+        result = self.keep(name, given("-v", *arguments))
+        assert result.code == code, result
+
+
 @SPEC("planted keys stand in no byte of output, log, state file or reply, in any spelling", section="Secrets in output")
 def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: ServerProcess, tmp_path: Path) -> None:
-    world, told = World(server, tmp_path, **ENVIRONMENT), dict[str, bytes]()
-    state = ("--state-dir", tmp_path / "state")
-    live: dict[str, Any] = {"paper_trading": False, "live": True, "budget": 1000}
-
-    def keep(name: str, result: Result) -> Result:
-        assert f"{name} out" not in told
-        told[f"{name} out"], told[f"{name} err"] = result.out.encode(), result.err.encode()
-        return result
+    world, told = World(server, tmp_path, **ENVIRONMENT), Told()
+    keep, state = told.keep, ("--state-dir", tmp_path / "state")
 
     def look(name: str, *arguments: object, code: int = 0) -> None:
         assert keep(name, krypto(*arguments, *state)).code == code
 
     _refuse_orders(server)
-    bots = [part for number in range(len(ECHOES) + 1) for part in ("-c", _bot(tmp_path, f"bot{number}", **live))]
+    bots = [part for number in range(len(ECHOES) + 1) for part in ("-c", _bot(tmp_path, f"bot{number}", **LIVE))]
     with world.run(*bots) as running:  # each is told an echo, but the last one buys; then killed with the WAL open
         running.wait_for("Bought lot 1")
         _lie_of_the_account(server)
@@ -141,7 +153,7 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         running.process.kill()
         keep("killed run", running.end())
     told |= {f"after the kill: {name}": data for name, data in below(tmp_path / "state").items()}
-    with world.run("-c", _bot(tmp_path, **live), "--json") as running:
+    with world.run("-c", _bot(tmp_path, **LIVE), "--json") as running:
         running.wait_for("session_started")
         running.stop_with(signal.SIGINT)
         keep("json run", running.end())
@@ -149,14 +161,14 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
     server.control("key", {"revoked": True})
     for verbose in (False, True):
         flags = ["-v"] if verbose else []
-        fresh = _bot(tmp_path, "fresh", state_dir=str(tmp_path / "fresh"), **live)
+        fresh = _bot(tmp_path, "fresh", state_dir=str(tmp_path / "fresh"), **LIVE)
         wrong = keep(f"refused {flags}", world.krypto(*flags, "run", "-c", fresh, "--for", "60s"))
         assert wrong.code == (1 if verbose else 4), wrong
         assert wrong.err.startswith("Traceback" if verbose else "Error: ")
-    keep("doctor", world.krypto("-v", "doctor", "-c", _bot(tmp_path, **live)))
+    keep("doctor", world.krypto("-v", "doctor", "-c", _bot(tmp_path, **LIVE)))
     keep("check", world.krypto("-v", "credentials", "check", "binanceus"))
     server.control("key", {})
-    assert keep("doctor json", world.krypto("doctor", "-c", _bot(tmp_path, **live), "--json")).code == 0
+    assert keep("doctor json", world.krypto("doctor", "-c", _bot(tmp_path, **LIVE), "--json")).code == 0
     assert keep("check json", world.krypto("credentials", "check", "binanceus", "--json")).code == 0
     assert keep("list", world.krypto("credentials", "list", "--json")).code == 0
     for name, arguments in {
@@ -172,6 +184,43 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
     paper = _bot(tmp_path, "paper", paper_trading=True)
     assert keep("paper", world.krypto("run", "-c", paper, "--for", "2s")).code == 0
     _judge(told, tmp_path)
+
+
+@SPEC(
+    "planted keys stand in no byte of what commands, backups and recoveries print or write", section="Secrets in output"
+)
+def test_canary_keys_are_nowhere_after_commands_backups_and_recoveries(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, canary in ENVIRONMENT.items():
+        monkeypatch.setenv(name, canary)
+    world, told, path = World(server, tmp_path), Told(), _bot(tmp_path, **LIVE)
+    state, other = ("--state-dir", tmp_path / "state"), ("--state-dir", tmp_path / "other")
+
+    with world.run("-c", path) as running:
+        running.wait_for("Sell order 2")
+        told.does("backup", "backup", *state, tmp_path / "backups")
+        for verb in ("kill", "revive", "flatten"):
+            told.does(verb, verb, "bot0", *state)
+        told.does("stop", "stop", *state)
+        assert told.keep("stopped run", running.end()).code == 0
+    cut(tmp_path / "state", after="order_requested")
+    told |= {f"cut: {name}": data for name, data in below(tmp_path / "state").items()}
+    _lie_of_the_account(server)  # the engine says with a traceback (-v) what it was told, and exits with 1
+    told.does("recover told lies", "recover", "--yes", *state, by=world, code=1)
+    server.control("faults", method="DELETE")
+    told.does("recover asked", "recover", "--json", *state, by=world, code=7)
+    told.does("recover", "recover", "bot0", "--yes", "-c", path, by=world)
+    (made,) = (tmp_path / "backups").iterdir()
+    told.does("restore", "restore", made, *other)
+    told.does("recover restored", "recover", "--yes", "--backup", made, *other, by=world)
+    told.does("backup json", "backup", *other, "--json")
+    worlds = ("--seeds", "1", "--schedules", "20", "--jobs", "1", "--record", tmp_path / "worlds.jsonl")
+    told.does("prove", "prove", *worlds, by=world)
+    left = {name: data for name, data in below(tmp_path).items() if not name.startswith("exchange/")}
+    kinds = {"state/quarantine", "backups", "other/backups", "worlds.jsonl", "other/events.db"}
+    assert {kind for kind in kinds if any(name.startswith(kind) for name in left)} == kinds
+    assert finds(told | left, CANARIES) == []
 
 
 def _judge(told: dict[str, bytes], folder: Path) -> None:

@@ -3,6 +3,7 @@
 Owns the notes. Reads a copy, because looking at a log leaves traces beside it.
 """
 
+import lzma
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from engine.strategies.catalogue import strategy_for
 
 FOLDER = Path(__file__).parent
 NOTES = "noted.json"
+PACKED = "events.db.xz"
 
 
 class BotNote(msgspec.Struct, frozen=True):
@@ -72,8 +74,12 @@ def copied(place: Path) -> Iterator[Path]:
 
 
 def copy(place: Path, folder: Path) -> None:
-    """Copy a kept log as its owner would have it: private."""
+    """Copy a kept log as its owner would have it: unpacked and private."""
     shutil.copytree(place, folder, dirs_exist_ok=True)
+    packed = folder / "state" / PACKED
+    if packed.exists():
+        packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
+        packed.unlink()
     (folder / "state").chmod(0o700)
     for path in (folder / "state").iterdir():
         path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""What happens in the old logs: lives of bots, as the real program leads them, each in a folder of its own.
+"""What happens in the old logs: lives of bots in the real program or in a simulated world, each in its own folder.
 
 Owns the stories. A story leaves a stopped engine and a closed log in `state`, and what is needed to go on from there.
 Never looks into a log.
@@ -6,13 +6,25 @@ Never looks into a log.
 
 import asyncio
 import csv
+import shutil
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.core.events import OrderCanceled, OrderOutcomeUnknown, SaleRecorded
+from engine.core.events import (
+    DustRecorded,
+    OrderCanceled,
+    OrderOutcomeUnknown,
+    OrderReconciled,
+    OrderRejected,
+    PurchaseRecorded,
+    SaleRecorded,
+)
 from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
+from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.testing.simulation.running import run_world
 from tests.cli.terminal import LIVELY, Running, bot_file, krypto
 from tests.exchange_server.faults import Fault
 from tests.live.harness import Run
@@ -21,6 +33,7 @@ from tests.live.scene import Scene, differences, scene
 
 START_MS = 1_735_689_600_000
 MINUTE_MS = 60_000
+DUST = Decimal("0.0001")
 BALANCES = {"balances": {"USD": Decimal(100_000), "BTC": Decimal(0), "BNB": Decimal(0)}}
 
 
@@ -72,9 +85,7 @@ def live(folder: Path) -> None:
     """Trade at the local exchange: an answer is lost, an order is cancelled in part filled, one fills while away."""
     state = folder / "state"
     (folder / "bot.yml").write_text(asyncio.run(_live(state)))
-    for left in state.iterdir():  # the exchange's own files
-        if left.name not in {"events.db", "events.head"} and not left.name.startswith("bot_state_"):
-            left.unlink()
+    _leave_only_the_log(state)
 
 
 async def _live(state: Path) -> str:
@@ -106,6 +117,67 @@ async def _live(state: Path) -> str:
     return text
 
 
+def mistaken(folder: Path) -> None:
+    """Hold an order to be not placed that shows up filled, and buy what is too small to be sold again."""
+    (folder / "bot.yml").write_text(asyncio.run(_mistaken(folder / "state")))
+    _leave_only_the_log(folder / "state")
+
+
+async def _mistaken(state: Path) -> str:
+    async with scene(state, account=BALANCES) as stage:
+        stage.silence_new_streams()
+        async with stage.engine(stage.config()) as run:
+            stage.show_late(orders_s=130, trades_s=130)
+            stage.faults(Fault("drop"))
+            await stage.until(run, lambda: run.events(OrderRejected), within_s=120)
+            stage.show_late()
+            stage.faults(Fault("status", on="POST /api/v3/order", when="before", times=None))
+            await stage.until(run, lambda: run.events(OrderReconciled), 900, 2)
+            await stage.until(run, lambda: run.events(PurchaseRecorded))
+            stage.heal()
+            await stage.pass_time(60)
+        text = _quick(stage)
+        stage.price("49000")
+        async with stage.engine(text) as run:
+            await stage.until(run, lambda: _open(run, "buy"), within_s=600)
+            (record,) = [record for record in stage.placed("BUY") if record.now.is_open]
+            stage.fill(record, DUST)
+            await stage.until(run, lambda: run.events(DustRecorded))
+            await stage.pass_time(60)
+            assert not differences(stage, run.state())
+    return text
+
+
+def limited(folder: Path) -> None:
+    """Trade on the simulated market under limits so near that they are reached."""
+    risk = {"stop_loss_percent": 0.4, "max_daily_loss_percent": 0.01, "max_position_size": 350}
+    _ran(folder, "-c", bot_file(folder, **LIVELY | {"risk": risk}), "--speed", "max", "--for", "2h")
+
+
+def world(seed: int, folder: Path) -> None:
+    """Live through the simulated world of a seed; the same engine leaves the same log every time."""
+    lives = folder / "lives"
+    lives.mkdir()
+    report = run_world(seed, lives)
+    assert report.is_judged, seed
+    assert report.violations == (), report.violations
+    (last,) = lives.iterdir()
+    last.rename(folder / "state")
+    lives.rmdir()
+    _leave_only_the_log(folder / "state")
+
+
+def _leave_only_the_log(state: Path) -> None:
+    """Remove the exchange's own files, and what recoveries put aside; a closed log has no other file of its own."""
+    wal = state / WAL_NAME
+    assert not (wal.exists() and wal.stat().st_size), "the log was not closed"
+    for left in state.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name not in {LOG_NAME, WITNESS_NAME} and not left.name.startswith("bot_state_"):
+            left.unlink()
+
+
 def _open(run: Run, side: str) -> bool:
     return any(order.side == side and order.status == "open" for order in run.state().orders.values())
 
@@ -128,6 +200,11 @@ def _ran(folder: Path, *arguments: Any) -> None:
     assert result.code == 0, result
 
 
+PROGRAMS = (simulated, recorded, reconfigured, commanded, live, mistaken, limited)
+WORLDS = {f"world-{seed}": seed for seed in (48, 51)}
+"""Worlds in which logs are cut, spoilt and lost, and recovered, and orders adopted."""
+
 SCENARIOS: Mapping[str, Callable[[Path], None]] = {
-    each.__name__: each for each in (simulated, recorded, reconfigured, commanded, live)
+    **{each.__name__: each for each in PROGRAMS},
+    **{name: partial(world, seed) for name, seed in WORLDS.items()},
 }
