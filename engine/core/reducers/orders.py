@@ -23,6 +23,7 @@ from engine.core.events import (
     OrderSent,
 )
 from engine.core.lots import buy_into_lot, sell_from_lot
+from engine.core.reducers.limits import with_peak_marked
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Order, OrderStatus
 from engine.core.units import ZERO
@@ -159,6 +160,7 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     order = state.order(event.client_order_id)
     if order is None or event.trade_id in order.trade_ids:
         return state
+    is_late = event.client_order_id not in state.orders
     base_fee = event.fee if event.fee_asset == state.config.base else ZERO
     cash = event.price * event.quantity
     cash_fee = event.fee if event.fee_asset == state.config.quote else ZERO
@@ -185,7 +187,8 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         status="filled" if filled >= order.quantity else order.status,
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
-    return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order, at_ms))
+    state = with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order, at_ms))
+    return state if is_late else with_peak_marked(state, order.number, event.price)
 
 
 def _beside_base(event: OrderFilled, base_fee: Decimal) -> Decimal:

@@ -64,6 +64,7 @@ class Ledger:
         """The same of recorded sales: a trade came so late that its lot had been sold again, in part."""
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
+        self.last_lot = 0
         self.last_price: Decimal | None = None
         self.last_ms: int | None = None
         self.day: int | None = None
@@ -168,7 +169,8 @@ class Ledger:
             self.lots[order.lot] = Lot(order, held, cost, first)
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
-        self.last_price, self.last_ms = number(row.says["price"]), row.at_ms
+        if order.lot >= self.last_lot:  # what is told late of an earlier purchase does not make it the last
+            self.last_lot, self.last_price, self.last_ms = order.lot, number(row.says["price"]), row.at_ms
 
     def _target(self, row: Row, lot: Lot) -> None:
         """Take a target, which brings the profit after the fee of the sale, on top of all that the lot cost."""
