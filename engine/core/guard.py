@@ -1,7 +1,7 @@
 """What a bot remembers of its risk limits: the kill switch, the day's result, the highest equity.
 
-Owns the shapes and the sums; the rules that compare them stand in `engine.core.decider.limits`. Source: decisions.md,
-"Risk".
+Owns the shapes and the sums; the rules that compare them stand in `engine.core.decider.limits` and `.emergency`.
+Source: decisions.md, "Risk".
 """
 
 from decimal import Decimal

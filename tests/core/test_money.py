@@ -229,6 +229,30 @@ def test_buy_near_the_minimum_is_made_only_if_it_can_be_sold(amount: str, buys: 
     assert [skip.rule for skip in of(events, EntrySkipped)] == ([] if buys else ["min_notional"])
 
 
+@SPEC("a buy whose sale at the stop loss would be under the minimum is refused beforehand", section="Money")
+@pytest.mark.parametrize(
+    ("amount", "stop", "buys"),
+    [
+        pytest.param("5.5", "10", False, id="its-stop-would-be-under-it"),
+        pytest.param("6", "5", True, id="a-closer-stop-is-over-it"),
+        pytest.param("6.6", "10", True, id="a-larger-lot-is-over-it"),
+    ],
+)
+def test_buy_near_the_minimum_is_made_only_if_it_can_be_stopped_out(amount: str, stop: str, buys: bool) -> None:
+    changes: dict[str, Any] = {"strategy_params": {"amount_usd": amount}, "risk": {"stop_loss_percent": stop}}
+    kernel = Kernel(sell_order_type="limit", **changes)
+    events = kernel.price(50_000)
+    assert bool(of(events, PurchaseRecorded)) is buys
+    if not buys:
+        skip = one(events, EntrySkipped)
+        assert skip.rule == "min_notional"
+        assert skip.text == "its sale at the stop loss would be under the exchange's minimum: raise amount_usd"
+    else:
+        kernel.prices(D(50_000) * (100 - D(stop)) / 100)
+        assert one(kernel.told(), SaleRecorded).closed
+        assert of(kernel.told(), DustRecorded) == []
+
+
 @SPEC("the amount is before fees, and the fee is reserved too", section="Money")
 def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
     kernel = Kernel()

@@ -1,4 +1,4 @@
-"""Whether to buy: the price-move gate first, then limits and money, then the strategy's votes.
+"""Whether to buy: the clock, the price-move gate, the strategy's screen, limits and money, and last its votes.
 
 `wants_indicators` is the same question asked beforehand, so that the runtime fetches candles only for a price at
 which somebody will read them. Source: specification, "Smart Indicator Checks"; decisions 13 to 15.
@@ -21,7 +21,7 @@ from engine.core.events import (
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
 from engine.core.instants import iso_utc
-from engine.core.lots import target_price
+from engine.core.lots import can_be_sold
 from engine.core.market import MarketRules
 from engine.core.reducers.blindness import is_blind
 from engine.core.reducers.trading import skip_key
@@ -197,7 +197,7 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
 def _screened(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules, amount: Decimal
 ) -> Hold | IndicatorsSkipped | None:
-    """Ask everything that needs no indicators: the price-move gate first (decision 13), then limits and money."""
+    """Ask everything that needs no indicators: the clock, the price-move gate (decision 13), then limits and money."""
     hold = _clock_hold(state) or _price_gate(state, price) or strategy.screen(state, price, at_ms)
     return hold or _money_hold(state, price, amount, rules)
 
@@ -269,25 +269,17 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
     if reserve > free:
         numbers = {"needed": str(reserve), "free": str(free)}
         return Hold("balance", f"a purchase needs {reserve:.2f}, {free:.2f} is free", numbers)
-    if not _sale_is_possible(state, quantity, limit_price, rules):
+    if not can_be_sold(quantity, limit_price, config, rules):
         numbers = {"quantity": str(quantity), "min_notional": str(rules.min_notional)}
-        return Hold("min_notional", "its sale at the target would be under the exchange's minimum", numbers)
+        at = "target" if config.risk.stop_loss_percent is None else "stop loss"
+        text = f"its sale at the {at} would be under the exchange's minimum: raise amount_usd"
+        return Hold("min_notional", text, numbers)
     return None
 
 
 def free_quote(state: BotState) -> Decimal:
     """Give the quote that is there to spend: the budget and all that came and went, less what is reserved."""
     return state.config.budget + state.cash_flow - state.reserved
-
-
-def _sale_is_possible(state: BotState, quantity: Decimal, price: Decimal, rules: MarketRules) -> bool:
-    """Tell whether the lot could be sold at its target even if the fee is taken in base (decisions.md, "Money")."""
-    fee = state.config.fees.taker
-    held = floor_to(quantity * (HUNDRED - fee) / HUNDRED, rules.quantity_step)
-    if held < rules.min_quantity:
-        return False
-    target = target_price(price, state.config.profit_target, fee, rules.price_tick)
-    return held * target >= rules.min_notional
 
 
 def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> tuple[Decimal, Decimal]:
