@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from engine.core.config import BotConfig
 from engine.core.events import OrderFilled
+from engine.core.exact import exactly
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Dust, Lot, Order
 from engine.core.units import HUNDRED, ZERO, ceil_to, change_percent, floor_to
 
+RESERVE_STEP: Final = Decimal("1e-8")
 _MOST_DUST: Final = 12
 """Among so many small lots is looked for those that were dust."""
 
@@ -84,6 +86,12 @@ def target_price(unit_cost: Decimal, profit_percent: Decimal, sell_fee_percent: 
     """Give the price that yields the profit after the sell fee, rounded up to the tick (decision 2)."""
     assert sell_fee_percent < HUNDRED, sell_fee_percent
     return ceil_to(unit_cost * (HUNDRED + profit_percent) / (HUNDRED - sell_fee_percent), tick)
+
+
+@exactly
+def reserve(quantity: Decimal, price: Decimal, taker_percent: Decimal) -> Decimal:
+    """Give the quote to hold back for a buy, its taker fee included, rounded up to 1e-8: never too little."""
+    return ceil_to(quantity * price * (HUNDRED + taker_percent) / HUNDRED, RESERVE_STEP)
 
 
 def exit_price(price: Decimal, config: BotConfig, tick: Decimal) -> Decimal:

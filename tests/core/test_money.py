@@ -14,12 +14,13 @@ from engine.core.events import (
     OrderCanceled,
     OrderFilled,
     OrderRequested,
+    OrderSent,
     PurchaseRecorded,
     SaleRecorded,
     SellTargetSet,
     TrailingReset,
 )
-from engine.core.lots import net_percent, target_price
+from engine.core.lots import RESERVE_STEP, net_percent, target_price
 from engine.exchanges.paper import PaperSettings
 from tests.kernel import RULES, Kernel, bought, of, one, trade
 
@@ -262,6 +263,18 @@ def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
     assert kernel.state.reserved == 0
     assert kernel.state.exposure == D("100.1") == -kernel.state.cash_flow
     assert one(kernel.told(), OrderFilled).fee_quote == D("0.1")
+
+
+def test_what_stays_reserved_for_the_rest_of_a_buy_is_rounded_up() -> None:
+    kernel = Kernel()
+    order = one(kernel.price("33333.37", settled=False), OrderRequested)
+    kernel.observe(OrderSent(order.client_order_id, kernel.now_ms, 5_000))
+    kernel.observe(trade(order.client_order_id, "t1", "33333.37", "0.001"))
+    rest = order.quantity - D("0.001")
+    exact = order.reserved * rest / order.quantity
+    assert exact % RESERVE_STEP, "or nothing would be rounded"
+    assert 0 < kernel.state.reserved - exact < RESERVE_STEP
+    assert kernel.state.reserved % RESERVE_STEP == 0
 
 
 def purchase(kernel: Kernel, price: int, filled: str) -> None:

@@ -21,18 +21,16 @@ from engine.core.events import (
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
 from engine.core.instants import iso_utc
-from engine.core.lots import can_be_sold
+from engine.core.lots import can_be_sold, reserve
 from engine.core.market import MarketRules
 from engine.core.reducers.blindness import is_blind
 from engine.core.reducers.trading import skip_key
 from engine.core.state import ENTRY, BotState
 from engine.core.strategy import Buy, Hold, Strategy
-from engine.core.units import HUNDRED, MAX_AMOUNT, ceil_to, change_percent, floor_to
+from engine.core.units import HUNDRED, MAX_AMOUNT, change_percent, floor_to
 
 MOST_SKEW_MS = 1_000
 """With a clock further from the exchange's nobody knows how old a price is: nothing is bought."""
-
-RESERVE_STEP = Decimal("1e-8")
 
 
 def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
@@ -260,15 +258,15 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
     hold = purchase_hold(state, price.last, quantity * limit_price)
     if hold is not None:
         return hold
-    reserve = _reserve(state, quantity, limit_price)
+    needed = reserve(quantity, limit_price, config.fees.taker)
     room = config.budget - state.exposure
-    if reserve > room:
-        numbers = {"needed": str(reserve), "room": str(room), "budget": str(config.budget)}
-        return Hold("budget", f"a purchase needs {reserve:.2f}, the budget leaves {room:.2f}", numbers)
+    if needed > room:
+        numbers = {"needed": str(needed), "room": str(room), "budget": str(config.budget)}
+        return Hold("budget", f"a purchase needs {needed:.2f}, the budget leaves {room:.2f}", numbers)
     free = free_quote(state)
-    if reserve > free:
-        numbers = {"needed": str(reserve), "free": str(free)}
-        return Hold("balance", f"a purchase needs {reserve:.2f}, {free:.2f} is free", numbers)
+    if needed > free:
+        numbers = {"needed": str(needed), "free": str(free)}
+        return Hold("balance", f"a purchase needs {needed:.2f}, {free:.2f} is free", numbers)
     if not can_be_sold(quantity, limit_price, config, rules):
         numbers = {"quantity": str(quantity), "min_notional": str(rules.min_notional)}
         at = "target" if config.risk.stop_loss_percent is None else "stop loss"
@@ -290,11 +288,6 @@ def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: Market
     if limit_price <= 0:
         return rules.price_tick, Decimal(0)
     return limit_price, floor_to(min(amount / limit_price, MAX_AMOUNT), rules.quantity_step)
-
-
-def _reserve(state: BotState, quantity: Decimal, price: Decimal) -> Decimal:
-    """Give the quote to hold back, taker fee included, rounded up to 1e-8."""
-    return ceil_to(quantity * price * (HUNDRED + state.config.fees.taker) / HUNDRED, RESERVE_STEP)
 
 
 def _enter(draft: Draft, price: PriceObserved, amount: Decimal, reason: str) -> None:
@@ -321,7 +314,7 @@ def buy_now(draft: Draft, price: PriceObserved, amount: Decimal, *, purpose: str
         seen_price=price.last,
         limit_price=None if by_market else limit_price,
         purpose=purpose,
-        reserved=_reserve(draft.state, quantity, limit_price),
+        reserved=reserve(quantity, limit_price, config.fees.taker),
         timeout_ms=None if by_market else config.buy_order_timeout * 1000,
         reason=reason,
     )

@@ -22,11 +22,11 @@ from engine.core.events import (
     OrderRequested,
     OrderSent,
 )
-from engine.core.lots import buy_into_lot, sell_from_lot
+from engine.core.lots import RESERVE_STEP, buy_into_lot, reserve, sell_from_lot
 from engine.core.reducers.limits import with_peak_marked
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Order, OrderStatus
-from engine.core.units import ZERO
+from engine.core.units import ZERO, ceil_to
 from engine.core.watch import with_watch
 
 DONE_ORDERS_KEPT: Final = 200
@@ -223,10 +223,10 @@ def _taken_back(state: BotState, order: Order) -> BotState:
 
 
 def _still_reserved(order: Order, filled: Decimal) -> Decimal:
-    """Give the quote that the unfilled rest may still take: the whole reserve when nothing is filled."""
+    """Give the quote that the unfilled rest may still take, rounded up to 1e-8 as the whole reserve was."""
     unfilled = max(order.quantity - filled, ZERO)
     was_unfilled = order.quantity - order.filled
-    return order.reserved * unfilled / was_unfilled if was_unfilled > 0 else ZERO
+    return ceil_to(order.reserved * unfilled / was_unfilled, RESERVE_STEP) if was_unfilled > 0 else ZERO
 
 
 def _cancel_requested(state: BotState, event: OrderCancelRequested, at_ms: int) -> BotState:
@@ -268,7 +268,7 @@ def _reconciled(state: BotState, event: OrderReconciled, at_ms: int) -> BotState
             state = with_watch(replace(state, lots=lots))
     reserved = order.reserved
     if order.status == "rejected" and order.side == "buy":
-        reserved = order.quantity * (order.limit_price or order.seen_price)
+        reserved = reserve(order.quantity, order.limit_price or order.seen_price, state.config.fees.taker)
     return _store(
         replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved), at_ms
     )
