@@ -5,14 +5,12 @@ Source: decisions.md, "Risk".
 """
 
 from decimal import Decimal
-from typing import Final
 
 import msgspec
 
 from engine.core.config import KillAction
+from engine.core.instants import DAY_MS
 from engine.core.units import ZERO
-
-DAY_MS: Final = 86_400_000
 
 
 class KillSwitch(msgspec.Struct, frozen=True):

@@ -214,7 +214,6 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     """
 
     activate_up: Decimal | None = None
-    activate_down: Decimal | None = None
     watermark_up: Decimal | None = None
     watermark_down: Decimal | None = None
     fire_up: tuple[tuple[Decimal, Decimal], ...] = ()

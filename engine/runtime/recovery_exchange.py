@@ -25,10 +25,8 @@ from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
 from engine.runtime.feed_stream import FeedStream
 from engine.runtime.journal import Journal
+from engine.runtime.reconciliation import OVERLAP_MS
 from engine.runtime.reports import NOT_PLACED, answer_events, filled
-
-OVERLAP_MS: Final = 3_600_000
-"""Trades are listed from so long before the last event that was kept."""
 
 
 class Exchange(NamedTuple):

@@ -22,8 +22,7 @@ from engine.core.events import (
     SaleRecorded,
     TrailingReset,
 )
-from engine.core.guard import DAY_MS
-from engine.core.instants import iso_utc
+from engine.core.instants import DAY_MS, iso_utc
 from engine.core.reducers import apply
 from engine.core.strategy import Hold
 from tests.kernel import START_MS, Kernel, Number, bought, of, one, tags, trade

@@ -19,7 +19,7 @@ from engine.core.events import (
     StopLossTriggered,
     TrailingReset,
 )
-from engine.core.guard import DAY_MS
+from engine.core.instants import DAY_MS
 from engine.core.reducers.blindness import is_blind
 from engine.core.state import ENTRY, Lot, Order
 from engine.core.units import HUNDRED

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from engine.core.config import BotConfig
 from engine.core.events import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
-from engine.core.guard import DAY_MS, KillSwitch
+from engine.core.guard import KillSwitch
+from engine.core.instants import DAY_MS
 from engine.core.reducers.table import Table
 from engine.core.state import BotState
 from engine.core.watch import with_watch
