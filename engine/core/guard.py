@@ -1,18 +1,16 @@
 """What a bot remembers of its risk limits: the kill switch, the day's result, the highest equity.
 
-Owns the shapes and the sums; the rules that compare them stand in `engine.core.decider.limits`. Source: decisions.md,
-"Risk".
+Owns the shapes and the sums; the rules that compare them stand in `engine.core.decider.limits` and `.emergency`.
+Source: decisions.md, "Risk".
 """
 
 from decimal import Decimal
-from typing import Final
 
 import msgspec
 
 from engine.core.config import KillAction
+from engine.core.instants import DAY_MS
 from engine.core.units import ZERO
-
-DAY_MS: Final = 86_400_000
 
 
 class KillSwitch(msgspec.Struct, frozen=True):

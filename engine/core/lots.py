@@ -10,11 +10,14 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from engine.core.config import BotConfig
 from engine.core.events import OrderFilled
+from engine.core.exact import exactly
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Dust, Lot, Order
 from engine.core.units import HUNDRED, ZERO, ceil_to, change_percent, floor_to
 
+RESERVE_STEP: Final = Decimal("1e-8")
 _MOST_DUST: Final = 12
 """Among so many small lots is looked for those that were dust."""
 
@@ -105,6 +108,32 @@ def target_price(unit_cost: Decimal, profit_percent: Decimal, sell_fee_percent: 
     """Give the price that yields the profit after the sell fee, rounded up to the tick (decision 2)."""
     assert sell_fee_percent < HUNDRED, sell_fee_percent
     return ceil_to(unit_cost * (HUNDRED + profit_percent) / (HUNDRED - sell_fee_percent), tick)
+
+
+@exactly
+def reserve(quantity: Decimal, price: Decimal, taker_percent: Decimal) -> Decimal:
+    """Give the quote to hold back for a buy, its taker fee included, rounded up to 1e-8: never too little."""
+    return ceil_to(quantity * price * (HUNDRED + taker_percent) / HUNDRED, RESERVE_STEP)
+
+
+def exit_price(price: Decimal, config: BotConfig, tick: Decimal) -> Decimal:
+    """Give the lowest price that a lot bought at `price` must be sellable at: its stop loss, or else its target.
+
+    Reckoned without the fee of the purchase, which raises both.
+    """
+    stop = config.risk.stop_loss_percent
+    if stop is not None:
+        return price * (HUNDRED - stop) / HUNDRED
+    return target_price(price, config.profit_target, config.fees.taker, tick)
+
+
+def can_be_sold(quantity: Decimal, price: Decimal, config: BotConfig, rules: MarketRules) -> bool:
+    """Tell whether a purchase could be sold again, even if its fee is taken in base (decisions.md, "Money").
+
+    What is held then is rounded down to the step, as every quantity that is sold.
+    """
+    held = floor_to(quantity * (HUNDRED - config.fees.taker) / HUNDRED, rules.quantity_step)
+    return held >= rules.min_quantity and held * exit_price(price, config, rules.price_tick) >= rules.min_notional
 
 
 def net_percent(target: Decimal, unit_cost: Decimal, sell_fee_percent: Decimal) -> Decimal:

@@ -9,8 +9,7 @@ from typing import Final
 import msgspec
 
 from engine.core.exact import exactly
-from engine.core.guard import DAY_MS
-from engine.core.instants import iso_utc
+from engine.core.instants import DAY_MS, iso_utc
 from engine.core.state import BotState, Lot, Trail
 from engine.core.units import plain_json
 

@@ -151,7 +151,10 @@ class Trail(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """Counts and sums over the bot's whole life (decision 9)."""
+    """Counts and sums over the bot's whole life (decision 9).
+
+    `last_purchase_lot` has the highest number of all that were recorded as bought; the last purchase is that one.
+    """
 
     total_trades: int = 0
     winning_trades: int = 0
@@ -161,6 +164,7 @@ class Statistics(msgspec.Struct, frozen=True):
     purchase_count: int = 0
     total_purchased: Decimal = ZERO
     total_spent: Decimal = ZERO
+    last_purchase_lot: int = 0
     last_purchase_ms: int | None = None
     last_purchase_price: Decimal | None = None
 
@@ -216,7 +220,6 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     """
 
     activate_up: Decimal | None = None
-    activate_down: Decimal | None = None
     watermark_up: Decimal | None = None
     watermark_down: Decimal | None = None
     fire_up: tuple[tuple[Decimal, Decimal], ...] = ()

@@ -47,7 +47,6 @@ def with_watch(state: BotState) -> BotState:
     leaving = any(state.is_leaving(lot) for lot in idle)
     watch = Watch(
         activate_up=_lowest([t.activation for t in up if t.status == "waiting"]),
-        activate_down=_highest([t.activation for t in down if t.status == "waiting"]),
         market_target=_lowest([lot.target for lot in untrailed if lot.target is not None]) if by_market else None,
         orphaned=any(trail.status == "triggered" and trail.lot in unsold for trail in up),
         exitless=leaving or (bool(untrailed) and not by_market),

@@ -15,6 +15,7 @@ from engine.core.events import Balance, PriceObserved
 from engine.core.events.orders import Liquidity
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
+from engine.core.lots import reserve
 from engine.core.market import MarketRules
 from engine.core.state import BotState, Order
 from engine.core.units import HUNDRED, ZERO, floor_to
@@ -170,8 +171,9 @@ def _refusal(state: BotState, order: Order, rules: MarketRules, price: PriceObse
     others = [o for o in state.orders.values() if o.client_order_id != order.client_order_id]
     if order.side == "buy":
         locked = sum((o.reserved for o in others), ZERO)
-        needed = order.quantity * (at if order.kind == "limit" else price.buy_price)
-        if state.config.budget + state.cash_flow - locked < needed * (HUNDRED + state.config.fees.taker) / HUNDRED:
+        paid = at if order.kind == "limit" else price.buy_price
+        needed = reserve(order.quantity, paid, state.config.fees.taker)
+        if state.config.budget + state.cash_flow - locked < needed:
             return Rejected("INSUFFICIENT_BALANCE", f"not enough {rules.quote} for {order.quantity} {rules.base}")
         return None
     held = state.position + state.dust.quantity

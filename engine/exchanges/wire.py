@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from engine.core.instants import DAY_MS
+
 SILENT_STATUSES: Final = frozenset({418, 429})
 DEFAULT_SILENCE_MS: Final = 60_000
-MAX_SILENCE_MS: Final = 3 * 86_400_000
+MAX_SILENCE_MS: Final = 3 * DAY_MS
 """The longest ban there is (Binance)."""
 
 MAX_PAUSE_MS: Final = 300_000

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
+from engine.core.instants import DAY_MS
 from engine.core.market import Candle
 from engine.core.units import is_sound
 
 HISTORY: Final = 500
-DAY_MS: Final = 86_400_000
 
 Source = Callable[[int, int], Sequence[Candle]]
 """Give the closed candles that open at the first time or later and are closed at the second, both in ms."""

@@ -193,7 +193,7 @@ class _Plan(NamedTuple):
         heads = [self.known[config.bot_id][1].at_ms for config in self.members if config.bot_id in self.known]
         return max([self.view.at_ms, *heads])
 
-    def desks(self, clock: Clock) -> tuple[Journal, Say, ProjectionWriter]:
+    def outlets(self, clock: Clock) -> tuple[Journal, Say, ProjectionWriter]:
         """Make the way to the log, the way to tell, and the writer of state files, on a clock."""
         journal = Journal(self.store, self.around.listeners)
 
@@ -222,7 +222,7 @@ async def _waiting_world(plan: _Plan, market: WaitingMarket) -> World:
         name = plan.members[0].bot_id
         raise ConfigError(f"{name}: this market ends before the last event of its log: use another bot_id")
     calls: Counter[str] = Counter(load_markets=1)
-    journal, say, writer = plan.desks(clock)
+    journal, say, writer = plan.outlets(clock)
     feed = Feed(plan.view, market, calls, lambda bot, text: say(bot.state.bot_id, text, True))  # noqa: FBT003
     world = WaitingWorld(feed, clock, journal, writer, calls)
     async for config, bot in plan.bots(clock.now_ms, journal, feed):
@@ -235,7 +235,7 @@ async def _live_world(
 ) -> World:
     clock.not_before(plan.last_ms())
     data = connections.data(list(plan.members))
-    journal, say, writer = plan.desks(clock)
+    journal, say, writer = plan.outlets(clock)
     feed = LiveFeed(plan.view, data, plan.members[0].symbol)
     world = LiveWorld(feed, clock, journal, writer, data.calls, say=say, probe=plan.around.probe)
     async for config, bot in plan.bots(clock.now_ms, journal, feed):

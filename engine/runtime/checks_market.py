@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.core.config import BotConfig
 from engine.core.exact import exactly
-from engine.core.lots import target_price
+from engine.core.lots import can_be_sold, exit_price
 from engine.core.market import TIMEFRAMES_MS, MarketRules, Tick
 from engine.core.units import HUNDRED, ceil_to, floor_to
 from engine.exchanges.venue import Venue
@@ -76,7 +76,7 @@ def _size(config: BotConfig, rules: MarketRules, tick: Tick) -> Finding:
         return fault(
             "amount",
             f"strategy_params.amount_usd is {amount}, which buys less of {rules.symbol} at {price:f} than "
-            f"{config.exchange} takes, or than could be sold again (at least {minimum})",
+            f"{config.exchange} takes, or than could be sold again at {_exit_words(config)} (at least {minimum})",
             f"raise it to {least:f} or more",
             code=4,
         )
@@ -94,19 +94,20 @@ def _size(config: BotConfig, rules: MarketRules, tick: Tick) -> Finding:
     )
 
 
+def _exit_words(config: BotConfig) -> str:
+    return "its target" if config.risk.stop_loss_percent is None else "its stop loss"
+
+
 def _is_enough(config: BotConfig, rules: MarketRules, price: Decimal, quantity: Decimal) -> bool:
-    """Tell whether a purchase is over the minimums, and its sale at the target too, if the fee is taken in base."""
-    if quantity < rules.min_quantity or quantity * price < rules.min_notional:
-        return False
-    held = floor_to(quantity * (HUNDRED - config.fees.taker) / HUNDRED, rules.quantity_step)
-    target = target_price(price, config.profit_target, config.fees.taker, rules.price_tick)
-    return held >= rules.min_quantity and held * target >= rules.min_notional
+    """Tell whether a purchase is over the minimums, and its sale at the target or the stop loss too."""
+    is_too_small = quantity < rules.min_quantity or quantity * price < rules.min_notional
+    return not is_too_small and can_be_sold(quantity, price, config, rules)
 
 
 def _least_amount(config: BotConfig, rules: MarketRules, price: Decimal) -> Decimal:
     """Give an amount that is enough, rounded up to two digits, with a little room for the price to move."""
-    target = target_price(price, config.profit_target, config.fees.taker, rules.price_tick)
-    held = ceil_to(max(rules.min_quantity, rules.min_notional / target), rules.quantity_step)
+    at_exit = rules.min_notional / exit_price(price, config, rules.price_tick)
+    held = ceil_to(max(rules.min_quantity, at_exit), rules.quantity_step)
     bought = max(rules.min_quantity, rules.min_notional / price, held * HUNDRED / (HUNDRED - config.fees.taker))
     amount = ceil_to(bought, rules.quantity_step) * price * _HEADROOM
     return ceil_to(amount, Decimal(1).scaleb(amount.adjusted() - 1))

@@ -33,7 +33,7 @@ TOGETHER_MS: Final = 10_000
 
 RULES_MS: Final = 6 * 3_600_000
 CANDLE_TRIES: Final = 3
-SETTLED_MS: Final = 1_500
+CANDLE_SETTLED_MS: Final = 1_500
 """Candles are asked for this much after they end: earlier the exchange's clock may not have closed them."""
 
 Probe = Callable[[Sequence[str]], Awaitable[bool]]
@@ -114,7 +114,7 @@ class LiveDuties:
             if duty.due_ms is None and not duty.is_running:
                 step_ms = TIMEFRAMES_MS[timeframe]
                 ahead_ms = self.exchange_ahead_ms
-                settled_ms = (now_ms + ahead_ms) // step_ms * step_ms + SETTLED_MS - ahead_ms
+                settled_ms = (now_ms + ahead_ms) // step_ms * step_ms + CANDLE_SETTLED_MS - ahead_ms
                 duty.want(max(now_ms, settled_ms))
         duties = [self._check]
         if not self._is_cut_off():

@@ -12,6 +12,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
+from engine.core.backoff import ask_again_ms
 from engine.core.decider.limits import entries_are_stopped
 from engine.core.effects import OrderEffect, is_stale, outstanding
 from engine.core.events import OrderRejected, OrderSent
@@ -25,8 +26,6 @@ from engine.runtime.reports import answer_events, outcome_events
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Looked = OrderReport | Unknown | None
 
-ASK_AGAIN_MS: Final = 1_000
-MOST_ASK_AGAIN_MS: Final = 64_000
 APART_MS: Final = 60_000
 
 
@@ -225,9 +224,8 @@ class LiveExecutor:
             if not asking.wants_look:
                 self._askings.pop(name, None)
         else:
-            wait_ms = min(ASK_AGAIN_MS << asking.tries, MOST_ASK_AGAIN_MS)
-            asking.tries = min(asking.tries + 1, 10)
-            asking.not_before_ms = self._now_ms() + wait_ms
+            asking.tries += 1
+            asking.not_before_ms = self._now_ms() + ask_again_ms(asking.tries)
 
 
 def _may_leave(bot: Bot, name: str, now_ms: int) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from engine.core.errors import UnreachableError, UnreadableTradeError
 from engine.core.events import Balance, BalancesObserved, OrderOutcomeUnknown, OrderReconciled, OrdersSurveyed
 from engine.core.identity import parse_client_order_id
+from engine.core.instants import DAY_MS
 from engine.core.state import BotState, Order
 from engine.core.units import ZERO
 from engine.exchanges.port import OpenOrder, OwnTrade
@@ -25,7 +26,7 @@ from engine.runtime.ownership import is_forgotten, is_of_the_log
 from engine.runtime.reports import filled
 
 OVERLAP_MS: Final = 3_600_000
-"""A look at the trades goes back so much further than the last one."""
+"""A look at the trades goes back so much further than the last one, or than the last event that a recovery kept."""
 
 FIRST_BACK_MS: Final = 6 * 3_600_000
 """The first look goes back so much further than the oldest order: a clock may have been wrong, a log lost its end.
@@ -33,12 +34,12 @@ FIRST_BACK_MS: Final = 6 * 3_600_000
 If so much cannot be listed, as on an account with thousands of trades, it goes back an hour further, like any look.
 """
 
-MOST_BACK_MS: Final = 7 * 86_400_000
+MOST_BACK_MS: Final = 7 * DAY_MS
 KNOWN_MOST: Final = 100_000
 ASKED_MOST: Final = 20
 """So many orders of others are asked about in one look."""
 
-SETTLED_MS: Final = 600_000
+TRADE_SETTLED_MS: Final = 600_000
 BALANCE_TRIES: Final = 3
 GONE_AFTER: Final = 10
 """So many looks in a row, each a minute after the last, must not find an order that the exchange had accepted.
@@ -250,7 +251,7 @@ class Reconciler:
             if len(self._client_ids) > KNOWN_MOST:
                 self._client_ids.clear()
             found = await self.desk.account.client_order_id_of(self._symbol, exchange_order_id)
-            if found is not None or self._now_ms() - trade.at_ms > SETTLED_MS:  # a new one may only not show up yet
+            if found is not None or self._now_ms() - trade.at_ms > TRADE_SETTLED_MS:  # a new one may not show yet
                 self._client_ids[exchange_order_id] = found
         return self._client_ids.get(exchange_order_id)
 

@@ -15,6 +15,7 @@ from engine.core.config import BotConfig
 from engine.core.config_rules import forbidden_change
 from engine.core.errors import ConfigError, EngineError
 from engine.core.events import OrderAdopted, OrderFilled, RecoveryConfirmed, RecoveryStarted
+from engine.core.instants import DAY_MS
 from engine.core.reducers import apply
 from engine.core.state import BotState, Order
 from engine.core.units import ZERO
@@ -36,7 +37,7 @@ from engine.store.reader import LogReader
 from engine.store.rebuild import QUARANTINE_NAME
 from engine.store.sqlite import SqliteLog
 
-HALTED_BACK_MS: Final = 7 * 86_400_000
+HALTED_BACK_MS: Final = 7 * DAY_MS
 """A bot that halted on orders it does not know looks so far back for them."""
 
 TOLD_MOST: Final = 50
@@ -44,7 +45,7 @@ TOLD_LENGTH: Final = 200
 """So much of what was not matched goes into the log."""
 
 
-YOUNG_MS: Final = 86_400_000
+YOUNG_MS: Final = DAY_MS
 """For so long after a log was last written, the clocks' word that its orders are settled is not enough."""
 
 

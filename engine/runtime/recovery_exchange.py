@@ -14,23 +14,19 @@ import msgspec
 from engine.core.errors import UnreachableError, UnreadableTradeError
 from engine.core.events import BotEvent, FeedAttached, FeedDetached, OrderAdopted, OrderReconciled, OrderRejected
 from engine.core.identity import parse_client_order_id
-from engine.core.lots import dust_for, free_dust
+from engine.core.lots import dust_for, free_dust, reserve
 from engine.core.market import MarketRules
 from engine.core.narration import counted, order_words
 from engine.core.reducers import apply
 from engine.core.state import BotState, Order
-from engine.core.units import HUNDRED, ZERO, ceil_to, floor_to
+from engine.core.units import ZERO, floor_to
 from engine.exchanges.port import LiveMarketData, OrderReport, OwnTrade, PlacedOrder, Unknown
 from engine.runtime.account_desk import AccountDesk
 from engine.runtime.bot import Bot
 from engine.runtime.feed_stream import FeedStream
 from engine.runtime.journal import Journal
+from engine.runtime.reconciliation import OVERLAP_MS
 from engine.runtime.reports import NOT_PLACED, answer_events, filled
-
-OVERLAP_MS: Final = 3_600_000
-"""Trades are listed from so long before the last event that was kept."""
-
-_RESERVE_STEP: Final = Decimal("1e-8")
 
 
 class Exchange(NamedTuple):
@@ -218,7 +214,7 @@ class Adoption:
         if report is None:
             self._leave(placed, "the exchange listed it, and does not find it")
             return
-        event = msgspec.structs.replace(event, seen_price=_price_of(event, report))
+        event = msgspec.structs.replace(event, seen_price=price_of(event, report))
         if event.side == "sell":
             lot = lot_of(self._bot.state, self._as_order(event), self._rules)
             if lot is None:
@@ -257,9 +253,9 @@ class Adoption:
     def _buy_terms(self, event: OrderAdopted) -> dict[str, object]:
         """Say what a buy may still take, and when a resting one is cancelled, as if the bot had just asked for it."""
         config = self._bot.state.config
-        cash = event.quantity * event.seen_price * (HUNDRED + config.fees.taker) / HUNDRED
+        needed = reserve(event.quantity, event.seen_price, config.fees.taker)
         timeout_ms = None if event.kind == "market" else config.buy_order_timeout * 1000
-        return {"reserved": ceil_to(cash, _RESERVE_STEP), "timeout_ms": timeout_ms}
+        return {"reserved": needed, "timeout_ms": timeout_ms}
 
     @property
     def _rules(self) -> MarketRules:
@@ -306,10 +302,8 @@ def lot_of(state: BotState, order: Order, rules: MarketRules) -> int | None:
     return next(iter((*meant, *others)), None)
 
 
-def _price_of(event: OrderAdopted, report: OrderReport) -> Decimal:
-    """Give the price that an order was about: its limit, or else what it traded at."""
+def price_of(event: OrderAdopted, report: OrderReport) -> Decimal:
+    """Give the price that an order was about: its limit, or else the highest that it traded at, rounded nowhere."""
     if event.limit_price is not None:
         return event.limit_price
-    quantity = sum((fill.quantity for fill in report.fills), ZERO)
-    cash = sum((fill.quantity * fill.price for fill in report.fills), ZERO)
-    return ZERO if not quantity else floor_to(cash / quantity, _RESERVE_STEP)
+    return max((fill.price for fill in report.fills), default=ZERO)

@@ -21,6 +21,7 @@ from engine.core.errors import (
 from engine.core.events import RecoveryStarted
 from engine.core.feed_view import FeedView
 from engine.core.identity import bot_stream
+from engine.core.instants import DAY_MS
 from engine.runtime.bot import Bot
 from engine.runtime.completion import unfinished
 from engine.runtime.markets import is_real
@@ -29,7 +30,7 @@ from engine.runtime.replica import BOT_PREFIX, bot_ids, restore_bot, restore_vie
 from engine.runtime.sessions import detach_the_dead
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.directory import StateDirectory
-from engine.store.folders import DAY_MS, folders, remove_unfinished
+from engine.store.folders import folders, remove_unfinished
 from engine.store.medium import SYSTEM, Medium
 from engine.store.port import Batch, Store
 from engine.store.reader import LogReader

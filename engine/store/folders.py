@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine.core.errors import ConfigError
-from engine.core.instants import iso_utc
+from engine.core.instants import DAY_MS, iso_utc
 from engine.store.faults import is_unreadable, write_fault
 
 CHUNK_BYTES: Final = 1024 * 1024
 BLOCK_BYTES: Final = 4096
-DAY_MS: Final = 86_400_000
 UNFINISHED: Final = ".unfinished-"
 _STAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z(-[1-9][0-9]*)?")
 _PRIVATE_DIRECTORY: Final = 0o700

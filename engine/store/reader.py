@@ -134,12 +134,6 @@ class LogReader:
         pages = self.pages(stream, after_position, after_sequence)
         return recorded(pages, self._names, expected, self._checksum_before if verified else None)
 
-    def bodies(self, stream: str | None = None) -> Iterator[bytes]:
-        """Give the stored bytes of each event, undecoded and unchecked."""
-        for page in self.pages(stream):
-            for row in page:
-                yield row[3]
-
     def pages(
         self, stream: str | None = None, after_position: int = 0, after_sequence: int = 0
     ) -> Iterator[list[Stored]]:

@@ -30,13 +30,11 @@ from engine.core.events import (
     SaleRecorded,
     TrailingActivated,
     TrailingReset,
-    TrailingStarted,
     TrailingTriggered,
     TrailingWatermarkMoved,
 )
 from engine.core.feed_view import FeedView
 from engine.core.identity import client_order_id
-from engine.core.state import ENTRY
 from engine.core.strategy import Buy, Hold
 from tests.kernel import LOG_ID, RULES, Kernel, bought, of, one, tags, trade
 
@@ -204,16 +202,6 @@ def test_trail_left_triggered_goes_on_and_leaves_the_others_as_they_are() -> Non
     activated = one(kernel.price(49_990, settled=False), TrailingActivated)
     assert activated == TrailingActivated(lower, "up", D(49_990), D(50_000))
     assert kernel.state.trails[upper].status == "waiting"
-
-
-@pytest.mark.parametrize("price", [49_000, 48_900], ids=["at", "under"])
-def test_buy_trail_that_waits_activates_at_its_price_and_follows_it_down(price: int) -> None:
-    kernel = bought(sell_order_type="market")
-    kernel.observe(TrailingStarted(ENTRY, "down", D(49_000), D(1), amount=D(100), reason="test"))
-    assert kernel.price(49_100) == []
-    activated = one(kernel.price(price), TrailingActivated)
-    assert activated == TrailingActivated(ENTRY, "down", D(price), D(price))
-    assert one(kernel.price(48_000), TrailingWatermarkMoved).watermark == D(48_000)
 
 
 def test_watermark_that_takes_no_trail_further_changes_nothing() -> None:

@@ -11,6 +11,7 @@ from engine.core.events import (
     OrderCanceled,
     OrderCancelRequested,
     OrderSent,
+    PurchaseRecorded,
     SaleRecorded,
     TrailingReset,
 )
@@ -248,6 +249,35 @@ def test_order_with_a_late_trade_is_the_last_that_ended() -> None:
     kernel.observe(OrderCanceled(again, Decimal(0)))
     kernel.observe(trade(first, "t2", "50601.11", "0.0005"))
     assert list(kernel.state.done_orders) == [kernel.order(1).client_order_id, again, first]
+
+
+@SPEC("a late trade of an earlier purchase leaves the price gate and the holds as they are", section="Live trading")
+@pytest.mark.parametrize("closed", [False, True], ids=["later lot open", "later lot closed"])
+def test_late_trade_of_an_earlier_purchase_is_not_the_last_purchase(closed: bool) -> None:
+    kernel = bought(50_000, sell_order_type="limit")
+    kernel.votes(yes=True)
+    kernel.price(48_000)
+    kernel.votes(yes=False)
+    if closed:
+        kernel.price(49_000)
+        assert list(kernel.state.lots) == [1]
+    bought_ms = kernel.state.stats.last_purchase_ms
+    total = kernel.state.stats.total_spent
+    kernel.state = replace(kernel.state, entry_hold_ms=kernel.now_ms + 600_000, rejections=3)
+    kernel.wait(60)
+    name = kernel.state.lots[1].buy_order_id
+    one(kernel.observe(trade(name, "late", 50_000, "0.0001")), PurchaseRecorded)
+    stats = kernel.state.stats
+    assert (stats.last_purchase_price, stats.last_purchase_ms) == (Decimal(48_000), bought_ms)
+    assert kernel.state.rejections == 3
+    assert kernel.state.entry_hold_ms > kernel.now_ms
+    assert stats.total_spent == total + 5
+
+
+def test_late_trade_of_the_last_purchase_moves_its_price() -> None:
+    kernel = bought(50_000, sell_order_type="limit")
+    kernel.observe(trade(kernel.lot.buy_order_id, "late", 40_000, kernel.lot.bought))
+    assert kernel.state.stats.last_purchase_price == 45_000
 
 
 def test_lot_that_is_almost_sold_stays_one_when_a_late_trade_of_its_purchase_comes() -> None:

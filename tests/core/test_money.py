@@ -14,12 +14,13 @@ from engine.core.events import (
     OrderCanceled,
     OrderFilled,
     OrderRequested,
+    OrderSent,
     PurchaseRecorded,
     SaleRecorded,
     SellTargetSet,
     TrailingReset,
 )
-from engine.core.lots import net_percent, target_price
+from engine.core.lots import RESERVE_STEP, net_percent, target_price
 from engine.exchanges.paper import PaperSettings
 from tests.kernel import RULES, Kernel, bought, of, one, trade
 
@@ -229,6 +230,30 @@ def test_buy_near_the_minimum_is_made_only_if_it_can_be_sold(amount: str, buys: 
     assert [skip.rule for skip in of(events, EntrySkipped)] == ([] if buys else ["min_notional"])
 
 
+@SPEC("a buy whose sale at the stop loss would be under the minimum is refused beforehand", section="Money")
+@pytest.mark.parametrize(
+    ("amount", "stop", "buys"),
+    [
+        pytest.param("5.5", "10", False, id="its-stop-would-be-under-it"),
+        pytest.param("6", "5", True, id="a-closer-stop-is-over-it"),
+        pytest.param("6.6", "10", True, id="a-larger-lot-is-over-it"),
+    ],
+)
+def test_buy_near_the_minimum_is_made_only_if_it_can_be_stopped_out(amount: str, stop: str, buys: bool) -> None:
+    changes: dict[str, Any] = {"strategy_params": {"amount_usd": amount}, "risk": {"stop_loss_percent": stop}}
+    kernel = Kernel(sell_order_type="limit", **changes)
+    events = kernel.price(50_000)
+    assert bool(of(events, PurchaseRecorded)) is buys
+    if not buys:
+        skip = one(events, EntrySkipped)
+        assert skip.rule == "min_notional"
+        assert skip.text == "its sale at the stop loss would be under the exchange's minimum: raise amount_usd"
+    else:
+        kernel.prices(D(50_000) * (100 - D(stop)) / 100)
+        assert one(kernel.told(), SaleRecorded).closed
+        assert of(kernel.told(), DustRecorded) == []
+
+
 @SPEC("the amount is before fees, and the fee is reserved too", section="Money")
 def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
     kernel = Kernel()
@@ -238,6 +263,18 @@ def test_buy_reserves_its_fee_on_top_of_the_amount() -> None:
     assert kernel.state.reserved == 0
     assert kernel.state.exposure == D("100.1") == -kernel.state.cash_flow
     assert one(kernel.told(), OrderFilled).fee_quote == D("0.1")
+
+
+def test_what_stays_reserved_for_the_rest_of_a_buy_is_rounded_up() -> None:
+    kernel = Kernel()
+    order = one(kernel.price("33333.37", settled=False), OrderRequested)
+    kernel.observe(OrderSent(order.client_order_id, kernel.now_ms, 5_000))
+    kernel.observe(trade(order.client_order_id, "t1", "33333.37", "0.001"))
+    rest = order.quantity - D("0.001")
+    exact = order.reserved * rest / order.quantity
+    assert exact % RESERVE_STEP, "or nothing would be rounded"
+    assert 0 < kernel.state.reserved - exact < RESERVE_STEP
+    assert kernel.state.reserved % RESERVE_STEP == 0
 
 
 def purchase(kernel: Kernel, price: int, filled: str) -> None:

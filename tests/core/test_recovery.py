@@ -15,6 +15,8 @@ from engine.core.events import (
 from engine.core.identity import client_order_id, parse_client_order_id
 from engine.core.reducers import apply
 from engine.core.state import Order
+from engine.exchanges.port import Fill, OrderReport
+from engine.runtime.recovery_exchange import price_of
 from engine.runtime.recovery_log import MARGIN, next_number
 from engine.runtime.recovery_report import BotReport
 from tests.core.recoveries import JUMP, D, adopted, fill, started
@@ -64,6 +66,17 @@ def test_numbers_go_on_behind_the_jump_and_those_between_are_remembered() -> Non
     request = of(kernel.price(51_000), OrderRequested)[0]
     assert request.number == JUMP + 8
     assert parse_client_order_id(request.client_order_id) == (LOG_ID, JUMP + 8)
+
+
+@pytest.mark.parametrize("price", ["0.0000000012", "50000"])
+def test_price_of_an_adopted_market_order_is_one_that_it_traded_at(price: str) -> None:
+    event = adopted(7, "buy", "3", kind="market", limit_price=None, seen_price=D(0))
+    fills = tuple(Fill(f"t{n}", D(price) * n, D(1), D(0), "USD", D(0), "taker") for n in (1, 3, 2))
+    report = OrderReport(event.client_order_id, event.exchange_order_id, "filled", D(3), fills)
+    assert price_of(event, report) == D(price) * 3, "the highest: what is reserved by it is enough"
+    assert price_of(event, replace(report, fills=())) == 0
+    limit = replace(event, kind="limit", limit_price=D(price))
+    assert price_of(limit, report) == D(price)
 
 
 def test_jump_grows_with_time_and_with_the_numbers_used() -> None:

@@ -13,17 +13,19 @@ from engine.core.events import (
     EntrySkipped,
     KillSwitchEngaged,
     LimitReached,
+    OrderAccepted,
+    OrderCanceled,
     OrderCancelRequested,
     OrderRequested,
+    OrderSent,
     PurchaseRecorded,
     SaleRecorded,
     TrailingReset,
 )
-from engine.core.guard import DAY_MS
-from engine.core.instants import iso_utc
+from engine.core.instants import DAY_MS, iso_utc
 from engine.core.reducers import apply
 from engine.core.strategy import Hold
-from tests.kernel import START_MS, Kernel, Number, bought, of, one, tags
+from tests.kernel import START_MS, Kernel, Number, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
 D = Decimal
@@ -257,7 +259,7 @@ def test_drawdown_engages_the_kill_switch_at_exactly_its_percent(price: str, eng
         assert tags(kernel.prices(20_000, 10_000)) == [], "told once"
 
 
-@SPEC("the peak is marked at every purchase and sale", section="Risk")
+@SPEC("the peak is marked at every trade of an order, at its price", section="Risk")
 def test_gain_that_was_realised_raises_the_peak() -> None:
     kernel = bought(50_000, **DRAWDOWN)
     kernel.price(60_000)
@@ -265,6 +267,62 @@ def test_gain_that_was_realised_raises_the_peak() -> None:
     assert kernel.state.peak == 200 + D("0.002") * (kernel.state.closed_lots[0].target or 0) - 100
     kernel.price(90_000)
     assert kernel.state.peak < 202, "a price alone raises nothing"
+
+
+def half_of_a_ladder() -> Kernel:
+    """Give a bot that bought 49 at 100, whose sell at 110 has sold 47 and rests, and that bought again at 85."""
+    risk = {"max_drawdown_percent": "10", "kill_switch": "flatten", "stop_loss_percent": "20"}
+    changes: dict[str, Any] = {"budget": "10000", "fees": FREE, "sell_order_type": "limit", **limited(**risk)}
+    changes["strategy_params"] = {"amount_usd": "4900"}
+    kernel = bought(100, profit_target="10", **changes)
+    assert kernel.lot.sell_order is not None
+    kernel.observe(trade(kernel.lot.sell_order, "t1", 110, 47))
+    kernel.votes(yes=True)
+    kernel.price(85)
+    kernel.votes(yes=False)
+    assert len(kernel.state.lots) == 2
+    return kernel
+
+
+@SPEC("a sale that is recorded after the price has fallen makes no peak that there never was", section="Risk")
+def test_sale_recorded_long_after_its_trade_marks_no_peak_with_what_was_bought_since() -> None:
+    kernel = half_of_a_ladder()
+    peak = kernel.state.peak
+    assert peak == 10_000 - 4_900 + 47 * 110 + 2 * 110, "what was held when it sold at 110"
+    told = kernel.price(79)
+    assert [sale.price for sale in of(told, SaleRecorded)] == [110, 79]
+    assert of(kernel.price(78), KillSwitchEngaged) == []
+    assert len(kernel.state.lots) == 1
+    assert kernel.state.peak == peak
+
+
+def test_sell_that_ends_long_after_its_trades_marks_no_peak() -> None:
+    kernel = half_of_a_ladder()
+    peak = kernel.state.peak
+    (name,) = (lot.sell_order for lot in kernel.state.lots.values() if lot.number == 1)
+    assert name is not None
+    one(kernel.observe(OrderCanceled(name, D(47))), SaleRecorded)
+    assert kernel.state.peak == peak
+    kernel.observe(trade(name, "late", 200, 1))
+    assert kernel.state.peak == peak, "a late trade marks nothing"
+
+
+def test_trade_told_after_a_cheaper_purchase_marks_no_more_than_that_cost() -> None:
+    kernel = half_of_a_ladder()
+    (name,) = (lot.sell_order for lot in kernel.state.lots.values() if lot.number == 1)
+    assert name is not None
+    peak = kernel.state.peak
+    kernel.observe(trade(name, "t2", 110, 2))
+    assert kernel.state.peak == peak == 10_490
+
+
+def test_purchase_marks_no_more_than_its_mean_price() -> None:
+    kernel = Kernel(**DRAWDOWN)
+    order = one(kernel.price(50_000, settled=False), OrderRequested)
+    kernel.observe(OrderSent(order.client_order_id, kernel.now_ms, 5_000), OrderAccepted(order.client_order_id, "1"))
+    for number, price in enumerate((50_000, 60_000)):
+        kernel.observe(trade(order.client_order_id, f"t{number}", price, "0.001"))
+    assert kernel.state.peak == 200, "it went up only for what it took itself"
 
 
 @SPEC("kill_switch: flatten sells everything when the drawdown is reached", section="Risk")

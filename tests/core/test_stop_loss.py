@@ -190,12 +190,12 @@ def test_stop_sell_that_a_pause_took_back_is_asked_for_again_after_it() -> None:
     assert kernel.state.lots == {}
 
 
-def test_stop_that_cannot_be_sold_at_its_price_becomes_dust_with_its_cost() -> None:
-    kernel = bought(50_000, rules=replace(RULES, min_notional=D(95)), **TEN)
-    events = kernel.price(45_000)
+def test_stop_that_a_gap_brings_under_the_minimum_becomes_dust_with_its_cost() -> None:
+    kernel = bought(50_000, rules=replace(RULES, min_notional=D(85)), **TEN)
+    events = kernel.price(42_000)
     assert one(events, DustRecorded).cost == D("100.1")
     assert (kernel.state.lots, kernel.state.dust.quantity) == ({}, D("0.002"))
-    assert kernel.price(44_000) == []
+    assert kernel.price(41_000) == []
 
 
 @pytest.mark.parametrize("order_type", TYPES)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.instants import DAY_MS
 from engine.core.market import Candle
-from engine.feeds.candles import DAY_MS, HISTORY, CandleWindow, Refreshed, is_sound_candle
+from engine.feeds.candles import HISTORY, CandleWindow, Refreshed, is_sound_candle
 from engine.feeds.simulated import SimulatedMarket, SimulatedSettings
 
 MINUTES_5 = 300_000

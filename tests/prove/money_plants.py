@@ -83,8 +83,8 @@ TRAILING_PLANTS: Final = (
     Plant(
         "all trails become active with the first",
         TRAILING,
-        '        reached = price.last >= trail.activation if direction == "up" else price.last <= trail.activation\n',
-        "        reached = True\n",
+        'trail.direction == "up" and price.last >= trail.activation:\n',
+        'trail.direction == "up":\n',
     ),
     Plant(
         "trails outlive an outage",

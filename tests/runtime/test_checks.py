@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.core.config import BotConfig, Fees
+from engine.core.config import BotConfig, Fees, Risk
 from engine.core.events import Balance
 from engine.core.market import MarketRules, Tick
 from engine.core.state import BotState, Connectivity
@@ -207,6 +207,12 @@ def test_market_that_fits_has_nothing_to_be_done() -> None:
 MARKETS: list[Any] = [
     pytest.param({"amount_usd": 5}, {}, ("amount", "fault", 4), id="under the minimum"),
     pytest.param({"amount_usd": 10}, {}, ("amount", "fault", 4), id="under it by the fee in base"),
+    pytest.param(
+        {"amount_usd": 11, "risk": Risk(stop_loss_percent=D(10))},
+        {},
+        ("amount", "fault", 4),
+        id="under it at the stop loss",
+    ),
     pytest.param({"amount_usd": 100}, {"min_quantity": D("0.01")}, ("amount", "fault", 4), id="too small a quantity"),
     pytest.param({"amount_usd": 100}, {"max_quantity": D("0.001")}, ("amount", "fault", 4), id="too large a quantity"),
     pytest.param({"amount_usd": 100}, {"max_notional": D(50)}, ("amount", "fault", 4), id="too much money"),
@@ -230,9 +236,10 @@ def test_market_with_one_thing_wrong_is_told_so(
 @pytest.mark.parametrize("price", ["0.00001234", "0.5", "99.99", "50000", "1234567.89"])
 @pytest.mark.parametrize("step", ["0.00001", "0.001", "1"])
 @pytest.mark.parametrize("fee", ["0", "0.1", "5"])
-def test_amount_that_is_proposed_is_enough(price: str, step: str, fee: str) -> None:
+@pytest.mark.parametrize("stop", [None, D(1), D(50)])
+def test_amount_that_is_proposed_is_enough(price: str, step: str, fee: str, stop: Decimal | None) -> None:
     rules = replace(RULES, price_tick=D("0.00000001"), quantity_step=D(step), min_quantity=D(step), max_quantity=None)
-    config = _config(amount_usd="0.0000001", fees=Fees(D(fee), D(fee)))
+    config = _config(amount_usd="0.0000001", fees=Fees(D(fee), D(fee)), risk=Risk(stop_loss_percent=stop))
     (found,) = [each for each in _market(config, rules, Tick(0, D(price))) if each.check == "amount"]
     assert found.level == "fault"
     proposed = D(found.remedy.split()[3])

@@ -11,9 +11,15 @@ from typing import Final
 
 import pytest
 
-from engine.core.events import DiscrepancyFound, OrderCanceled, PurchaseRecorded, SaleRecorded
+from engine.core.events import BotEvent, DiscrepancyFound, OrderCanceled, PurchaseRecorded, SaleRecorded
+from engine.store.codec import encode
+from engine.store.port import Entry
 from engine.testing.independent import check
+from engine.testing.independent.ledger import Ledger
+from engine.testing.independent.orders import Orders
+from engine.testing.independent.rows import Row
 from engine.testing.simulation.running import run_world
+from tests.kernel import LOG_ID, Kernel, events_of, trade
 from tests.simulation.conftest import Lived
 from tests.simulation.forgery import HARMLESS, alter, change_state, place_of
 from tests.simulation.lives import Lives, story
@@ -196,3 +202,35 @@ def test_trade_that_no_lot_had_and_nothing_tells_of_is_found(sold: Lived, tmp_pa
 def test_sale_beyond_its_lot_costs_what_another_sell_of_it_has_left_there(tmp_path: Path) -> None:
     """Hold what seed 3916 showed: three sells of a lot had late trades, and one of them was open and half traded."""
     assert run_world(3916, tmp_path).violations == ()
+
+
+def test_both_reckonings_agree_which_purchase_was_the_last_after_a_late_trade_of_an_earlier_one() -> None:
+    kernel = Kernel(sell_order_type="limit")
+    kernel.prices(50_000, 48_000)
+    kernel.votes(yes=False)
+    kernel.wait(60)
+    kernel.observe(trade(kernel.state.lots[1].buy_order_id, "late", 50_000, "0.0001", fee=0))
+    ledger = ledger_of(kernel)
+    stats = kernel.state.stats
+    assert (ledger.last_price, ledger.last_ms) == (stats.last_purchase_price, stats.last_purchase_ms)
+    assert ledger.last_price == 48_000
+
+
+def ledger_of(kernel: Kernel) -> Ledger:
+    """Give what the second checker makes of the orders, fills and records of a bot."""
+    moments = [(event, moment.observation.at_ms) for moment in kernel.history for event in events_of(moment)]
+    rows = [row_of(place, event, at_ms) for place, (event, at_ms) in enumerate(moments, 1)]
+    orders = Orders("made", LOG_ID, is_live=False)
+    ledger = Ledger(orders, "BTC")
+    for row in rows:
+        taking = orders if row.tag.startswith("order_") else ledger
+        taking.take(row)
+    assert ledger.wrong == []
+    return ledger
+
+
+def row_of(place: int, event: BotEvent, at_ms: int) -> Row:
+    """Give an event as a row of a log."""
+    body = encode(Entry(event, at_ms))
+    tag = str(event.__struct_config__.tag)
+    return Row(place, "bot:made", place, tag, body, b"", at_ms, None, json.loads(body)["e"])

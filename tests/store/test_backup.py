@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import ConfigError, LogDamagedError, StorageError, UsageError
+from engine.core.instants import DAY_MS
 from engine.store import backup as backing_up
 from engine.store.backup import Backup, back_up, backup_folder
-from engine.store.folders import DAY_MS, UNFINISHED, folders, remove_unfinished, stamp
+from engine.store.folders import UNFINISHED, folders, remove_unfinished, stamp
 from engine.store.reader import LogReader
 from engine.store.schema import LOCK_NAME, LOG_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog

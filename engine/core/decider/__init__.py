@@ -69,4 +69,4 @@ def decide(strategy: Strategy, state: BotState, observation: Observation) -> tup
     return tuple(draft.events)
 
 
-__all__ = ["DECISION_VERSION", "Draft", "Observation", "decide", "wants_indicators"]
+__all__ = ["DECISION_VERSION", "Observation", "decide", "wants_indicators"]

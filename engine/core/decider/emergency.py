@@ -19,7 +19,7 @@ from engine.core.events import (
     StopLossTriggered,
     TrailingReset,
 )
-from engine.core.guard import DAY_MS
+from engine.core.instants import DAY_MS
 from engine.core.state import ENTRY, Lot, Order
 from engine.core.units import HUNDRED
 from engine.core.watch import is_stopped_out

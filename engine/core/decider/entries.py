@@ -1,4 +1,4 @@
-"""Whether to buy: the price-move gate first, then limits and money, then the strategy's votes.
+"""Whether to buy: the clock, the price-move gate, the strategy's screen, limits and money, and last its votes.
 
 `wants_indicators` is the same question asked beforehand, so that the runtime fetches candles only for a price at
 which somebody will read them. Source: specification, "Smart Indicator Checks"; decisions 13 to 15.
@@ -21,18 +21,16 @@ from engine.core.events import (
 from engine.core.exact import exactly
 from engine.core.feed_view import FeedView
 from engine.core.instants import iso_utc
-from engine.core.lots import target_price
+from engine.core.lots import can_be_sold, reserve
 from engine.core.market import MarketRules
 from engine.core.reducers.blindness import is_blind
 from engine.core.reducers.trading import skip_key
 from engine.core.state import ENTRY, BotState
 from engine.core.strategy import Buy, Hold, Strategy
-from engine.core.units import HUNDRED, MAX_AMOUNT, ceil_to, change_percent, floor_to
+from engine.core.units import HUNDRED, MAX_AMOUNT, change_percent, floor_to
 
 MOST_SKEW_MS = 1_000
 """With a clock further from the exchange's nobody knows how old a price is: nothing is bought."""
-
-RESERVE_STEP = Decimal("1e-8")
 
 
 def begins_cycle(state: BotState, price: PriceObserved, at_ms: int) -> bool:
@@ -195,7 +193,7 @@ def _standing_reason(state: BotState, at_ms: int) -> Hold | None:
 def _screened(
     strategy: Strategy, state: BotState, price: PriceObserved, at_ms: int, rules: MarketRules, amount: Decimal
 ) -> Hold | IndicatorsSkipped | None:
-    """Ask everything that needs no indicators: the price-move gate first (decision 13), then limits and money."""
+    """Ask everything that needs no indicators: the clock, the price-move gate (decision 13), then limits and money."""
     hold = _clock_hold(state) or _price_gate(state, price) or strategy.screen(state, price, at_ms)
     return hold or _money_hold(state, price, amount, rules)
 
@@ -258,34 +256,26 @@ def _money_hold(state: BotState, price: PriceObserved, amount: Decimal, rules: M
     hold = purchase_hold(state, price.last, quantity * limit_price)
     if hold is not None:
         return hold
-    reserve = _reserve(state, quantity, limit_price)
+    needed = reserve(quantity, limit_price, config.fees.taker)
     room = config.budget - state.exposure
-    if reserve > room:
-        numbers = {"needed": str(reserve), "room": str(room), "budget": str(config.budget)}
-        return Hold("budget", f"a purchase needs {reserve:.2f}, the budget leaves {room:.2f}", numbers)
+    if needed > room:
+        numbers = {"needed": str(needed), "room": str(room), "budget": str(config.budget)}
+        return Hold("budget", f"a purchase needs {needed:.2f}, the budget leaves {room:.2f}", numbers)
     free = free_quote(state)
-    if reserve > free:
-        numbers = {"needed": str(reserve), "free": str(free)}
-        return Hold("balance", f"a purchase needs {reserve:.2f}, {free:.2f} is free", numbers)
-    if not _sale_is_possible(state, quantity, limit_price, rules):
+    if needed > free:
+        numbers = {"needed": str(needed), "free": str(free)}
+        return Hold("balance", f"a purchase needs {needed:.2f}, {free:.2f} is free", numbers)
+    if not can_be_sold(quantity, limit_price, config, rules):
         numbers = {"quantity": str(quantity), "min_notional": str(rules.min_notional)}
-        return Hold("min_notional", "its sale at the target would be under the exchange's minimum", numbers)
+        at = "target" if config.risk.stop_loss_percent is None else "stop loss"
+        text = f"its sale at the {at} would be under the exchange's minimum: raise amount_usd"
+        return Hold("min_notional", text, numbers)
     return None
 
 
 def free_quote(state: BotState) -> Decimal:
     """Give the quote that is there to spend: the budget and all that came and went, less what is reserved."""
     return state.config.budget + state.cash_flow - state.reserved
-
-
-def _sale_is_possible(state: BotState, quantity: Decimal, price: Decimal, rules: MarketRules) -> bool:
-    """Tell whether the lot could be sold at its target even if the fee is taken in base (decisions.md, "Money")."""
-    fee = state.config.fees.taker
-    held = floor_to(quantity * (HUNDRED - fee) / HUNDRED, rules.quantity_step)
-    if held < rules.min_quantity:
-        return False
-    target = target_price(price, state.config.profit_target, fee, rules.price_tick)
-    return held * target >= rules.min_notional
 
 
 def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: MarketRules) -> tuple[Decimal, Decimal]:
@@ -296,11 +286,6 @@ def _sized(state: BotState, price: PriceObserved, amount: Decimal, rules: Market
     if limit_price <= 0:
         return rules.price_tick, Decimal(0)
     return limit_price, floor_to(min(amount / limit_price, MAX_AMOUNT), rules.quantity_step)
-
-
-def _reserve(state: BotState, quantity: Decimal, price: Decimal) -> Decimal:
-    """Give the quote to hold back, taker fee included, rounded up to 1e-8."""
-    return ceil_to(quantity * price * (HUNDRED + state.config.fees.taker) / HUNDRED, RESERVE_STEP)
 
 
 def _enter(draft: Draft, price: PriceObserved, amount: Decimal, reason: str) -> None:
@@ -327,7 +312,7 @@ def buy_now(draft: Draft, price: PriceObserved, amount: Decimal, *, purpose: str
         seen_price=price.last,
         limit_price=None if by_market else limit_price,
         purpose=purpose,
-        reserved=_reserve(draft.state, quantity, limit_price),
+        reserved=reserve(quantity, limit_price, config.fees.taker),
         timeout_ms=None if by_market else config.buy_order_timeout * 1000,
         reason=reason,
     )

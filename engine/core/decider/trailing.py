@@ -28,9 +28,7 @@ def step_trails(draft: Draft, price: PriceObserved) -> None:
     if watch.watermark_down is not None and last < watch.watermark_down:
         draft.emit(TrailingWatermarkMoved("down", last))
     if watch.activate_up is not None and last >= watch.activate_up:
-        _activate(draft, price, "up")
-    if watch.activate_down is not None and last <= watch.activate_down:
-        _activate(draft, price, "down")
+        _activate_up(draft, price)
     if any(floor <= price.sell_price and last * HUNDRED <= trigger for floor, trigger in watch.fire_up):
         _fire_up(draft, price)
     if watch.trigger_down is not None and last * HUNDRED >= watch.trigger_down:
@@ -45,13 +43,11 @@ def _go_on(draft: Draft, price: PriceObserved) -> None:
             draft.emit(TrailingActivated(trail.lot, "up", price.last, trail.watermark))
 
 
-def _activate(draft: Draft, price: PriceObserved, direction: str) -> None:
+def _activate_up(draft: Draft, price: PriceObserved) -> None:
+    """Activate every waiting trail whose price is reached; a buy trail starts active."""
     for trail in list(draft.state.trails.values()):
-        if trail.status != "waiting" or trail.direction != direction:
-            continue
-        reached = price.last >= trail.activation if direction == "up" else price.last <= trail.activation
-        if reached:
-            draft.emit(TrailingActivated(trail.lot, trail.direction, price.last, price.last))
+        if trail.status == "waiting" and trail.direction == "up" and price.last >= trail.activation:
+            draft.emit(TrailingActivated(trail.lot, "up", price.last, price.last))
 
 
 def _fire_up(draft: Draft, price: PriceObserved) -> None:

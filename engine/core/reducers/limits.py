@@ -10,15 +10,21 @@ from msgspec.structs import replace
 
 from engine.core.config import BotConfig
 from engine.core.events import KillSwitchEngaged, KillSwitchReleased, LimitReached, StopLossTriggered
-from engine.core.guard import DAY_MS, KillSwitch
+from engine.core.guard import KillSwitch
+from engine.core.instants import DAY_MS
 from engine.core.reducers.table import Table
 from engine.core.state import BotState
 from engine.core.watch import with_watch
 
 
-def with_peak_marked(state: BotState, price: Decimal) -> BotState:
-    """Raise the highest equity to that at the price of a purchase or sale, if it is higher."""
-    equity = state.equity_at(price)
+def with_peak_marked(state: BotState, number: int, price: Decimal) -> BotState:
+    """Raise the highest equity to that at the price of a trade of order `number`, if it is higher.
+
+    What was bought later may not have been held at that price, and a purchase moves the price itself: where the mean of
+    such a purchase is lower, it counts (docs/adr/0014-risk-limits.md).
+    """
+    since = (lot.price for lot in state.lots.values() if lot.number >= number)
+    equity = state.equity_at(min([price, *since]))
     if equity <= state.peak:
         return state
     return replace(state, guard=replace(state.guard, peak=equity))

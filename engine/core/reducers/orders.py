@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from engine.core.backoff import ask_again_ms
 from engine.core.events import (
     OrderAccepted,
     OrderAdopted,
@@ -22,15 +23,14 @@ from engine.core.events import (
     OrderRequested,
     OrderSent,
 )
-from engine.core.lots import Taken, buy_into_lot, sell_from_lot
+from engine.core.lots import RESERVE_STEP, Taken, buy_into_lot, reserve, sell_from_lot
+from engine.core.reducers.limits import with_peak_marked
 from engine.core.reducers.table import Table
-from engine.core.state import BotState, Order, OrderStatus
-from engine.core.units import ZERO
+from engine.core.state import BotState, Order
+from engine.core.units import ZERO, ceil_to
 from engine.core.watch import with_watch
 
 DONE_ORDERS_KEPT: Final = 200
-ASK_AGAIN_MS: Final = 1_000
-ASK_DOUBLINGS: Final = 6
 STALE: Final = "stale"
 """The proof of a rejection that means: not sent, because it was decided too long ago. It is decided afresh at once."""
 
@@ -150,7 +150,7 @@ def _outcome_unknown(state: BotState, event: OrderOutcomeUnknown, at_ms: int) ->
     order = state.orders.get(event.client_order_id)
     if order is None:
         return state
-    wait_ms = ASK_AGAIN_MS << min(order.asks - 1, ASK_DOUBLINGS) if order.asks else 0
+    wait_ms = ask_again_ms(order.asks) if order.asks else 0
     status = "unknown" if order.status == "sent" else order.status
     return _store(state, replace(order, status=status, asks=order.asks + 1, ask_after_ms=at_ms + wait_ms), at_ms)
 
@@ -159,6 +159,7 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
     order = state.order(event.client_order_id)
     if order is None or event.trade_id in order.trade_ids:
         return state
+    is_late = event.client_order_id not in state.orders
     base_fee = event.fee if event.fee_asset == state.config.base else ZERO
     cash = event.price * event.quantity
     cash_fee = event.fee if event.fee_asset == state.config.quote else ZERO
@@ -186,7 +187,8 @@ def _filled(state: BotState, event: OrderFilled, at_ms: int) -> BotState:
         status="filled" if filled >= order.quantity else order.status,
     )
     stats = replace(state.stats, total_fees=state.stats.total_fees + event.fee_quote)
-    return with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order, at_ms))
+    state = with_watch(_store(replace(state, cash_flow=state.cash_flow + cash_flow, stats=stats), order, at_ms))
+    return state if is_late else with_peak_marked(state, order.number, event.price)
 
 
 def _beside_base(event: OrderFilled, base_fee: Decimal) -> Decimal:
@@ -221,10 +223,10 @@ def _taken_back(state: BotState, order: Order) -> BotState:
 
 
 def _still_reserved(order: Order, filled: Decimal) -> Decimal:
-    """Give the quote that the unfilled rest may still take: the whole reserve when nothing is filled."""
+    """Give the quote that the unfilled rest may still take, rounded up to 1e-8 as the whole reserve was."""
     unfilled = max(order.quantity - filled, ZERO)
     was_unfilled = order.quantity - order.filled
-    return order.reserved * unfilled / was_unfilled if was_unfilled > 0 else ZERO
+    return ceil_to(order.reserved * unfilled / was_unfilled, RESERVE_STEP) if was_unfilled > 0 else ZERO
 
 
 def _cancel_requested(state: BotState, event: OrderCancelRequested, at_ms: int) -> BotState:
@@ -253,12 +255,11 @@ def _reconciled(state: BotState, event: OrderReconciled, at_ms: int) -> BotState
     One held to be not placed comes back into the books; one that is gone from the exchange ends with what it traded.
     """
     order = state.order(event.client_order_id)
-    if order is None or event.new_status not in {"open", "unknown", "gone"}:
+    if order is None or event.new_status not in {"open", "gone"}:
         return state
     if event.new_status == "gone":
         return _store(state, replace(order, status="canceled", final=order.filled), at_ms)
     done = {name: each for name, each in state.done_orders.items() if name != event.client_order_id}
-    status: OrderStatus = "open" if event.new_status == "open" else "unknown"
     if order.status == "rejected" and order.side == "sell":
         lot = state.lots.get(order.lot or 0)
         if lot is not None and lot.sell_order is None:
@@ -266,9 +267,9 @@ def _reconciled(state: BotState, event: OrderReconciled, at_ms: int) -> BotState
             state = with_watch(replace(state, lots=lots))
     reserved = order.reserved
     if order.status == "rejected" and order.side == "buy":
-        reserved = order.quantity * (order.limit_price or order.seen_price)
+        reserved = reserve(order.quantity, order.limit_price or order.seen_price, state.config.fees.taker)
     return _store(
-        replace(state, done_orders=done), replace(order, status=status, ask_after_ms=0, reserved=reserved), at_ms
+        replace(state, done_orders=done), replace(order, status="open", ask_after_ms=0, reserved=reserved), at_ms
     )
 
 

@@ -14,7 +14,7 @@ from engine.core.events import (
     SellTargetSet,
 )
 from engine.core.lots import cover_sells, set_aside
-from engine.core.reducers.limits import with_peak_marked, with_result
+from engine.core.reducers.limits import with_result
 from engine.core.reducers.table import Table
 from engine.core.state import BotState, Lot, LotStatus, Recorded, Statistics
 from engine.core.units import change_percent
@@ -60,13 +60,12 @@ def _purchase_recorded(state: BotState, event: PurchaseRecorded, at_ms: int) -> 
         purchase_count=state.stats.purchase_count + 1,
         total_purchased=state.stats.total_purchased + event.quantity,
         total_spent=state.stats.total_spent + lot.spent,
-        last_purchase_ms=at_ms,
-        last_purchase_price=event.price,
     )
-    lots = {**state.lots, event.lot: lot}
-    state = with_peak_marked(state, event.price)
-    state = replace(state, stats=stats, lots=lots, rejections=0, entry_hold_ms=0)
-    return with_watch(cover_sells(state, event.lot))
+    state = cover_sells(replace(state, stats=stats, lots={**state.lots, event.lot: lot}), event.lot)
+    if event.lot < stats.last_purchase_lot:  # a late trade of an earlier purchase says nothing of the next one
+        return with_watch(state)
+    stats = replace(stats, last_purchase_lot=event.lot, last_purchase_ms=at_ms, last_purchase_price=event.price)
+    return with_watch(replace(state, stats=stats, rejections=0, entry_hold_ms=0))
 
 
 def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotState:
@@ -80,7 +79,7 @@ def _sell_target_set(state: BotState, event: SellTargetSet, _at_ms: int) -> BotS
 
 
 def _sale_recorded(state: BotState, event: SaleRecorded, at_ms: int) -> BotState:
-    state = with_peak_marked(with_result(state, event.profit, at_ms), event.price)
+    state = with_result(state, event.profit, at_ms)
     stats = replace(state.stats, total_profit=state.stats.total_profit + event.profit)
     done = state.done_orders
     if event.client_order_id in done:

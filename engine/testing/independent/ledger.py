@@ -63,6 +63,7 @@ class Ledger:
 
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
+        self.last_lot = 0
         self.last_price: Decimal | None = None
         self.last_ms: int | None = None
         self.day: int | None = None
@@ -166,7 +167,8 @@ class Ledger:
             self.purchases, self.total_trades = self.purchases + 1, self.total_trades + 1
         self._explain(self.lots[order.lot])
         self.purchased, self.spent = self.purchased + quantity, self.spent + value
-        self.last_price, self.last_ms = number(row.says["price"]), row.at_ms
+        if order.lot >= self.last_lot:  # what is told late of an earlier purchase does not make it the last
+            self.last_lot, self.last_price, self.last_ms = order.lot, number(row.says["price"]), row.at_ms
 
     def _explain(self, lot: Lot) -> None:
         """Take out of a lot what was sold of it before so large a purchase was told; the cost stays."""
