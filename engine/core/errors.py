@@ -12,6 +12,7 @@ EngineError                      exit code of the command line
 │   └── UnreadableTradeError     5   a trade that the exchange lists makes no sense, and may never
 ├── OperatorNeededError          7   something only an operator can decide
 ├── StorageError                 1   the log could not be written: the outcome is unknown, stop and fold again
+│   ├── LogReplacedError         6   the log's files were taken away or replaced while it was written
 │   ├── DiskFullError            1
 │   └── ConflictError            1   somebody else appended to the stream
 ├── LogDamagedError              6   the log is not what was written
@@ -85,6 +86,12 @@ class OperatorNeededError(EngineError):
 
 class StorageError(EngineError):
     """The log could not be written. Unknown, not failed: stop, reopen, fold again."""
+
+
+class LogReplacedError(StorageError):
+    """The log's files were taken away or replaced while they were written: a new start might begin another log."""
+
+    exit_code = 6
 
 
 class DiskFullError(StorageError):

@@ -20,7 +20,7 @@ from engine.store.witness import compare, read_witness
 
 LEAST_FREE: Final = 64 * 1024**2
 LITTLE_FREE: Final = 1024**3
-"""Bytes; a market with a price every ten seconds writes some 3 MB a day."""
+"""Bytes; a market with a price every second writes some 19 MB a day."""
 
 REMOTE: Final = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "vboxsf", "fuse.sshfs", "virtiofs")
@@ -96,7 +96,7 @@ def _space(found: Survey) -> Finding:
             "disk", f"only {text}", "free some space: without it the engine stops at the first event it cannot write"
         )
     if found.free_bytes < LITTLE_FREE:
-        return warning("disk", f"only {text}", "free some space: a market writes some 3 MB a day")
+        return warning("disk", f"only {text}", "free some space: a market writes up to 19 MB a day")
     return ok("disk", text)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from engine.core.errors import ConfigError, DirectoryInUseError, EngineError, StorageError
+from engine.core.errors import ConfigError, DirectoryInUseError, EngineError, LogReplacedError, StorageError
 from engine.store.faults import write_fault
 from engine.store.schema import FILE_NAMES, LOCK_NAME
 
@@ -74,9 +74,9 @@ def identity(file: Path | int) -> tuple[int, int] | None:
 
 
 def require_in_place(path: Path, written: tuple[int, int] | None) -> None:
-    """Raise StorageError unless a name still leads to the file that is being written; else OSError."""
+    """Raise LogReplacedError unless a name still leads to the file that is being written; else OSError."""
     if identity(path) != written:
-        raise StorageError(
+        raise LogReplacedError(
             f"{path} was removed or replaced while the engine was writing it: stop whatever did that, put back the "
             "file and start again, or krypto-engine recover"
         )

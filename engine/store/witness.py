@@ -65,7 +65,7 @@ def compare(sighting: Sighting, last_position: int, checksum_at: Callable[[int],
         if sighting.unsound:
             raise LogDamagedError(
                 f"{path} is damaged, so nothing shows whether the log has its end: krypto-engine recover "
-                f"--state-dir {path.parent}; or, to trust it as it is, remove {path.name}"
+                f"--state-dir {path.parent}"
             )
         return
     if mark.position > last_position:

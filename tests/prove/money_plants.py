@@ -194,8 +194,26 @@ ACCOUNTING_PLANTS: Final = (
     Plant(
         "a late trade of a sale is not recorded",
         SETTLEMENT,
-        "        _record_sale(draft, order, lot)\n        return\n    late",
-        "        return\n    late",
+        "        return\n    _record_sale(draft, order, lot)\n    rest",
+        "        return\n    rest",
+    ),
+    Plant(
+        "what was sold of a lot before its whole purchase was known is offered again",
+        "engine/core/reducers/trading.py",
+        "    state = cover_sells(replace(state, stats=stats, lots={**state.lots, event.lot: lot}), event.lot)\n",
+        "    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot})\n",
+    ),
+    Plant(
+        "a late trade of a purchase begins an active trail anew",
+        "engine/core/decider/exits.py",
+        "    if lot.number in draft.state.trails:\n        return\n    if config",
+        "    if config",
+    ),
+    Plant(
+        "the peak is marked at the price of a trade of long ago",
+        "engine/core/reducers/orders.py",
+        "    return state if is_late else with_peak_marked(",
+        "    return with_peak_marked(",
     ),
     Plant(
         "quantities are rounded up",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.errors import ConflictError, StorageError
+from engine.core.errors import ConflictError, LogReplacedError, StorageError
 from engine.store.port import Batch, Checkpoint
 from engine.store.reader import LogReader
 from engine.store.schema import APPLICATION_ID, LOG_FORMAT, LOG_NAME, SETTINGS, WAL_NAME, WITNESS_NAME
@@ -214,10 +214,10 @@ async def take_write_lock(directory: Path) -> None:
     [
         (
             replace_log,
-            StorageError,
+            LogReplacedError,
             r"events\.db was removed or replaced while the engine was writing it: stop whatever .* recover$",
         ),
-        (remove_wal, StorageError, r"events\.db-wal was removed or replaced"),
+        (remove_wal, LogReplacedError, r"events\.db-wal was removed or replaced"),
         (add_row, ConflictError, r"events\.db refused a row .*: something else has written to it"),
         (take_write_lock, StorageError, r"events\.db could not be written .database is locked."),
     ],
