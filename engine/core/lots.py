@@ -164,6 +164,11 @@ def dust_for(state: BotState, lot: Lot, order: Order, step: Decimal) -> tuple[Lo
     return next((g for g in groups if lacking <= sum((each.quantity for each in g), ZERO) < lacking + step), None)
 
 
+def is_too_much(order: Order, lot: Lot) -> bool:
+    """Tell whether a sell that is out may still sell more than its lot and the dust that it was given hold."""
+    return order.quantity - order.filled > lot.quantity + order.dust_quantity
+
+
 def sellable_quantity(state: BotState, lot: Lot, price: Decimal, rules: MarketRules) -> Decimal:
     """Give what can be sold of a lot with the free dust, rounded down to the step; zero if under the minimum."""
     quantity = floor_to(lot.quantity + free_dust(state), rules.quantity_step)

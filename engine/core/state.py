@@ -25,17 +25,13 @@ ENTRY: int = 0
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What of a sell order has been recorded as sold: price × quantity, what it brought, what it had cost, its dust.
-
-    `unowned` is how much of it neither the lot nor the dust held.
-    """
+    """What of a sell order has been recorded as sold: price × quantity, what it brought, what it had cost, its dust."""
 
     filled: Decimal = ZERO
     cash: Decimal = ZERO
     proceeds: Decimal = ZERO
     cost: Decimal = ZERO
     dust: Decimal = ZERO
-    unowned: Decimal = ZERO
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,8 +308,12 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exposure(self) -> Decimal:
-        """Give the cash tied up in lots and dust or reserved for buys, in quote."""
-        return sum((lot.cost for lot in self.lots.values()), self.dust.cost) + self.reserved
+        """Give the cash tied up in lots and dust or reserved for buys, in quote.
+
+        What is left of a cost when all its base is gone ties nothing up: the next sale has it.
+        """
+        dust_cost = self.dust.cost if self.dust.quantity else ZERO
+        return sum((lot.cost for lot in self.lots.values()), dust_cost) + self.reserved
 
     def equity_at(self, price: Decimal) -> Decimal:
         """Give what the bot would be worth: the budget, all that came and went, and all base at a price."""

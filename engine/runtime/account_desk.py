@@ -94,19 +94,21 @@ class AccountDesk:
         """Tell whether it is the account that a log belongs to.
 
         Where the exchange tells no account's id, a new key looks like another account: it is the same if it shows one
-        of the log's last orders under its id. A log that holds and awaits nothing has nothing to confuse.
+        of the log's last orders under its id. A log that never had an order there has nothing to confuse.
 
         Raises:
             UnreachableError: the exchange did not say.
         """
         if state.account is None or state.account == identity.fingerprint:
             return True
-        if identity.basis == "key" and not (state.lots or state.orders or state.dust.quantity):
+        if identity.basis == "key" and not state.order_number:
             return True
-        orders = [*state.done_orders.values(), *state.orders.values()]
-        known = [(each.client_order_id, each.exchange_order_id) for each in orders if each.exchange_order_id]
-        for client_id, exchange_id in known[-ORDERS_SHOWN:]:
-            if await self.account.client_order_id_of(state.config.symbol, exchange_id) == client_id:
+        named = [each for each in (*state.done_orders.values(), *state.orders.values()) if each.exchange_order_id]
+        traded = [each for each in named if each.filled or each.client_order_id in state.orders]
+        for order in (traded or named)[-ORDERS_SHOWN:]:  # what ended without a trade may be forgotten there
+            assert order.exchange_order_id is not None, order
+            shown = await self.account.client_order_id_of(state.config.symbol, order.exchange_order_id)
+            if shown == order.client_order_id:
                 return True
         return False
 

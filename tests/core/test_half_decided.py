@@ -80,6 +80,22 @@ def test_recovery_makes_no_sale_of_what_was_sold_before_its_lot_came_back(after_
     assert kernel.state.stats.total_profit == profit
 
 
+def test_recovery_records_purchases_before_the_sales_that_need_their_lots() -> None:
+    kernel = bought(sell_order_type="market", profit_target=D(1))
+    kernel.price(51_000)
+    (sell,) = (order for order in kernel.state.done_orders.values() if order.side == "sell")
+    (buy,) = (order for order in kernel.state.done_orders.values() if order.side == "buy")
+    for fill in (
+        trade(sell.client_order_id, "late", 51_000, "0.0005"),
+        trade(buy.client_order_id, "late", 50_000, "0.001"),
+    ):
+        kernel.state = apply(kernel.state, fill, kernel.now_ms)
+    told = kernel.observe(started())
+    assert tags(told)[:4] == ["recovery_started", "purchase_recorded", "sell_target_set", "sale_recorded"]
+    assert kernel.lot.quantity == D("0.0005")
+    assert all(order.recorded.filled == order.filled for order in kernel.state.done_orders.values() if order.lot)
+
+
 @pytest.mark.parametrize(("order_type", "is_spared"), [("market", True), ("limit", False)])
 def test_recovery_spares_the_market_sell_of_a_lot_that_must_go_and_no_other(order_type: str, is_spared: bool) -> None:
     kernel = bought(sell_order_type=order_type, risk={"stop_loss_percent": 1})

@@ -10,6 +10,7 @@ from engine.core.events import (
     OrderAccepted,
     OrderCanceled,
     OrderCancelRequested,
+    OrderReconciled,
     OrderSent,
     PurchaseRecorded,
     SaleRecorded,
@@ -17,6 +18,7 @@ from engine.core.events import (
 )
 from engine.core.reducers import orders as order_reducers
 from engine.core.state import Dust
+from engine.core.watch import with_watch
 from tests.core.books import audit
 from tests.kernel import RULES, Kernel, bought, of, one, tags, trade
 
@@ -174,6 +176,50 @@ def test_late_sale_leaves_a_sell_alone_that_is_out_for_no_more_than_is_left() ->
     kernel.state = replace(kernel.state, orders={again: smaller})
     assert not of(kernel.observe(trade(first, "t2", "50601.11", "0.0005")), OrderCancelRequested)
     assert list(kernel.state.orders) == [again]
+
+
+def came_back(*, is_partly_sold: bool = False) -> tuple[Kernel, str]:
+    """Give a bot whose sell was held to be not placed and another decided in its stead, and the name of the first."""
+    kernel = bought(sell_order_type="limit")
+    (first,) = kernel.state.orders
+    done = {**kernel.state.done_orders, first: replace(kernel.order(first), status="rejected")}
+    lots = {kernel.lot.number: replace(kernel.lot, sell_order=None)}
+    kernel.state = with_watch(replace(kernel.state, orders={}, done_orders=done, lots=lots))
+    kernel.price(50_000, after_s=120)
+    (second,) = kernel.state.orders
+    if is_partly_sold:
+        kernel.observe(trade(second, "t1", "50601.11", "0.001"))
+        kernel.command("pause")
+        kernel.observe(OrderCanceled(second, Decimal("0.001")))
+    return kernel, first
+
+
+def test_sell_that_came_back_and_traded_before_it_was_cancelled_is_a_sale_and_its_successor_goes() -> None:
+    kernel, first = came_back()
+    (second,) = kernel.state.orders
+    told = kernel.observe(OrderReconciled(first, "rejected", "open"))
+    assert [each.client_order_id for each in of(told, OrderCancelRequested)] == [first]
+    kernel.observe(trade(first, "t9", "50601.11", "0.001"))
+    told = kernel.observe(OrderCanceled(first, Decimal("0.001")))
+    assert one(told, SaleRecorded).quantity == Decimal("0.001")
+    assert [each.client_order_id for each in of(told, OrderCancelRequested)] == [second]
+    assert kernel.lot.quantity == Decimal("0.001")
+
+
+def test_sell_that_came_back_for_more_than_is_left_of_its_lot_is_cancelled() -> None:
+    kernel, first = came_back(is_partly_sold=True)
+    assert kernel.lot.sell_order is None
+    told = kernel.observe(OrderReconciled(first, "rejected", "open"))
+    assert [each.client_order_id for each in of(told, OrderCancelRequested)] == [first]
+
+
+def test_what_is_left_of_a_cost_without_base_keeps_no_budget_back() -> None:
+    kernel, name = all_sold()
+    kernel.observe(trade(name, "t4", "50601.11", "0.0005"))
+    kernel.observe(trade(kernel.order(1).client_order_id, "late", 50_000, "0.0003"))
+    assert kernel.state.dust.quantity == 0
+    assert kernel.state.dust.cost > 0
+    assert kernel.state.exposure == 0
 
 
 @pytest.mark.parametrize(("price", "is_active"), [("50650", True), ("50100", False)])

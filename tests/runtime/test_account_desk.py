@@ -120,10 +120,10 @@ def test_log_of_another_account_is_refused() -> None:
 NEW_KEY = AccountIdentity("new key", "key", may_trade=True, may_withdraw=False)
 
 
-def ended(*names: str) -> dict[str, Order]:
+def ended(*names: str, filled: int = 1) -> dict[str, Order]:
     """Give orders that ended, each with an id of the exchange of its own."""
-    kind = msgspec.structs.replace
-    return {each: kind(OPEN, client_order_id=each, exchange_order_id=f"x-{each}", status="filled") for each in names}
+    end = msgspec.structs.replace(OPEN, status="canceled", filled=Decimal(filled))
+    return {each: msgspec.structs.replace(end, client_order_id=each, exchange_order_id=f"x-{each}") for each in names}
 
 
 @pytest.mark.parametrize(
@@ -153,16 +153,25 @@ def test_new_key_belongs_to_the_account_that_shows_an_order_of_the_log(
     assert desk.asked_for == asks
 
 
+def test_orders_that_traded_are_asked_for_before_those_that_an_exchange_may_have_forgotten() -> None:
+    desk, bot = Desk(), kernel_bot(holds=True)
+    orders = ended("k1", "k2") | ended("k3", "k4", "k5", filled=0)
+    bot.state = msgspec.structs.replace(bot.state, account="old key", done_orders=orders, orders={})
+    desk.shown = {"x-k1": "k1"}
+    assert asyncio.run(desk.desk.owns(bot.state, NEW_KEY))
+    assert desk.asked_for == ["x-k1"]
+
+
 @pytest.mark.parametrize(
-    ("identity", "holds", "is_taken"),
-    [(NEW_KEY, False, True), (NEW_KEY, True, False), (IDENTITY, False, False)],
-    ids=["nothing is at stake", "it holds a lot", "it is another account for sure"],
+    ("identity", "number", "is_taken"),
+    [(NEW_KEY, 0, True), (NEW_KEY, 1, False), (IDENTITY, 0, False)],
+    ids=["it never ordered", "it ordered, and no order is known", "it is another account for sure"],
 )
-def test_new_key_is_taken_unseen_only_by_a_log_that_holds_nothing(
-    identity: AccountIdentity, *, holds: bool, is_taken: bool
+def test_new_key_is_taken_unseen_only_by_a_log_that_never_ordered(
+    identity: AccountIdentity, number: int, *, is_taken: bool
 ) -> None:
-    desk, bot = Desk(), kernel_bot(holds=holds)
-    bot.state = msgspec.structs.replace(bot.state, account="old", done_orders={}, orders={})
+    desk, bot = Desk(), kernel_bot()
+    bot.state = msgspec.structs.replace(bot.state, account="old", done_orders={}, orders={}, order_number=number)
     assert asyncio.run(desk.desk.owns(bot.state, identity)) is is_taken
     assert not desk.asked_for
 

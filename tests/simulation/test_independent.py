@@ -310,19 +310,6 @@ def test_trail_whose_reset_was_lost_with_the_end_of_the_log_is_held_against_nobo
     assert rules_of(check(paper, None, {})) == set()
 
 
-@pytest.mark.parametrize(("reason", "may_be"), [("timeout", False), ("superseded", True)])
-def test_cancellation_is_owed_in_a_recovery_only_of_what_came_back_beside_its_successor(
-    paper: Path, reason: str, *, may_be: bool
-) -> None:
-    name = row_of(paper, place_of(paper, "order_requested"))[0]["e"]["client_order_id"]
-    began = {"type": "recovery_started", "order_number": 1_000, "accepted": []}
-    alter(paper, place_of(paper, "feed_detached", -1), lambda _: began)
-    asked = {"type": "order_cancel_requested", "client_order_id": name, "reason": reason}
-    alter(paper, place_of(paper, "session_stopped", -1), lambda _: asked)
-
-    assert rules_of(check(paper, None, {})) == (set() if may_be else {"intent"})
-
-
 def test_witness_that_lags_is_found_only_after_an_orderly_end(paper: Path) -> None:
     write_witness(paper, 40, row_of(paper, 40)[1])
 

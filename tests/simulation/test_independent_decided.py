@@ -170,9 +170,72 @@ def test_late_sale_of_a_lot_that_was_sold_again_costs_what_was_left_of_it(
     log.fill(again, "0.0015")
     log.sale(lot, again, "0.0015")
     log.fill(late, "0.001")
+    log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
     log.sale(lot, late, "0.001", cost=cost, profit=str(50.0 - float(cost)), closed=True)
 
     assert judged(log, tmp_path) == (set() if is_sound else {"position"})
+
+
+@pytest.mark.parametrize(
+    ("what", "reason", "may_be"),
+    [
+        ("came back", "superseded", True),
+        ("came back", "timeout", False),
+        ("another sold late", "superseded", True),
+        ("nothing", "superseded", False),
+    ],
+)
+def test_cancellation_is_owed_in_a_recovery_only_of_what_has_no_place_any_more(
+    tmp_path: Path, what: str, reason: str, *, may_be: bool
+) -> None:
+    log = MadeLog()
+    lot = log.buy("0.01")
+    former = log.order("sell", "0.01", lot=lot)
+    log.end(former, "0")
+    sell = log.order("sell", "0.01", lot=lot)
+    if what == "came back":
+        log.tell("order_rejected", client_order_id=sell, proof="absent", reason="")
+    log.tell("recovery_started", order_number=1_000, accepted=[])
+    if what == "came back":
+        log.tell("order_reconciled", client_order_id=sell, old_status="rejected", new_status="open")
+    if what == "another sold late":
+        log.fill(former, "0.002")
+        log.sale(lot, former, "0.002")
+    log.tell("order_cancel_requested", client_order_id=sell, reason=reason)
+
+    assert ("intent" in judged(log, tmp_path)) is not may_be
+
+
+@pytest.mark.parametrize("status", ["waiting", "active", "inactive"])
+def test_trail_that_begins_over_one_that_goes_on_is_found(tmp_path: Path, status: str) -> None:
+    log = MadeLog()
+    lot = log.buy("0.01")
+    started = {"lot": lot, "direction": "up", "activation": "50500", "percent": "1", "floor": None, "amount": None}
+    log.tell("trailing_started", **started, reason="")
+    if status == "active":
+        log.tell("trailing_activated", lot=lot, direction="up", price="50500", watermark="50500")
+    if status == "inactive":
+        log.tell("trailing_reset", lot=lot, direction="up", reason="manual")
+    log.tell("trailing_started", **started, reason="")
+
+    assert any("the trail before it is" in line for line in log.found(tmp_path / "made")) is (status != "inactive")
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_sale_of_what_nothing_held_is_found_unless_it_is_told(tmp_path: Path, *, is_told: bool) -> None:
+    log = MadeLog()
+    lot = log.buy("0.01")
+    late = log.order("sell", "0.01", lot=lot)
+    log.end(late, "0")
+    sell = log.order("sell", "0.01", lot=lot)
+    log.fill(sell, "0.01")
+    log.sale(lot, sell, "0.01", closed=True)
+    log.fill(late, "0.01")
+    if is_told:
+        log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
+    log.sale(lot, late, "0.01", cost="0", profit="500")
+
+    assert judged(log, tmp_path) == (set() if is_told else {"position"})
 
 
 @pytest.mark.parametrize("is_sound", [True, False])
@@ -185,12 +248,13 @@ def test_late_trade_of_a_closed_lot_is_sold_from_the_dust(tmp_path: Path, *, is_
     log.fill(sell, "0.01")
     log.sale(lot, sell, "0.01", closed=True)
     log.fill(late, "0.01")
+    log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
     cost = "5" if is_sound else "0"
     log.sale(lot, late, "0.01", dust_quantity="0.0001", cost=cost, profit=str(500 - int(cost)))
     other = log.buy("0.0101")
-    sell = log.order("sell", "0.0102", lot=other, dust_quantity="0.0001")
-    log.fill(sell, "0.0102")
-    log.sale(other, sell, "0.0102", dust_quantity="0.0001", cost="505", profit="5", closed=True)
+    sell = log.order("sell", "0.0101", lot=other)
+    log.fill(sell, "0.0101")
+    log.sale(other, sell, "0.0101", cost="505", profit="0", closed=True)
 
     assert judged(log, tmp_path) == (set() if is_sound else {"position"})
 
@@ -246,6 +310,7 @@ def test_lot_of_which_more_is_sold_than_it_and_the_dust_held_is_found_unless_so_
     log.fill(sell, str(quantity))
     cost = (Decimal("0.0015") + Decimal(dust)) * PRICE
     amounts = {"cost": str(cost), "profit": str(quantity * PRICE - cost)}
+    log.tell("discrepancy_found", subject=f"order {sell}", expected="", actual="", action="")
     log.sale(lot, sell, str(quantity), dust_quantity=dust, **amounts, closed=True)
 
     assert judged(log, tmp_path) == ({"position"} if is_over else set())

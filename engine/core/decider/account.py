@@ -17,6 +17,7 @@ from engine.core.events import (
     OrderReconciled,
     OrdersSurveyed,
 )
+from engine.core.lots import is_too_much
 from engine.core.state import BotState, Order
 from engine.core.units import ZERO
 
@@ -98,7 +99,7 @@ def _is_one_too_many(state: BotState, order: Order, at_ms: int) -> bool:
     """Tell whether an order that came back has no place any more, because others were decided in its stead."""
     if order.side == "sell":
         lot = state.lots.get(order.lot or 0)
-        return lot is None or lot.sell_order != order.client_order_id
+        return lot is None or lot.sell_order != order.client_order_id or is_too_much(order, lot)
     others = any(each.side == "buy" and each.number != order.number for each in state.orders.values()) or any(
         each.side == "buy" and each.number > order.number and each.filled for each in state.done_orders.values()
     )

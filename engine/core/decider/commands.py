@@ -1,7 +1,8 @@
 """What follows from an operator's command. Each is judged against the very state it is appended to."""
 
 from engine.core.decider.draft import Draft, command_of
-from engine.core.decider.emergency import cancel, on_flatten, on_kill, on_revive
+from engine.core.decider.emergency import on_flatten, on_kill, on_revive
+from engine.core.decider.settlement import cancel
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.state import BotState
 

@@ -8,19 +8,18 @@ reducers keep, however many lots are open. Source: decisions.md, "Risk".
 from engine.core.config import KillAction
 from engine.core.decider.draft import Draft, command_of
 from engine.core.decider.exits import arm_exit
-from engine.core.decider.settlement import settle
+from engine.core.decider.settlement import cancel
 from engine.core.decider.skips import record_skipped_prices
 from engine.core.events import (
     KillSwitchEngaged,
     KillSwitchReleased,
     LimitReached,
-    OrderCancelRequested,
     PriceObserved,
     StopLossTriggered,
     TrailingReset,
 )
 from engine.core.instants import DAY_MS
-from engine.core.state import ENTRY, Lot, Order
+from engine.core.state import ENTRY, Lot
 from engine.core.units import HUNDRED
 from engine.core.watch import is_stopped_out
 
@@ -136,11 +135,3 @@ def drop_exit(draft: Draft, lot: Lot, reason: str) -> None:
     order = draft.state.orders.get(lot.sell_order or "")
     if order is not None:
         cancel(draft, order, reason)
-
-
-def cancel(draft: Draft, order: Order, reason: str) -> None:
-    """Ask to cancel an order, unless that was asked; a market order that has left is as good as done."""
-    has_left = order.status != "requested"
-    if order.cancel_reason is None and order.final is None and not (has_left and order.kind == "market"):
-        draft.emit(OrderCancelRequested(order.client_order_id, reason))
-        settle(draft, order.client_order_id)

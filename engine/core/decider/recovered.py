@@ -50,8 +50,8 @@ def _set_dust_aside(draft: Draft, order: Order) -> None:
 
 
 def _settle_rest(draft: Draft) -> None:
-    """Record purchases and sales that were not."""
-    for order in list(draft.state.done_orders.values()):
+    """Record purchases and sales that were not; the purchases first, for a sale needs its lot whole."""
+    for order in sorted(draft.state.done_orders.values(), key=lambda each: each.side):
         lot = draft.state.lots.get(order.number)
         is_bought = order.side == "buy" and lot is not None and lot.status == "buying"
         is_sold = order.side == "sell" and order.filled > order.recorded.filled

@@ -10,14 +10,13 @@ from engine.core.events import (
     OrderFilled,
     OrderRejected,
     PurchaseRecorded,
-    RecoveryStarted,
     SaleRecorded,
     SellTargetSet,
     TimerFired,
     TrailingActivated,
     TrailingReset,
 )
-from engine.core.lots import net_percent, sellable_quantity, target_price
+from engine.core.lots import is_too_much, net_percent, sellable_quantity, target_price
 from engine.core.state import ENTRY, Lot, Order
 from engine.core.units import ZERO, change_percent
 
@@ -79,6 +78,14 @@ def _settle_buy(draft: Draft, order: Order) -> None:
     offer(draft, lot)
 
 
+def cancel(draft: Draft, order: Order, reason: str) -> None:
+    """Ask to cancel an order, unless that was asked; a market order that has left is as good as done."""
+    has_left = order.status != "requested"
+    if order.cancel_reason is None and order.final is None and not (has_left and order.kind == "market"):
+        draft.emit(OrderCancelRequested(order.client_order_id, reason))
+        settle(draft, order.client_order_id)
+
+
 def offer(draft: Draft, lot: Lot) -> None:
     """Give a lot its target and its exit; one that cannot be sold there becomes dust, unless it is for sale."""
     config, rules = draft.state.config, draft.market.rules
@@ -125,20 +132,17 @@ def _settle_sell(draft: Draft, order: Order) -> None:
 
 
 def _settle_late_sale(draft: Draft, order: Order, lot: Lot | None) -> None:
-    """Record a trade that came after its order had ended and its lot was closed, or offered again.
+    """Record what a sell traded whose lot was closed meanwhile, or offered again.
 
     The sell that is out for the lot then goes, if it would sell more than is left.
     """
-    if not isinstance(draft.event, OrderFilled | RecoveryStarted) or not order.filled:
+    if not order.filled:
         return
     _record_sale(draft, order, lot)
     rest = None if lot is None else draft.state.lots.get(lot.number)
     out = None if rest is None else draft.state.orders.get(rest.sell_order or "")
-    if rest is None or out is None or out.cancel_reason is not None:
-        return
-    if out.quantity - out.filled > rest.quantity + out.dust_quantity:
-        draft.emit(OrderCancelRequested(out.client_order_id, "superseded"))
-        settle(draft, out.client_order_id)
+    if rest is not None and out is not None and is_too_much(out, rest):
+        cancel(draft, out, "superseded")
 
 
 def _sell_on(draft: Draft, order: Order) -> None:

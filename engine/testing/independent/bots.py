@@ -114,7 +114,7 @@ class BotBook:
             case "feed_attached":
                 self._feed = self._streams.get(says["feed"], ())
             case "kill_switch_engaged" | "kill_switch_released":
-                self.kill_switch = says.get("action")
+                self.kill_switch = says["action"] if row.tag == "kill_switch_engaged" else None
             case _:
                 pass
 

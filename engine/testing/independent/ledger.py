@@ -61,6 +61,9 @@ class Ledger:
         self.beyond: Final[dict[int, Decimal]] = {}
         """The same, by lot."""
 
+        self._told: Final[set[str]] = set()
+        """What a discrepancy was told of."""
+
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
         self.last_lot = 0
@@ -133,6 +136,8 @@ class Ledger:
                 self._sale(row)
             case "dust_recorded":
                 self._remainder(row)
+            case "discrepancy_found":
+                self._told.add(row.says["subject"])
             case _:
                 pass
 
@@ -198,7 +203,10 @@ class Ledger:
         proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
         self.late += _late(order, quantity) + self.base_fee(fills)
         dust = number(says.get("dust_quantity", "0"))
+        before = self.oversold
         cost = self._sold(lot, -self.moved("sell", fills), dust, self._pending(lot, order))
+        if self.oversold - before > self.base_fee(order.fills) and f"order {order.name}" not in self._told:
+            self._complain(row, f"{self.oversold - before:f} more was sold than there was, and nothing tells of it")
         if self.excess > self.late:
             self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")
         self._agree(row, "quantity", quantity)

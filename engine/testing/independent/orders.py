@@ -73,6 +73,11 @@ class Order:
         return sum((fill.quantity for fill in self.fills), ZERO)
 
     @property
+    def traded_late(self) -> bool:
+        """Tell whether it traded more than was told of its end."""
+        return self.status in {"rejected", "gone", "closed"} and self.filled > self.closed_at
+
+    @property
     def rests_on_a_moment(self) -> bool:
         """Tell whether it was decided for the price of a moment: all are but limit sells at their target."""
         return self.kind == "market" or self.side == "buy" or self.wanted["purpose"] != "target"
@@ -144,7 +149,7 @@ class Orders:
         """Take in an event whose tag begins with `order_`."""
         name = row.says["client_order_id"]
         order = self.by_name.get(name)
-        if row.tag in SENDING and self.is_recovering and row.says.get("reason") != SUPERSEDED:
+        if row.tag in SENDING and self.is_recovering and not self._is_superseded(row, order):
             self.wrong.append(
                 f"intent: {self.bot} {row.sequence}: {row.tag} of {name} before the recovery is confirmed"
             )
@@ -157,6 +162,16 @@ class Orders:
         else:
             self.wrong.extend(f"{rule}: {self.bot} {row.sequence}: {text}" for rule, text in self._amiss(row, order))
             order.take(row)
+
+    def _is_superseded(self, row: Row, order: Order | None) -> bool:
+        """Tell whether a sell or buy is taken back because another was decided in its stead, or sold its base.
+
+        It came back although it was held to be not placed, or another sell of its lot traded once more.
+        """
+        if order is None or row.tag != "order_cancel_requested" or row.says["reason"] != SUPERSEDED:
+            return False
+        sells = [each for each in self.by_name.values() if each.side == "sell" and each.lot == order.lot]
+        return order.proof is not None or (order in sells and any(each.traded_late for each in sells))
 
     def _requested(self, row: Row, name: str, order: Order | None) -> None:
         if order is not None:
