@@ -59,6 +59,7 @@ def test_prove_of_one_schedule_tells_how_it_ended() -> None:
         (("--schedule", 5, "--jobs", 1), "--jobs cannot go with --schedule, which runs one storage schedule: leave"),
         (("--seed", 5, "--schedule", 5), "--schedule cannot go with --seed"),
         (("--schedule", 5, "--shrink"), "name it with --seed"),
+        (("--schedule", 1_000_001), "1000001 is not in the range 0<=x<=1000000"),
         (("--seeds", 2, "--report", "/nowhere/report.json"), "there is no folder /nowhere"),
         (("--seed", 5, "--tape", __file__), "holds no choices"),
         (("--seeds", 2, "--record", __file__), "is no block of a campaign"),

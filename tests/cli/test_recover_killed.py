@@ -43,6 +43,7 @@ def torn(lived: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def die_everywhere(folder: Path, copies: Path, *arguments: str) -> tuple[list[Path], int]:
     """Run a command again and again, dying one step later each time; give the folders left, and the last exit code."""
+    print(f"FIRST = {FIRST}")  # pytest shows it where a test fails: the next source has another one
     command = [sys.executable, "-m", "tests.cli.dying", str(folder), str(copies), str(FIRST), str(EACH), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     *died, last = done.stdout.split("\n")[:-1]

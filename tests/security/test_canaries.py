@@ -208,6 +208,7 @@ def test_canary_keys_are_nowhere_after_commands_backups_and_recoveries(
     told |= {f"cut: {name}": data for name, data in below(tmp_path / "state").items()}
     _lie_of_the_account(server)  # the engine says with a traceback (-v) what it was told, and exits with 1
     told.does("recover told lies", "recover", "--yes", *state, by=world, code=1)
+    assert b"code -1 (<hidden>" in told["recover told lies err"]  # so the echo got there, and no other fault ended it
     server.control("faults", method="DELETE")
     told.does("recover asked", "recover", "--json", *state, by=world, code=7)
     told.does("recover", "recover", "bot0", "--yes", "-c", path, by=world)

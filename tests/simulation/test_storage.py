@@ -160,6 +160,40 @@ def test_death_at_any_operation_of_making_a_log_leaves_one_that_opens(scratch: P
     assert (LOG_NAME, WAL_NAME, WITNESS_NAME) in seen
 
 
+TAKEN = KINDS.index("replaced") * VARIANTS + 2
+"""The variant that takes the witness away; three further, a copy is put in its place."""
+
+
+class BlankLog(SqliteLog):
+    """Says that its witness covers what is committed, and never writes there; it notices that the file is gone."""
+
+    async def cover(self, position: int) -> None:
+        await self.flush()
+        await super().cover(position)
+        if not self._path.with_name(WITNESS_NAME).exists():
+            raise StorageError("the witness is gone")
+
+
+async def blank(folder: Path, linger: Linger, medium: Medium) -> SqliteLog:
+    log = await BlankLog.open(folder, linger=linger, medium=medium, witness=False)
+    folder.joinpath(WITNESS_NAME).touch()
+    return log
+
+
+def test_cover_of_a_witness_that_was_never_written_is_a_violation_once_it_is_taken_away(scratch: Path) -> None:
+    for place in range(0, 900, 300):
+        for violation in run_schedules(SEED, place * A_PLACE + TAKEN, 1, scratch, Store(blank)).violations:
+            assert violation.what == f"an event was promised after {WITNESS_NAME} had been replaced"
+            return
+    pytest.fail("nothing showed the mistake")
+
+
+@pytest.mark.parametrize("variant", [TAKEN, TAKEN + 3], ids=["taken away", "copied"])
+def test_schedule_that_finds_no_file_to_replace_is_counted_apart(scratch: Path, variant: int) -> None:
+    assert run_schedules(SEED, variant, 1, scratch, Store(unwitnessed)).outcomes == {"replaced: untouched": 1}
+    assert run_schedules(SEED, variant, 1, scratch).outcomes == {"replaced: whole": 1}
+
+
 def written(folder: Path) -> dict[str, bytes]:
     """Give the files of a log whose writer was killed."""
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""A small log whose WAL is cut at every byte, or has a bit flipped: what is read is an exact beginning, or refused."""
+"""A small log whose WAL is cut anywhere, or has a bit flipped: what is read is an exact beginning, or refused."""
 
 import os
 import shutil
@@ -12,8 +12,16 @@ from engine.store.schema import LOG_NAME, WAL_NAME
 from engine.store.sqlite import SqliteLog
 from tests.store.helpers import FEED, append, contents, events, price, reopen, with_log, write_log
 
+HEAD = 32
 FRAME = 24 + 4_096
 """Bytes of a frame of a WAL: a head, and a page."""
+
+ROWS = (3, 3, 3, 3, 4, 4, 5)
+"""Rows that are read of so many whole frames: two frames are of the opening, two of each commit after it."""
+
+FRAMES = len(ROWS) - 1
+NEAR = 40
+"""So many bytes before and behind the end of a frame are cut at one by one."""
 
 
 def small_wal(directory: Path, image: Path) -> list[Recorded]:
@@ -39,25 +47,44 @@ def left_after_a_crash(image: Path) -> list[Recorded] | None:
         return None
 
 
+def cuts(frame: int) -> list[int]:
+    """Give the lengths, longest first, to which the WAL is cut in a frame; 0 is its head, before the first frame."""
+    if frame == 0:
+        return list(range(HEAD, -1, -1))
+    end = HEAD + frame * FRAME
+    inside = range(end, end - FRAME, -1)
+    if frame > FRAMES - 2:
+        return list(inside)
+    return [length for length in inside if end - length < NEAR or length - (end - FRAME) <= NEAR or length % 29 == 0]
+
+
 @pytest.mark.spec("a WAL cut at any byte leaves an exact beginning, to whole commits", section="decision 12")
-def test_wal_cut_at_every_byte_leaves_an_exact_beginning_which_the_engine_refuses(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frame", range(FRAMES + 1))
+def test_wal_cut_at_every_byte_leaves_an_exact_beginning_which_the_engine_refuses(tmp_path: Path, frame: int) -> None:
+    """Cut a WAL in its head (0) or in one of its six frames.
+
+    Every byte of the head and of the last two frames, which are the last commit, is cut at; of the other frames the
+    first and the last 40 bytes (so every byte of a frame's own head), and every 29th in between.
+    """
     image = tmp_path / "image"
     written = small_wal(tmp_path / "log", image)
     whole = (image / WAL_NAME).stat().st_size
-    frames = (whole - 32) // FRAME
-    assert frames >= 4
-    lengths = {}
-    for length in range(whole, -1, -1):
+    assert whole == HEAD + FRAMES * FRAME
+    for length in cuts(frame):
         os.truncate(image / WAL_NAME, length)
         left = left_after_a_crash(image)
-        assert left is not None, length
-        assert left == written[: len(left)], length
-        lengths[length] = len(left)
-        if length < whole and (length - 32) % FRAME in {0, 1, FRAME - 1}:
+        assert left == written[: ROWS[max(length - HEAD, 0) // FRAME]], length
+        if length < whole and (length - HEAD) % FRAME in {0, 1, FRAME - 1}:
             with pytest.raises(LogDamagedError, match="nothing was changed"):
                 reopen(image)
-    assert [lengths[whole], lengths[whole - 1], lengths[0]] == [5, 4, 3]
-    assert sorted(lengths.values(), reverse=True) == list(lengths.values())
+
+
+def test_cuts_cover_every_byte_that_is_promised() -> None:
+    all_cuts = {length for frame in range(FRAMES + 1) for length in cuts(frame)}
+    ends = [HEAD + frame * FRAME for frame in range(FRAMES + 1)]
+    near = {length for end in ends for length in range(end - NEAR + 1, end + NEAR + 1)}
+    promised = {*range(HEAD), *near, *range(ends[-3], ends[-1] + 1)}
+    assert {length for length in promised if 0 <= length <= ends[-1]} <= all_cuts
 
 
 @pytest.mark.spec("a damaged log is found, whatever byte is hit", section="decision 12")

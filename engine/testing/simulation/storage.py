@@ -27,7 +27,7 @@ Kind = Literal[
     "crash", "twice", "full once", "full", "io once", "io", "slip", "log lies", "all lie", "cut", "flip", "tamper",
     "replaced",
 ]  # fmt: skip
-Outcome = Literal["whole", "short", "refused", "rolled back", "violation"]
+Outcome = Literal["whole", "short", "refused", "rolled back", "untouched", "violation"]
 
 KINDS: Final[tuple[Kind, ...]] = (
     "crash", "twice", "full once", "full", "io once", "io", "slip", "log lies", "all lie", "cut", "flip", "tamper",
@@ -177,7 +177,8 @@ class _Place:
     def _replaced(self, schedule: Schedule, chance: Chance) -> tuple[Outcome, str]:
         """Take a file away under the writer, or put a copy in its place: nothing may be promised on it any more.
 
-        The log and its WAL hold what is acknowledged; of the witness, what it said last is all that may be covered.
+        Where the file is not there, or no step is left before which it could be taken, nothing befalls the writer:
+        that is tallied as "untouched", not as a replacement that was survived.
         """
         folder = self._folder / f"replaced-{schedule.variant}"
         folder.mkdir(mode=0o700)
@@ -189,8 +190,7 @@ class _Place:
 
         def before_step(index: int) -> None:
             if index == at and path.exists():
-                mark = read_witness(path).mark if name == WITNESS_NAME else None
-                promised.append(len(ledger.given) if mark is None else mark.position)
+                promised.append(_most_promised(path, ledger))
                 if schedule.variant % 2:
                     shutil.copyfile(path, path.with_suffix(".copy"))
                     path.with_suffix(".copy").replace(path)
@@ -203,7 +203,10 @@ class _Place:
         granted = ledger.covered if name == WITNESS_NAME else ledger.acknowledged
         if promised and granted > promised[0]:
             return "violation", f"an event was promised after {name} had been replaced"
-        return self._judged(disk.survivors("kill", chance), ledger, "replaced")
+        outcome, what = self._judged(disk.survivors("kill", chance), ledger, "replaced")
+        if not promised:
+            return ("untouched" if outcome == "whole" else "violation"), what
+        return outcome, what
 
     def _lived(self, kind: Kind) -> _Lived:
         """Give the life that meets its fate at this operation, living it the first time."""
@@ -277,6 +280,18 @@ class _Place:
             return "rolled back", f"it holds {len(rows)} events, and the witness had covered {ledger.covered}"
         lacking = ledger.lacks(rows)
         return ("short", lacking) if lacking else ("whole", "")
+
+
+def _most_promised(path: Path, ledger: Ledger) -> int:
+    """Give how much may have been promised on a file at most, were it gone now.
+
+    The log and its WAL hold what is acknowledged, up to all that was given; of the witness, what it says now is all
+    that may be covered: nothing, as long as it says nothing.
+    """
+    if path.name != WITNESS_NAME:
+        return len(ledger.given)
+    mark = read_witness(path).mark
+    return 0 if mark is None else mark.position
 
 
 def _plan(kind: Kind, at: int) -> Plan | None:

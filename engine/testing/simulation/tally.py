@@ -22,6 +22,7 @@ class Tally(NamedTuple):
 
     `whole` holds all that was acknowledged. `short` ends behind all that the witness had covered, but before
     something acknowledged: nothing on this machine can show that. `rolled back` is so with the witness itself.
+    `untouched` is whole because nothing befell it: the file that was to be replaced was not there.
     """
 
     schedules: int
