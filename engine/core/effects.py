@@ -26,8 +26,8 @@ class OrderEffect(msgspec.Struct, frozen=True):
 def outstanding(state: BotState) -> tuple[OrderEffect, ...]:
     """Say which exchange calls are owed for orders, the oldest order first.
 
-    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused, stopping or halted, and
-    nothing is asked while connectivity checks fail. Before a recovery is confirmed nothing is cancelled, either.
+    A `sent` order whose answer nobody is waiting for is queried. Nothing is sent while paused or halted, no buy after a
+    stop, and nothing is asked while connectivity checks fail. Before a recovery is confirmed nothing is cancelled.
     Source: design, "Effects are a projection of state".
     """
     return tuple(_effects(state))
@@ -39,7 +39,7 @@ def _effects(state: BotState) -> Iterable[OrderEffect]:
     not_before_ms = state.rate_limited_until_ms
     for order in state.orders.values():
         if order.status == "requested":
-            if state.may_send:
+            if state.may_leave(order):
                 yield OrderEffect("send", order.client_order_id, not_before_ms)
         elif order.status in {"sent", "unknown", "canceled", "expired"}:
             yield OrderEffect("query", order.client_order_id, max(not_before_ms, order.ask_after_ms))

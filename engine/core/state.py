@@ -286,8 +286,12 @@ class BotState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_send(self) -> bool:
-        """Tell whether orders may leave at all: no pause, no stop, nothing for an operator to decide, no recovery."""
-        return not self.paused and not self.stopping and self.halted is None and self.recovery is None
+        """Tell whether orders may leave at all: no pause, nothing for an operator to decide, no recovery under way."""
+        return not self.paused and self.halted is None and self.recovery is None
+
+    def may_leave(self, order: Order) -> bool:
+        """Tell whether an order may leave; after a stop no buy, while a sell still goes out to rest for its lot."""
+        return self.may_send and not (self.stopping and order.side == "buy")
 
     @property
     def position(self) -> Decimal:

@@ -237,4 +237,4 @@ def _may_leave(bot: Bot, name: str, now_ms: int) -> bool:
 def _may_go_on(state: BotState, order: Order, now_ms: int) -> bool:
     """Tell whether nothing forbids a bot to send an order: not its state, and for a buy no limit on entries."""
     is_stopped = order.side == "buy" and entries_are_stopped(state, now_ms)
-    return state.may_send and not is_stopped
+    return state.may_leave(order) and not is_stopped

@@ -89,14 +89,14 @@ PLANTS: Final = (
     Plant(
         "an order leaves although its pause came while it was written down",
         EXECUTOR,
-        "    return state.may_send and not is_stopped\n",
+        "    return state.may_leave(order) and not is_stopped\n",
         "    return state.halted is None and not is_stopped\n",
     ),
     Plant(
         "a buy leaves although the kill switch came while it was written down",
         EXECUTOR,
-        "    return state.may_send and not is_stopped\n",
-        "    return state.may_send\n",
+        "    return state.may_leave(order) and not is_stopped\n",
+        "    return state.may_leave(order)\n",
     ),
     Plant(
         "a paused bot sends",

@@ -48,6 +48,7 @@ def may_enter(state: BotState, at_ms: int) -> bool:
     """Tell whether nothing is under way that keeps the bot from buying."""
     return (
         not is_blind(state)
+        and not state.stopping
         and state.may_send
         and (state.config.paper_trading or state.has_looked)
         and at_ms >= max(state.entry_hold_ms, state.rate_limited_until_ms)

@@ -75,7 +75,8 @@ def _fire_down(draft: Draft, price: PriceObserved) -> None:
     trail = draft.state.trails[ENTRY]
     assert trail.status == "active", trail
     assert price.last * HUNDRED >= trigger_down(trail), (price, trail)
-    if not draft.state.may_send or draft.at_ms < draft.state.rate_limited_until_ms:
+    state = draft.state
+    if state.stopping or not state.may_send or draft.at_ms < state.rate_limited_until_ms:
         return
     draft.emit(_triggered(trail, price))
     assert trail.amount is not None, trail

@@ -83,7 +83,7 @@ class BotBook:
         if self.is_paused and row.tag in {"order_requested", "order_sent"}:
             name = row.says["client_order_id"]
             self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} while paused")
-        if self.is_stopping and row.tag in {"order_requested", "order_sent"}:
+        if self.is_stopping and self._begins(row):
             name = row.says["client_order_id"]
             self.wrong.append(f"pause: {self.bot} {row.sequence}: {row.tag} of {name} after a stop")
         if self.failures and row.tag == "order_requested":
@@ -129,6 +129,11 @@ class BotBook:
             self.is_stopping = True
         elif command == "reset-trailing":
             self.trails.end_all("an operator's reset")
+
+    def _begins(self, row: Row) -> bool:
+        """Tell whether something is decided, or bought; a sell that was decided before may go out."""
+        order = self.orders.by_name.get(row.says.get("client_order_id", ""))
+        return row.tag == "order_requested" or (row.tag == "order_sent" and order is not None and order.side == "buy")
 
     def _waits(self, row: Row) -> None:
         wait_s = row.says["wait_s"]
