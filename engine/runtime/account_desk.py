@@ -94,16 +94,16 @@ class AccountDesk:
         """Tell whether it is the account that a log belongs to.
 
         Where the exchange tells no account's id, a new key looks like another account: it is the same if it shows one
-        of the log's last orders under its id. A log that never had an order there has nothing to confuse.
+        of the log's last orders under its id. A log that holds nothing and knows no order there has nothing to confuse.
 
         Raises:
             UnreachableError: the exchange did not say.
         """
         if state.account is None or state.account == identity.fingerprint:
             return True
-        if identity.basis == "key" and not state.order_number:
-            return True
         named = [each for each in (*state.done_orders.values(), *state.orders.values()) if each.exchange_order_id]
+        if identity.basis == "key" and not (named or state.orders or state.lots or state.dust.quantity):
+            return True
         traded = [each for each in named if each.filled or each.client_order_id in state.orders]
         for order in (traded or named)[-ORDERS_SHOWN:]:  # what ended without a trade may be forgotten there
             assert order.exchange_order_id is not None, order

@@ -163,15 +163,17 @@ def test_orders_that_traded_are_asked_for_before_those_that_an_exchange_may_have
 
 
 @pytest.mark.parametrize(
-    ("identity", "number", "is_taken"),
-    [(NEW_KEY, 0, True), (NEW_KEY, 1, False), (IDENTITY, 0, False)],
-    ids=["it never ordered", "it ordered, and no order is known", "it is another account for sure"],
+    ("identity", "holds", "is_taken"),
+    [(NEW_KEY, False, True), (NEW_KEY, True, False), (IDENTITY, False, False)],
+    ids=["nothing is known there", "it holds a lot", "it is another account for sure"],
 )
-def test_new_key_is_taken_unseen_only_by_a_log_that_never_ordered(
-    identity: AccountIdentity, number: int, *, is_taken: bool
+def test_new_key_is_taken_unseen_only_by_a_log_that_holds_nothing_and_knows_no_order(
+    identity: AccountIdentity, *, holds: bool, is_taken: bool
 ) -> None:
-    desk, bot = Desk(), kernel_bot()
-    bot.state = msgspec.structs.replace(bot.state, account="old", done_orders={}, orders={}, order_number=number)
+    desk, bot = Desk(), kernel_bot(holds=holds)
+    refused = ended("k1", filled=0)["k1"]
+    refused = msgspec.structs.replace(refused, status="rejected", exchange_order_id=None)
+    bot.state = msgspec.structs.replace(bot.state, account="old", done_orders={"k1": refused}, orders={})
     assert asyncio.run(desk.desk.owns(bot.state, identity)) is is_taken
     assert not desk.asked_for
 

@@ -5,11 +5,14 @@ The twins differ in the one thing that the rule is about.
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.simulation.made import CONFIG, PRICE, MadeLog
 from tests.simulation.test_independent import rules_of
+
+NO_MORE: Final = "no more sold than its lot and the dust held"
 
 
 def judged(log: MadeLog, tmp_path: Path) -> set[str]:
@@ -170,7 +173,7 @@ def test_late_sale_of_a_lot_that_was_sold_again_costs_what_was_left_of_it(
     log.fill(again, "0.0015")
     log.sale(lot, again, "0.0015")
     log.fill(late, "0.001")
-    log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
+    log.tell("discrepancy_found", subject=f"order {late}", expected=NO_MORE, actual="", action="")
     log.sale(lot, late, "0.001", cost=cost, profit=str(50.0 - float(cost)), closed=True)
 
     assert judged(log, tmp_path) == (set() if is_sound else {"position"})
@@ -232,7 +235,7 @@ def test_sale_of_what_nothing_held_is_found_unless_it_is_told(tmp_path: Path, *,
     log.sale(lot, sell, "0.01", closed=True)
     log.fill(late, "0.01")
     if is_told:
-        log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
+        log.tell("discrepancy_found", subject=f"order {late}", expected=NO_MORE, actual="", action="")
     log.sale(lot, late, "0.01", cost="0", profit="500")
 
     assert judged(log, tmp_path) == (set() if is_told else {"position"})
@@ -248,7 +251,7 @@ def test_late_trade_of_a_closed_lot_is_sold_from_the_dust(tmp_path: Path, *, is_
     log.fill(sell, "0.01")
     log.sale(lot, sell, "0.01", closed=True)
     log.fill(late, "0.01")
-    log.tell("discrepancy_found", subject=f"order {late}", expected="", actual="", action="")
+    log.tell("discrepancy_found", subject=f"order {late}", expected=NO_MORE, actual="", action="")
     cost = "5" if is_sound else "0"
     log.sale(lot, late, "0.01", dust_quantity="0.0001", cost=cost, profit=str(500 - int(cost)))
     other = log.buy("0.0101")
@@ -310,7 +313,7 @@ def test_lot_of_which_more_is_sold_than_it_and_the_dust_held_is_found_unless_so_
     log.fill(sell, str(quantity))
     cost = (Decimal("0.0015") + Decimal(dust)) * PRICE
     amounts = {"cost": str(cost), "profit": str(quantity * PRICE - cost)}
-    log.tell("discrepancy_found", subject=f"order {sell}", expected="", actual="", action="")
+    log.tell("discrepancy_found", subject=f"order {sell}", expected=NO_MORE, actual="", action="")
     log.sale(lot, sell, str(quantity), dust_quantity=dust, **amounts, closed=True)
 
     assert judged(log, tmp_path) == ({"position"} if is_over else set())

@@ -226,6 +226,8 @@ def ledger_of(kernel: Kernel) -> Ledger:
     for row in rows:
         taking = orders if row.tag.startswith("order_") else ledger
         taking.take(row)
+        if row.tag == "order_filled":
+            ledger.fill(orders.by_name.get(row.says["client_order_id"]))
     assert ledger.wrong == []
     return ledger
 

@@ -61,6 +61,8 @@ class BotBook:
             if tag == "order_requested":
                 self._complain(row, request_violations(row, self.ledger, self._allowed))
             self.orders.take(row)
+            if tag == "order_filled":
+                self.ledger.fill(self.orders.by_name.get(row.says["client_order_id"]))
         elif tag.startswith("trailing_"):
             lot = self.ledger.lots.get(row.says.get("lot", 0))
             self.trails.take(row, lot.target if lot else None, self._floor_rule)

@@ -32,15 +32,12 @@ def request_violations(row: Row, ledger: Ledger, budget: Decimal) -> Iterator[st
 
 def _at_stake(ledger: Ledger, orders: Iterable[Order]) -> Decimal:
     """Give what lots and dust have cost and what open buys may still take."""
-    total = sum((lot.cost_left for lot in ledger.lots.values()), ledger.dust_cost)
+    total = sum((lot.cost_left for lot in ledger.lots.values()), ledger.dust_cost if ledger.dust else ZERO)
     for order in orders:
-        fills = order.unrecorded()
         if order.side == "buy":
-            total += ledger.cost_of(fills)
+            total += ledger.cost_of(order.unrecorded())
             unfilled = ZERO if order.is_ended else max(order.quantity - order.filled, ZERO)
             total += number(order.wanted["reserved"]) * unfilled / order.quantity
-        elif fills:
-            total -= ledger.cost_in(order.lot, -ledger.moved("sell", fills))
     return total
 
 

@@ -4,6 +4,7 @@ Owns this second, independent bookkeeping; every recorded amount is held against
 quantity, in decimals with many digits. Source: docs/decisions.md "Money", decisions 9 and 10, docs/events.md.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
@@ -39,6 +40,14 @@ class Lot:
         self.closed_ms: int | None = None
 
 
+class Sold:
+    """What trades of a sell took that no sale records yet: what it had cost, how much was dust, how much nothing."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.cost = self.dust = self.beyond = ZERO
+
+
 class Ledger:
     """What a bot holds and what it has earned, by its own events."""
 
@@ -58,11 +67,17 @@ class Ledger:
         self.oversold = ZERO
         """The same, but for what a late trade of a purchase has explained since."""
 
-        self.beyond: Final[dict[int, Decimal]] = {}
-        """The same, by lot."""
+        self._beyond: Final[dict[str, Decimal]] = {}
+        """The same, by sell."""
+
+        self._sold: Final[dict[str, Sold]] = {}
+        """What sells have traded that no sale records yet."""
+
+        self._taken: Final[Counter[str]] = Counter()
+        """How many of the fills of a sell were taken out of its lot."""
 
         self._told: Final[set[str]] = set()
-        """What a discrepancy was told of."""
+        """The sells of which was told that more was sold than there was."""
 
         self.purchases = self.total_trades = 0
         self.purchased = self.spent = self.profit = self.recorded_profit = ZERO
@@ -81,7 +96,8 @@ class Ledger:
     @property
     def recorded_position(self) -> Decimal:
         """Give the same from lots and dust, with the fills that are not recorded yet."""
-        pending = (self.moved(order.side, order.unrecorded()) for order in self.orders.by_name.values())
+        buys = (order for order in self.orders.by_name.values() if order.side == "buy")
+        pending = (self.moved("buy", order.unrecorded()) for order in buys)
         return sum((lot.left for lot in self.lots.values()), self.dust) + sum(pending, -self.oversold)
 
     @property
@@ -91,7 +107,8 @@ class Ledger:
         for order in self.orders.by_name.values():
             for fill in order.fills[: order.recorded]:
                 cash += self._cash(order.side, fill)
-        return cash + sum((lot.cost_left for lot in self.lots.values()), self.dust_cost)
+        pending = sum((sold.cost for sold in self._sold.values()), self.dust_cost)
+        return cash + sum((lot.cost_left for lot in self.lots.values()), pending)
 
     def moved(self, side: str, fills: Iterable[Fill]) -> Decimal:
         """Give the base that fills brought, under zero for sells."""
@@ -105,23 +122,33 @@ class Ledger:
         """Give the fees that fills cost in base."""
         return sum((fill.fee for fill in fills if fill.fee_asset == self.base), ZERO)
 
-    @property
-    def unowned_at_most(self) -> Decimal:
-        """Give how much may have been sold, or taken as a fee, that neither lots nor dust held."""
-        sells = (order.unrecorded() for order in self.orders.by_name.values() if order.side == "sell")
-        return self.oversold + sum(map(self.base_fee, sells), ZERO)
-
     def cost_of(self, fills: Iterable[Fill]) -> Decimal:
         """Give what fills of a buy have cost."""
         return -sum((self._cash("buy", fill) for fill in fills), ZERO)
 
-    def cost_in(self, number_: int, quantity: Decimal) -> Decimal:
-        """Give what base that was sold, and is not recorded so, had cost: first of the lot, then of the dust."""
-        lot = self.lots.get(number_)
-        own = ZERO if lot is None else min(quantity, lot.left)
-        cost = lot.cost_left * own / lot.left if lot is not None and lot.left else ZERO
-        from_dust = min(quantity - own, self.dust)
-        return cost + (self.dust_cost * from_dust / self.dust if self.dust else ZERO)
+    def fill(self, order: Order | None) -> None:
+        """Take what a sell traded out of its lot and, past its end, out of the dust, as soon as the trade is told."""
+        if order is None or order.side != "sell":
+            return
+        for fill in order.fills[self._taken[order.name] :]:
+            self._taken[order.name] += 1
+            sold, lot = self._sold.setdefault(order.name, Sold()), self.lots.get(order.lot)
+            rest = -self.moved("sell", (fill,))
+            if lot is not None:
+                own = min(rest, lot.left)
+                cost = _share(lot.cost_left, own, lot.left)
+                lot.left, lot.cost_left, rest, sold.cost = (
+                    lot.left - own,
+                    lot.cost_left - cost,
+                    rest - own,
+                    sold.cost + cost,
+                )
+            dust = min(rest, self.dust)
+            cost = _share(self.dust_cost, dust, self.dust)
+            self.dust, self.dust_cost, sold.cost = self.dust - dust, self.dust_cost - cost, sold.cost + cost
+            sold.dust, sold.beyond = sold.dust + dust, sold.beyond + rest - dust
+            self.oversold += rest - dust
+            self._beyond[order.name] = self._beyond.get(order.name, ZERO) + rest - dust
 
     def take(self, row: Row) -> None:
         """Take in a recorded purchase, target, sale or remainder."""
@@ -136,7 +163,7 @@ class Ledger:
                 self._sale(row)
             case "dust_recorded":
                 self._remainder(row)
-            case "discrepancy_found":
+            case "discrepancy_found" if row.says["expected"].startswith("no more sold"):
                 self._told.add(row.says["subject"])
             case _:
                 pass
@@ -177,11 +204,11 @@ class Ledger:
 
     def _explain(self, lot: Lot) -> None:
         """Take out of a lot what was sold of it before so large a purchase was told; the cost stays."""
-        sold = min(self.beyond.get(lot.order.lot, ZERO), lot.left)
-        if sold:
-            lot.left -= sold
-            self.oversold -= sold
-            self.beyond[lot.order.lot] -= sold
+        for name, beyond in self._beyond.items():
+            if self.orders.by_name[name].lot == lot.order.lot:
+                explained = min(beyond, lot.left)
+                lot.left, self.oversold = lot.left - explained, self.oversold - explained
+                self._beyond[name] = beyond - explained
 
     def _target(self, row: Row, lot: Lot) -> None:
         """Take a target, which brings the profit after the fee of the sale, on top of all that the lot cost."""
@@ -202,14 +229,18 @@ class Ledger:
         quantity, value = _sums(fills)
         proceeds = sum((self._cash("sell", fill) for fill in fills), ZERO)
         self.late += _late(order, quantity) + self.base_fee(fills)
-        dust = number(says.get("dust_quantity", "0"))
-        before = self.oversold
-        cost = self._sold(lot, -self.moved("sell", fills), dust, self._pending(lot, order))
-        if self.oversold - before > self.base_fee(order.fills) and f"order {order.name}" not in self._told:
-            self._complain(row, f"{self.oversold - before:f} more was sold than there was, and nothing tells of it")
+        sold = self._sold.pop(order.name)
+        cost = sold.cost
+        self.excess += sold.beyond
+        is_told = f"order {order.name}" in self._told
+        self._told.discard(f"order {order.name}")
+        if self._beyond[order.name] > self.base_fee(order.fills) and not is_told:
+            self._complain(row, f"{self._beyond[order.name]:f} was sold of nothing, and nothing tells of it")
         if self.excess > self.late:
             self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")
         self._agree(row, "quantity", quantity)
+        if number(says.get("dust_quantity", "0")) != sold.dust:
+            self._complain(row, f"dust_quantity is {says.get('dust_quantity', '0')}, the fills give {sold.dust:f}")
         self._agree(row, "price", value / quantity)
         self._agree(row, "proceeds", proceeds)
         self._agree(row, "cost", cost)
@@ -220,31 +251,6 @@ class Ledger:
         self._earned(row.at_ms, proceeds - cost)
         if says["closed"]:
             self._close(lot, "filled", row.at_ms)
-
-    def _pending(self, lot: Lot, but: Order) -> Decimal:
-        """Give what another sell of a lot has sold of it already, which no sale records yet."""
-        sells = (each for each in self.orders.by_name.values() if each.side == "sell" and each.lot == lot.order.lot)
-        sold = sum((-self.moved("sell", each.unrecorded()) for each in sells if each is not but), ZERO)
-        return min(sold, lot.left)
-
-    def _sold(self, lot: Lot, quantity: Decimal, dust: Decimal, pending: Decimal) -> Decimal:
-        """Take what was sold out of a lot, but for what is pending, and the dust; give what it had cost."""
-        own = min(quantity - dust, lot.left - pending)
-        rest = quantity - own  # a late trade of a lot that is closed can come from nothing else
-        cost = lot.cost_left * own / lot.left if lot.left else ZERO
-        lot.left, lot.cost_left = lot.left - own, lot.cost_left - cost
-        dust, from_dust = self._of_dust(rest)
-        self.excess += rest - dust
-        self.oversold += rest - dust
-        self.beyond[lot.order.lot] = self.beyond.get(lot.order.lot, ZERO) + rest - dust
-        return cost + from_dust
-
-    def _of_dust(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
-        """Take base out of the dust, as far as there is any; give how much that was, and what it had cost."""
-        taken = min(quantity, self.dust)
-        cost = self.dust_cost * taken / self.dust if taken else ZERO
-        self.dust, self.dust_cost = self.dust - taken, self.dust_cost - cost
-        return taken, cost
 
     def _remainder(self, row: Row) -> None:
         lot = self.lots.get(row.says["lot"])
@@ -287,6 +293,11 @@ def _late(order: Order, quantity: Decimal) -> Decimal:
     if order.status == "gone":
         return quantity
     return max(min(quantity, order.filled - order.closed_at), ZERO) if order.status == "closed" else ZERO
+
+
+def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Give the cost of a part; what is left of a cost when nothing is there goes with the next that is sold."""
+    return cost if part == whole else cost * part / whole
 
 
 def _sums(fills: Iterable[Fill]) -> tuple[Decimal, Decimal]:

@@ -171,7 +171,8 @@ class Orders:
         if order is None or row.tag != "order_cancel_requested" or row.says["reason"] != SUPERSEDED:
             return False
         sells = [each for each in self.by_name.values() if each.side == "sell" and each.lot == order.lot]
-        return order.proof is not None or (order in sells and any(each.traded_late for each in sells))
+        others = [each for each in sells if each is not order] if order in sells else []
+        return order.proof is not None or any(each.traded_late or (each.proof and each.fills) for each in others)
 
     def _requested(self, row: Row, name: str, order: Order | None) -> None:
         if order is not None:

@@ -93,8 +93,7 @@ def _totals(says: Mapping[str, Any], book: BotBook) -> Iterator[Found]:
     yield "position", "total_profit", stats["total_profit"], ledger.profit_of_cash
     dust = strategy["dust"]
     shown = number(stats["current_position"]) + number(dust["quantity"])
-    told = min(max(shown, ledger.position), ledger.position + ledger.unowned_at_most)
-    yield "position", "position and dust", shown, told
+    yield "position", "position and dust", shown, ledger.position + ledger.oversold
     if not any(order.unrecorded() for order in book.orders.by_name.values()):
         yield "position", "dust.quantity", dust["quantity"], ledger.dust
         yield "position", "dust.cost", dust["cost"], ledger.dust_cost
