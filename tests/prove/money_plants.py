@@ -230,7 +230,7 @@ ACCOUNTING_PLANTS: Final = (
     Plant(
         "the budget forgets what lots have cost",
         "engine/core/state.py",
-        "        return sum((lot.cost for lot in self.lots.values()), self.dust.cost) + self.reserved\n",
+        "        return sum((lot.cost for lot in self.lots.values()), dust_cost) + self.reserved\n",
         "        return self.dust.cost + self.reserved\n",
     ),
     Plant(
