@@ -224,16 +224,22 @@ def test_trail_that_begins_over_one_that_goes_on_is_found(tmp_path: Path, status
     assert any("the trail before it is" in line for line in log.found(tmp_path / "made")) is (status != "inactive")
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_sale_of_what_nothing_held_is_found_unless_it_is_told(tmp_path: Path, *, is_told: bool) -> None:
+def sold_twice(bought: str) -> tuple[MadeLog, int, str]:
+    """Make a log of a lot whose first sell traded after all, once the second had sold it: the log, lot and first sell."""
     log = MadeLog()
-    lot = log.buy("0.01")
+    lot = log.buy(bought)
     late = log.order("sell", "0.01", lot=lot)
     log.end(late, "0")
     sell = log.order("sell", "0.01", lot=lot)
     log.fill(sell, "0.01")
     log.sale(lot, sell, "0.01", closed=True)
     log.fill(late, "0.01")
+    return log, lot, late
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_sale_of_what_nothing_held_is_found_unless_it_is_told(tmp_path: Path, *, is_told: bool) -> None:
+    log, lot, late = sold_twice("0.01")
     if is_told:
         log.tell("discrepancy_found", subject=f"order {late}", expected=NO_MORE, actual="", action="")
     log.sale(lot, late, "0.01", cost="0", profit="500")
@@ -243,14 +249,7 @@ def test_sale_of_what_nothing_held_is_found_unless_it_is_told(tmp_path: Path, *,
 
 @pytest.mark.parametrize("is_sound", [True, False])
 def test_late_trade_of_a_closed_lot_is_sold_from_the_dust(tmp_path: Path, *, is_sound: bool) -> None:
-    log = MadeLog()
-    lot = log.buy("0.0101")
-    late = log.order("sell", "0.01", lot=lot)
-    log.end(late, "0")
-    sell = log.order("sell", "0.01", lot=lot)
-    log.fill(sell, "0.01")
-    log.sale(lot, sell, "0.01", closed=True)
-    log.fill(late, "0.01")
+    log, lot, late = sold_twice("0.0101")
     log.tell("discrepancy_found", subject=f"order {late}", expected=NO_MORE, actual="", action="")
     cost = "5" if is_sound else "0"
     log.sale(lot, late, "0.01", dust_quantity="0.0001", cost=cost, profit=str(500 - int(cost)))
