@@ -225,7 +225,7 @@ def test_trail_that_begins_over_one_that_goes_on_is_found(tmp_path: Path, status
 
 
 def sold_twice(bought: str) -> tuple[MadeLog, int, str]:
-    """Make a log of a lot whose first sell traded after all, once the second had sold it: the log, lot and first sell."""
+    """Make a log of a lot whose first sell traded after all, once the second had sold it: log, lot and first sell."""
     log = MadeLog()
     lot = log.buy(bought)
     late = log.order("sell", "0.01", lot=lot)
