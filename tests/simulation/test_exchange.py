@@ -11,7 +11,7 @@ from engine.core.market import TIMEFRAMES_MS
 from engine.exchanges.port import Accepted, OrderReport, Rejected, Unknown
 from engine.testing.simulation.exchange.prices import STEP_MS, PricePath
 from engine.testing.simulation.exchange.terms import Terms
-from tests.simulation.worlds import BTC, CENT, START_MS, ExchangeWorld, order, run
+from tests.simulation.worlds import BTC, CENT, START_MS, ExchangeWorld, order, placed_and_cancelled, run
 
 PATH_HOURS = 6
 
@@ -210,10 +210,7 @@ def test_cancel_may_lose_the_race_against_a_fill() -> None:
 
     async def work() -> None:
         client = world.client()
-        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
-        await client.create(BTC, resting)
-        report = await client.cancel(BTC, resting)
-        assert isinstance(report, OrderReport)
+        _, report = await placed_and_cancelled(world, client)
         assert (report.status, report.filled, len(report.fills)) == ("filled", Decimal("0.01"), 1)
 
     run(work)
@@ -225,18 +222,15 @@ def test_late_fill_of_a_cancelled_order_shows_in_the_trades_alone() -> None:
 
     async def work() -> None:
         client = world.client()
-        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
-        await client.create(BTC, resting)
-        report = await client.cancel(BTC, resting)
-        assert isinstance(report, OrderReport)
+        resting, report = await placed_and_cancelled(world, client)
         assert (report.status, report.filled, report.fills) == ("canceled", Decimal(0), ())
         await world.until(10)
-        report = await client.query(BTC, resting)
-        assert isinstance(report, OrderReport)
-        assert report.filled == 0
+        later = await client.query(BTC, resting)
+        assert isinstance(later, OrderReport)
+        assert later.filled == 0
         (trade,) = await client.trades(BTC, START_MS)
         (fill,) = await client.fills(BTC, [trade])
-        assert (trade.exchange_order_id, fill.quantity) == (report.exchange_order_id, Decimal("0.005"))
+        assert (trade.exchange_order_id, fill.quantity) == (later.exchange_order_id, Decimal("0.005"))
 
     run(work)
 
@@ -246,15 +240,12 @@ def test_end_of_a_cancelled_order_may_count_a_fill_whose_trade_comes_later() -> 
 
     async def work() -> None:
         client = world.client()
-        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
-        await client.create(BTC, resting)
-        report = await client.cancel(BTC, resting)
-        assert isinstance(report, OrderReport)
+        resting, report = await placed_and_cancelled(world, client)
         assert (report.status, report.filled, report.fills) == ("canceled", Decimal("0.005"), ())
         await world.until(10)
-        report = await client.query(BTC, resting)
-        assert isinstance(report, OrderReport)
-        assert [fill.quantity for fill in report.fills] == [Decimal("0.005")]
+        later = await client.query(BTC, resting)
+        assert isinstance(later, OrderReport)
+        assert [fill.quantity for fill in later.fills] == [Decimal("0.005")]
 
     run(work)
 

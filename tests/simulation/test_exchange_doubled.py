@@ -11,7 +11,7 @@ from engine.exchanges.port import Accepted, OrderReport, Rejected, Unknown
 from engine.testing.simulation.exchange.line import pause
 from engine.testing.simulation.exchange.orders import CLOCK, DUPLICATE
 from engine.testing.simulation.exchange.terms import Terms
-from tests.simulation.worlds import BTC, CENT, ExchangeWorld, order, run
+from tests.simulation.worlds import BTC, ExchangeWorld, order, placed_and_cancelled, run
 
 SECOND = {"exchange/create/doubled/answer#0": 1}
 LATER = {"exchange/create/doubled/wait#0": 3}
@@ -104,10 +104,7 @@ def test_cancel_that_arrives_twice_leaves_the_order_cancelled(answer: int) -> No
 
     async def work() -> None:
         client = world.client()
-        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
-        await client.create(BTC, resting)
-        report = await client.cancel(BTC, resting)
-        assert isinstance(report, OrderReport)
+        _, report = await placed_and_cancelled(world, client)
         assert report.status == "canceled"
         assert len(world.history("end")) == 1
         assert client.calls["cancel_order"] == 1

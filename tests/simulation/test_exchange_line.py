@@ -14,7 +14,7 @@ from engine.exchanges.port import Accepted, Account, LiveMarketData, NotSent, Or
 from engine.testing.simulation.exchange.client import ExchangeClient
 from engine.testing.simulation.exchange.line import pause
 from engine.testing.simulation.exchange.terms import Terms
-from tests.simulation.worlds import BTC, CENT, START_MS, ExchangeWorld, order, run
+from tests.simulation.worlds import BTC, CENT, START_MS, ExchangeWorld, order, placed_and_cancelled, run
 
 CALL_FAULTS = ("not_sent", "request_lost", "answer_lost", "server_error", "garbage", "rate_limit")
 
@@ -100,10 +100,7 @@ def test_cancel_whose_answer_is_lost_has_still_been_carried_out() -> None:
 
     async def work() -> None:
         client = world.client()
-        resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
-        await client.create(BTC, resting)
-        report = await client.cancel(BTC, resting)
-        assert isinstance(report, OrderReport)
+        _, report = await placed_and_cancelled(world, client)
         assert report.status == "canceled"
 
     run(work)

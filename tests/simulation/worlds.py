@@ -9,7 +9,7 @@ from typing import Literal
 from engine.core.errors import EngineError
 from engine.core.identity import client_order_id
 from engine.core.state import Order
-from engine.exchanges.port import Accepted
+from engine.exchanges.port import Accepted, OrderReport
 from engine.testing.simulation.chance import Chance, Tape
 from engine.testing.simulation.exchange.client import ExchangeClient
 from engine.testing.simulation.exchange.exchange import SimulatedExchange
@@ -81,6 +81,15 @@ def order(
         sent_ms=sent_ms,
         status="sent",
     )
+
+
+async def placed_and_cancelled(world: ExchangeWorld, client: ExchangeClient) -> tuple[Order, OrderReport]:
+    """Place a sell that rests far over the market and cancel it; give it, and what the exchange says of it."""
+    resting = order(1, "sell", "0.01", sent_ms=world.now_ms(), limit=world.price() * 2 // CENT * CENT)
+    await client.create(BTC, resting)
+    report = await client.cancel(BTC, resting)
+    assert isinstance(report, OrderReport)
+    return resting, report
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
