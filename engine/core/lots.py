@@ -75,16 +75,21 @@ def cover_sells(state: BotState, number: int) -> BotState:
 
     The cost stays in the lot: those sales were recorded without it, so that all together their profit is right.
     """
-    for book in ("done_orders", "orders"):
-        for order in getattr(state, book).values():
-            lot = state.lots[number]
-            taken = min(order.unowned, lot.quantity)
-            if order.lot != number or not taken:
-                continue
+    for order in (*state.done_orders.values(), *state.orders.values()):
+        lot = state.lots[number]
+        taken = min(order.unowned, lot.quantity)
+        if order.lot == number and taken:
             rest = replace(lot, quantity=lot.quantity - taken)
-            orders = {**getattr(state, book), order.client_order_id: replace(order, unowned=order.unowned - taken)}
-            state = replace(state, **{"lots": {**state.lots, number: rest}, book: orders})
+            state = replace(state, lots={**state.lots, number: rest})
+            state = _in_its_book(state, replace(order, unowned=order.unowned - taken))
     return state
+
+
+def _in_its_book(state: BotState, order: Order) -> BotState:
+    """Replace an order where it stands: among the open ones, or the done."""
+    if order.client_order_id in state.orders:
+        return replace(state, orders={**state.orders, order.client_order_id: order})
+    return replace(state, done_orders={**state.done_orders, order.client_order_id: order})
 
 
 def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -126,9 +126,11 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unit_cost(self) -> Decimal:
-        """Give cash paid ÷ base held, fees of both kinds included (decisions.md, "Money")."""
-        assert self.held > 0, self
-        return self.paid / self.held
+        """Give cash paid ÷ base held, fees of both kinds included (decisions.md, "Money").
+
+        Where fees took all of the base, ÷ base bought: there is nothing to sell.
+        """
+        return self.paid / (self.held or self.bought)
 
 
 class Trail(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
+from engine.core.errors import ConfigError, RateLimitedError, UnreachableError, UnreadableTradeError
 from engine.core.units import ZERO
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.port import Fill
@@ -34,10 +34,16 @@ class Fees:
         self._failed: Final[dict[tuple[str, str], tuple[int, int]]] = {}
 
     async def fill(self, symbol: str, trade: RawTrade) -> Fill:
-        """Give a trade with its fee valued. Raises UnreachableError if that cannot be done now, but may be later."""
+        """Give a trade with its fee valued.
+
+        Raises UnreachableError if that cannot be done now, but may be later, and UnreadableTradeError if the fee took
+        more base than was traded.
+        """
         market = self._connection.market(symbol)
         assert market is not None, symbol
         base, quote = str(market["base"]), str(market["quote"])
+        if trade.fees.get(base, ZERO) > trade.quantity:
+            raise UnreadableTradeError(f"The exchange tells a fee of {trade.fees[base]} {base} for {trade.quantity}.")
         values: dict[str, Decimal | None] = {}
         for asset, cost in trade.fees.items():
             rate = trade.price if asset == base else await self._rate(asset, quote)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.events import OrderCanceled, OrderRequested, PurchaseRecorded, SaleRecorded
+from engine.core.events import DustRecorded, OrderCanceled, OrderRequested, PurchaseRecorded, SaleRecorded
 from tests.core.books import audit
 from tests.kernel import Kernel, of, one, trade
 
@@ -76,3 +76,17 @@ def test_fee_taken_in_base_and_another_asset_counts_in_both() -> None:
     assert kernel.lot.held == quantity - base_fee
     assert kernel.lot.paid == quantity * 50_000 + Decimal("0.25")
     assert kernel.state.cash_flow == -quantity * 50_000, "no cash was paid for a fee in another asset"
+
+
+def test_purchase_whose_fee_takes_all_of_its_base_is_dust() -> None:
+    kernel = Kernel()
+    name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
+    least = Decimal("0.00001")
+    kernel.observe(trade(name, "t1", 50_000, least, fee=least, asset="BTC", value=least * 50_000))
+    kernel.observe(OrderCanceled(name, least))
+    assert one(kernel.told(), PurchaseRecorded).unit_cost == 50_000
+    one(kernel.told(), DustRecorded)
+    assert not kernel.state.lots
+    assert not kernel.state.dust.quantity
+    assert kernel.state.dust.cost == least * 50_000, "what it cost is not forgotten"
+    audit(kernel)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.errors import RateLimitedError, UnreachableError
+from engine.core.errors import RateLimitedError, UnreachableError, UnreadableTradeError
 from engine.core.market import Tick
 from engine.exchanges.fees import KEPT_MS, PATIENCE_MS, TRIES, Fees
 from engine.exchanges.port import Fill
@@ -140,3 +140,9 @@ def test_price_that_was_known_serves_when_no_newer_one_comes() -> None:
         assert (found.fee_quote, found.is_valued) == (D(50), True)
 
     asyncio.run(scenario())
+
+
+def test_fee_of_more_base_than_was_traded_makes_no_sense() -> None:
+    assert fill_of(cost("BTC", "1")).fee == 1
+    with pytest.raises(UnreadableTradeError, match=r"a fee of 1\.01 BTC for 1"):
+        fill_of(cost("BTC", "1.01"))

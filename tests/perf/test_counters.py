@@ -11,7 +11,7 @@ from tests.perf.figures import Figure
 from tests.perf.moments import Moment, moments
 
 BOTS = 25
-OUR_MODULES = 54
+OUR_MODULES = 55
 INDICATORS = 3
 """What `dca` reads as it is configured by default: closes, RSI, EMA."""
 

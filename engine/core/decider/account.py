@@ -92,6 +92,7 @@ def on_reconciled(draft: Draft) -> None:
         )
         order = draft.state.orders.get(event.client_order_id)
         if order is not None and _is_one_too_many(draft.state, order, draft.at_ms):
+            # not by settlement.cancel: a market order that is still open did not trade at once
             draft.emit(OrderCancelRequested(order.client_order_id, "superseded"))
 
 
