@@ -1,13 +1,14 @@
 """What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network or real keys.
 
-Owns the Hypothesis profiles, the network guard and the guard of keys. Never holds fixtures of one area; those stand
-beside their tests.
+Owns the Hypothesis profiles, the network guard, the guard of keys, and how workers share the tests. Never holds
+fixtures of one area; those stand beside their tests.
 """
 
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,47 @@ settings.register_profile("thorough", deadline=None, max_examples=2_000, print_b
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))  # --hypothesis-profile goes before it
 
 
-GUARD: Final = Path(__file__).parent / "guard"
+TESTS: Final = Path(__file__).parent
+LONG: Final = (
+    "kill",
+    "live_kill",
+    "live_soak",
+    "processes",
+    "live/test_calls.py",
+    "live/test_listening.py",
+    "security/test_canaries.py",
+)
+"""Tests that take long, most of them waiting for real processes in real time."""
+
+GUARD: Final = TESTS / "guard"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Have more workers than processors: many tests wait."""
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let every worker begin with what takes long, so that nothing of it is left for the end."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        items[:] = dealt(items, worker["workercount"])
+
+
+def dealt(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Order tests so that each worker's part, as xdist cuts them, begins with its share of the long files."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix().startswith(LONG):
+            files.setdefault(item.path, []).append(item)
+    shares = list(files.values())
+    rest = iter([item for item in items if item.path not in files])
+    order: list[pytest.Item] = []
+    for number in range(workers):
+        size = (len(items) - len(order)) // (workers - number)
+        share = [item for file in shares[number::workers] for item in file]
+        order += [*share, *islice(rest, max(size - len(share), 0))]
+    return order
 
 
 def is_loopback(address: object) -> bool:

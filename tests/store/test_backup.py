@@ -45,16 +45,18 @@ def test_backup_under_a_writing_engine_is_a_sound_beginning_each_time(tmp_path: 
         log = await SqliteLog.open(tmp_path / "log", linger=asyncio.sleep)
         await fill_log(log, 1)
 
+        wrote = asyncio.Event()
+
         async def write() -> None:
             while True:
                 await fill_log(log, 2)
+                wrote.set()
 
         writing = asyncio.create_task(write())
         for number in range(12):
             made.append(await asyncio.to_thread(back_up, tmp_path / "log", None, AT_MS + number))
-            before = log.commits
-            while log.commits == before:
-                await asyncio.sleep(0.001)
+            wrote.clear()
+            await wrote.wait()
         writing.cancel()
         await asyncio.wait([writing])
         await log.close()
