@@ -134,7 +134,7 @@ def test_table_too_wide_for_80_columns_becomes_rows(capsys: pytest.CaptureFixtur
 
 @pytest.mark.spec("Ctrl-C of make run is no error of make", section="issue: Stopping")
 def test_make_run_ended_by_ctrl_c_ends_calmly(tmp_path: Path) -> None:
-    values = (f"BIN={Path(sys.executable).parent}", f"CONFIG={bot_file(tmp_path)}", "SPEED=1")
+    values = (f"BIN={Path(sys.executable).parent}", f"CONFIG={bot_file(tmp_path)}", "SPEED=1", "ARGS=")
     command = ["make", "--old-file=.venv/.setup-done", "run", *values]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
