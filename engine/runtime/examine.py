@@ -176,7 +176,8 @@ def _causes(recorded: Recorded | None, seen: dict[tuple[str, int], Recorded]) ->
     requests = {each.event.client_order_id: each for each in seen.values() if isinstance(each.event, OrderRequested)}
     while recorded is not None:
         if recorded.cause is not None:
-            recorded = seen.get((recorded.cause.stream, recorded.cause.sequence))
+            cause = seen.get((recorded.cause.stream, recorded.cause.sequence))
+            recorded = cause if cause is not None and cause.position < recorded.position else None
         elif not isinstance(recorded.event, OrderRequested):
             recorded = requests.get(getattr(recorded.event, "client_order_id", ""))
         else:

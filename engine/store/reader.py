@@ -156,6 +156,8 @@ class LogReader:
     def _paged(self, query: str, fixed: tuple[int, ...], after: int, last: int, *, key: int) -> Iterator[list[Stored]]:
         while after < last and (page := self.rows(query, *fixed, after, last)):
             yield page
+            if page[-1][key] < after + len(page):  # in a damaged file: read on, it might never end
+                raise damaged_fault(f"the {len(page)} rows behind number {after} are out of order", self.path)
             after = page[-1][key]
 
     def _id_of(self, stream: str) -> int:

@@ -113,6 +113,8 @@ class _Check:
         names = self._reader.names()
         for page in self._reader.pages(stream):
             for row in page:
+                if stream is None and row[0] <= self.position:
+                    raise LogDamagedError(f"row {row[0]} stands behind row {self.position}; the rest was not read")
                 self.rows += 1
                 if stream is None and row[0] != self.position + 1:
                     what = f"rows {self.position + 1} to {row[0] - 1} are missing"

@@ -158,6 +158,13 @@ def test_inspect_state_why_a_profit_leads_from_the_sale_back_to_the_price(lived:
     assert found["causes"][-1]["stream"].startswith("feed:")
 
 
+def test_inspect_state_why_of_a_log_in_which_an_event_causes_itself_comes_to_an_end(copied: Path) -> None:
+    itself = "json_array('bot:bot', sequence)"
+    alter(copied, f"UPDATE event SET body = json_set(body, '$.cause', {itself}) WHERE tag = 'order_filled'")
+    found = inspected(copied, "--why", "stats.total_profit")
+    assert [each["event"]["type"] for each in found["causes"]] == ["order_filled"]
+
+
 @pytest.mark.parametrize(
     ("key", "kind"),
     [

@@ -10,6 +10,7 @@ from engine.core.decider.entries import assess_entry
 from engine.core.effects import outstanding
 from engine.core.events import (
     CommandReceived,
+    DustRecorded,
     KillSwitchEngaged,
     KillSwitchReleased,
     OrderCanceled,
@@ -24,7 +25,7 @@ from engine.core.events import (
 )
 from engine.core.strategy import Hold
 from engine.exchanges.paper import PaperSettings
-from tests.kernel import Kernel, bought, of, one, tags, trade
+from tests.kernel import RULES, Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
 D = Decimal
@@ -144,6 +145,21 @@ def test_flatten_leaves_dust_that_is_too_small() -> None:
     kernel.command("flatten")
     assert kernel.state.lots == {}
     assert D(0) < kernel.state.dust.quantity < D("0.00001")
+
+
+def test_flatten_of_a_lot_too_small_at_the_price_makes_it_dust_with_its_sell_withdrawn() -> None:
+    kernel = Kernel(sell_order_type="limit", rules=replace(RULES, min_notional=D(99)))
+    kernel.price(50_000, settled=False)
+    (buy,) = kernel.state.orders
+    kernel.observe(trade(buy, "t1", 50_000, kernel.order(buy).quantity))
+    sell = kernel.lot.sell_order
+    assert sell is not None
+    kernel.votes(yes=False)
+    kernel.price(49_000, settled=False)
+    told = kernel.observe(CommandReceived("flatten", "operator", seen=kernel.view.sequence, seen_ms=kernel.now_ms))
+    assert one(told, OrderCancelRequested).client_order_id == sell
+    assert one(told, DustRecorded).lot == 1
+    assert (kernel.state.lots, kernel.state.orders) == ({}, {})
 
 
 @SPEC("flatten ends a pause: what must be sold is sold", section="Risk")

@@ -107,6 +107,18 @@ def test_trade_of_a_closed_lot_can_turn_its_trade_from_won_to_lost_and_back() ->
     assert (stats.winning_trades, stats.losing_trades, stats.total_trades) == (1, 0, 1)
 
 
+def test_trade_of_a_closed_lot_counts_for_that_lot_alone_and_for_no_trade_if_it_was_dust() -> None:
+    kernel, name = all_sold()
+    (lot,) = kernel.state.closed_lots
+    later = replace(lot, number=lot.number + 1)
+    kernel.state = replace(kernel.state, closed_lots=(replace(lot, status="dust", realised=Decimal(-1)), later))
+    before = kernel.state.stats
+    kernel.observe(trade(name, "t4", 50_000, "0.0005"))
+    assert [each.realised for each in kernel.state.closed_lots] == [Decimal(-1) + 25, later.realised]
+    after = kernel.state.stats
+    assert (after.winning_trades, after.losing_trades) == (before.winning_trades, before.losing_trades)
+
+
 def test_trade_of_a_lot_whose_end_is_forgotten_counts_in_the_sums() -> None:
     kernel, name = all_sold()
     kernel.state = replace(kernel.state, closed_lots=())
@@ -144,6 +156,23 @@ def test_late_trade_of_a_purchase_is_what_a_sell_of_its_closed_lot_had_sold_befo
     assert not kernel.state.lots
     assert kernel.state.stats.total_profit == kernel.state.cash_flow + kernel.state.dust.cost
     audit(kernel)
+
+
+def test_late_trade_of_a_purchase_is_what_a_sell_that_still_rests_had_sold_before() -> None:
+    kernel = Kernel(sell_order_type="limit")
+    kernel.price(50_000, settled=False)
+    (buy,) = kernel.state.orders
+    kernel.observe(trade(buy, "b1", 50_000, "0.0008"))
+    kernel.observe(OrderCanceled(buy, Decimal("0.0008")))
+    (sell,) = kernel.state.orders
+    kernel.observe(OrderSent(sell, kernel.now_ms, 5_000), OrderAccepted(sell, "8"))
+    kernel.observe(trade(sell, "t1", "50601.11", "0.0007", fee="0.0002", asset="BTC", value="10.120222"))
+    assert not kernel.lot.quantity
+    assert kernel.order(sell).unowned == Decimal("0.0001"), "its fee was taken in base"
+    kernel.observe(trade(buy, "b2", 50_000, "0.0012"))
+    assert kernel.lot.quantity == Decimal("0.0011")
+    assert not kernel.order(sell).unowned
+    assert kernel.order(sell).status == "open"
 
 
 def test_late_trade_of_a_purchase_that_was_all_sold_before_leaves_no_lot_and_loses_no_cost() -> None:

@@ -14,6 +14,7 @@ from engine.core.errors import EngineError
 from engine.core.identity import parse_client_order_id
 from engine.testing.simulation.chance import Tape
 from engine.testing.simulation.loop import VirtualLoop
+from engine.testing.simulation.patience import LONGEST_S, EndlessError, at_most
 from engine.testing.simulation.release import as_before
 from engine.testing.simulation.report import WorldReport, placeless
 from engine.testing.simulation.verdict import log_digest
@@ -31,9 +32,9 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
         await made[0].run()
 
     try:
-        with as_before():
+        with as_before(), at_most(LONGEST_S):
             loop.run_until_complete(live())
-    except Exception as error:
+    except (Exception, EndlessError) as error:
         if not made:
             raise
         made[0].violations.append(f"broke: {type(error).__name__}: {error}")
@@ -45,7 +46,7 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
 def _report(world: World, folder: Path, lived_s: float) -> WorldReport:
     history, log = world.exchange.history, ""
     violations = tuple(placeless(violation, folder) for violation in world.violations)
-    with suppress(EngineError, OSError):
+    with suppress(EngineError, OSError, EndlessError), at_most(LONGEST_S):
         log = log_digest(world.directory)
     return WorldReport(
         seed=world.chance.seed,

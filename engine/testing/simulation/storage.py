@@ -20,6 +20,7 @@ from engine.testing.simulation.chance import Chance
 from engine.testing.simulation.damage import TAMPERINGS, Files, cut, flipped, tampered
 from engine.testing.simulation.disk import Disk, Fault, Mode, Operation, Plan, write_image
 from engine.testing.simulation.life import Life
+from engine.testing.simulation.patience import LONGEST_S, EndlessError, at_most
 from engine.testing.simulation.script import REAL, Ledger, Script, Store, ViolationError, Writer, script_of
 from engine.testing.simulation.tally import Tally, Violation
 
@@ -72,10 +73,11 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
             if place is None or not place.holds(schedule):
                 place = _Place(seed, schedule, scratch, store)
             try:
-                outcome, what = place.outcome(schedule)
+                with at_most(LONGEST_S):
+                    outcome, what = place.outcome(schedule)
             except ViolationError as error:
                 outcome, what = "violation", str(error)
-            except Exception as error:  # noqa: BLE001 - a campaign goes on, and tells of it
+            except (Exception, EndlessError) as error:  # noqa: BLE001 - a campaign goes on, and tells of it
                 outcome, what = "violation", f"the life ended with {error!r}"
             number += 1
             outcomes[f"{schedule.kind}: {outcome}"] += 1
