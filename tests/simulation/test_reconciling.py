@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.errors import UnreadableTradeError
 from engine.core.events import (
@@ -127,6 +128,23 @@ def test_orders_of_others_are_remembered_up_to_a_bound(tmp_path: Path, monkeypat
     story(tmp_path, tell)
 
 
+def test_order_of_another_copy_that_an_operator_has_accepted_is_not_asked_about_again(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        log_id = await log_id_of(lives)
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: was_looked_at(run))
+            other = lives.place(client_order_id(log_id, 50), price=None)
+            (reconciler,) = run.session.worlds()[0].reconcilers
+            (seat,) = reconciler.seats
+            seat.bot.state = replace(seat.bot.state, accepted=(other.exchange_order_id,))
+            asked = run.count("fetch_order")
+            await reconciler.sweep(thorough=True)
+            assert run.count("fetch_order") == asked
+            assert run.state().halted is None
+
+    story(tmp_path, tell)
+
+
 def test_open_order_of_another_copy_that_traded_halts_its_bot_alone_and_is_told_once(tmp_path: Path) -> None:
     beta = {**NO_BUYS, "bot_id": "beta"}
 
@@ -229,11 +247,14 @@ def test_order_that_the_exchange_lost_is_not_given_up_while_a_trade_of_it_makes_
             (sell,) = lives.placed("sell")
             monkeypatch.setattr(ValuingClient, "fills", unreadable)
             await trades_in_part_and_is_lost(lives, run, sell)
-            (world,) = run.session.worlds()
-            await run.until(world.reconcilers[0].has_gone, within_s=1_800)
+            ((reconciler,),) = (world.reconcilers for world in run.session.worlds())
+            monkeypatch.setattr(reconciliation, "KNOWN_MOST", 0)
+            reconciler._told_unread.add(("7", "a trade of long ago"))
+            await run.until(reconciler.has_gone, within_s=1_800)
             for _ in range(3):
-                await world.reconcilers[0].sweep(thorough=True)
+                await reconciler.sweep(thorough=True)
             assert [each.error for each in run.events(OrderOutcomeUnknown)].count("a trade tells no price") == 1
+            assert len(reconciler._told_unread) == 1, "at the bound what was told is forgotten"
             assert not gone(run)
             monkeypatch.setattr(ValuingClient, "fills", read)
             await run.until(lambda: gone(run), within_s=1_800)

@@ -24,8 +24,10 @@ from engine.core.errors import (
 )
 from engine.core.events import PriceObserved
 from engine.store.directory import StateDirectory, _same_file, create_private, read_regular
+from engine.store.medium import SystemMedium
 from engine.store.port import Batch, Entry
 from engine.store.reader import LogReader
+from engine.store.renewal import _count_as_not_folded
 from engine.store.schema import APPLICATION_ID, FILE_NAMES, LOCK_NAME, LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.sqlite import SqliteLog
 from tests.store.conftest import NOBODY
@@ -317,3 +319,20 @@ def test_log_that_another_program_goes_on_reading_is_opened_for_writing(tmp_path
         reader.close()
 
     asyncio.run(scenario())
+
+
+def test_log_put_back_from_a_backup_has_no_wal_to_write_anew(tmp_path: Path) -> None:
+    written = write_log(tmp_path)
+    connection = sqlite3.connect(tmp_path / LOG_NAME)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    reopen(tmp_path)
+    assert events(tmp_path) == written
+
+
+def test_index_of_a_wal_that_says_nothing_yet_is_left_alone(tmp_path: Path) -> None:
+    short = tmp_path / "short"
+    short.write_bytes(b"x" * 10)
+    with short.open("r+b") as file:
+        asyncio.run(_count_as_not_folded(file.fileno(), SystemMedium()))
+    assert short.read_bytes() == b"x" * 10

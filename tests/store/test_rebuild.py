@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.core.errors import ConflictError, LogDamagedError, StorageError
+from engine.core.errors import ConflictError, LogDamagedError, LogTooNewError, StorageError
 from engine.store import rebuild
 from engine.store.port import Recorded
 from engine.store.rebuild import MANIFEST_NAME, QUARANTINE_NAME, WORK_NAME
 from engine.store.salvage import Prefix, remove_scratch, salvage
-from engine.store.schema import LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import LOG_FORMAT, LOG_NAME, WAL_NAME, WITNESS_NAME
 from tests.store.bad_disk import spoil_block
 from tests.store.helpers import contents, edit, events, reopen, write_log
 
@@ -144,6 +144,23 @@ def test_work_folder_of_a_recovery_that_replaced_nothing_is_removed(damaged: tup
     with pytest.raises(StorageError):
         fail()
     assert not (directory / WORK_NAME).exists()
+
+
+def test_work_folder_of_a_recovery_that_is_done_is_removed(damaged: tuple[Path, list[Recorded]]) -> None:
+    directory = damaged[0]
+    with rebuild.working(directory) as work:
+        rebuild.note_quarantine(work, None)
+    assert not (directory / WORK_NAME).exists()
+
+
+def test_new_log_that_a_newer_program_made_is_left_to_that(damaged: tuple[Path, list[Recorded]]) -> None:
+    directory = damaged[0]
+    inner = made_anew(directory)
+    shutil.copy(inner / WITNESS_NAME, directory / WITNESS_NAME)
+    edit(inner, f"PRAGMA user_version = {LOG_FORMAT + 1}")
+    with pytest.raises(LogTooNewError):
+        rebuild.resume(directory)
+    assert (inner / LOG_NAME).is_file()
 
 
 def test_new_log_that_was_damaged_before_it_was_in_place_is_made_anew(damaged: tuple[Path, list[Recorded]]) -> None:

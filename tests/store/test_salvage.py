@@ -247,6 +247,29 @@ def test_copy_of_a_file_with_bad_blocks_has_zeros_there_and_says_where(
     assert (tmp_path / "new").read_bytes() == content[:begin] + bytes(end - begin) + content[end:]
 
 
+def test_copy_of_a_file_that_shrinks_meanwhile_ends_where_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").write_bytes(b"x" * (CHUNK_BYTES + 10))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", lambda *_: b"")
+        assert copy_private(tmp_path / "old", tmp_path / "new").size == 0
+    assert (tmp_path / "new").read_bytes() == b""
+
+
+def test_copy_that_fails_by_something_else_than_a_bad_block_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> bytes:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    (tmp_path / "old").write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", gone)
+        with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+            copy_private(tmp_path / "old", tmp_path / "new")
+
+
 def test_salvage_without_space_for_its_copy_is_no_shorter_log(
     closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
