@@ -130,6 +130,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 
         Where fees took all of the base, ÷ base bought: there is nothing to sell.
         """
+        assert self.held >= 0, self
         return self.paid / (self.held or self.bought)
 
 

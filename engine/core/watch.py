@@ -58,7 +58,7 @@ def with_watch(state: BotState) -> BotState:
 
 def is_stopped_out(lot: Lot, price: Decimal, percent: Decimal) -> bool:
     """Tell whether a price is at or under unit cost × (1 − percent); nothing is divided."""
-    return price * lot.held * HUNDRED <= lot.paid * (HUNDRED - percent)
+    return lot.held > 0 and price * lot.held * HUNDRED <= lot.paid * (HUNDRED - percent)
 
 
 def _stops(state: BotState) -> Iterable[Decimal]:
@@ -67,7 +67,7 @@ def _stops(state: BotState) -> Iterable[Decimal]:
     if percent is None:
         return
     for lot in state.lots.values():
-        if lot.status == "open" and not state.is_leaving(lot):
+        if lot.status == "open" and lot.held > 0 and not state.is_leaving(lot):
             yield _UPWARDS.divide(_UPWARDS.multiply(lot.paid, HUNDRED - percent), lot.held)
 
 

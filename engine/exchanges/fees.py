@@ -37,13 +37,14 @@ class Fees:
         """Give a trade with its fee valued.
 
         Raises UnreachableError if that cannot be done now, but may be later, and UnreadableTradeError if the fee took
-        more base than was traded.
+        more base than was traded, or gave more.
         """
         market = self._connection.market(symbol)
         assert market is not None, symbol
         base, quote = str(market["base"]), str(market["quote"])
-        if trade.fees.get(base, ZERO) > trade.quantity:
-            raise UnreadableTradeError(f"The exchange tells a fee of {trade.fees[base]} {base} for {trade.quantity}.")
+        if abs(trade.fees.get(base, ZERO)) > trade.quantity:
+            fee, traded = f"{trade.fees[base]:f} {base}", f"{trade.quantity:f} {base}"
+            raise UnreadableTradeError(f"The exchange tells of a fee of {fee} for a trade of {traded}.")
         values: dict[str, Decimal | None] = {}
         for asset, cost in trade.fees.items():
             rate = trade.price if asset == base else await self._rate(asset, quote)

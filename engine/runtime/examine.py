@@ -171,19 +171,20 @@ def why(source: Source, bot_id: str, key: str) -> Setting:
     return Setting(key, value, setter, tuple(_causes(setter, seen)))
 
 
-def _causes(recorded: Recorded | None, seen: dict[tuple[str, int], Recorded]) -> Iterator[Recorded]:
+def _causes(recorded: Recorded, seen: dict[tuple[str, int], Recorded]) -> Iterator[Recorded]:
     """Go back from event to cause; what an exchange reports of an order goes back to the request of that order."""
     requests = {each.event.client_order_id: each for each in seen.values() if isinstance(each.event, OrderRequested)}
-    while recorded is not None:
+    while True:
         if recorded.cause is not None:
             cause = seen.get((recorded.cause.stream, recorded.cause.sequence))
-            recorded = cause if cause is not None and cause.position < recorded.position else None
         elif not isinstance(recorded.event, OrderRequested):
-            recorded = requests.get(getattr(recorded.event, "client_order_id", ""))
+            cause = requests.get(getattr(recorded.event, "client_order_id", ""))
         else:
             return
-        if recorded is not None:
-            yield recorded
+        if cause is None or cause.position >= recorded.position:  # a damaged log may lead in a circle
+            return
+        yield cause
+        recorded = cause
 
 
 def look_up(file: StateFile, key: str) -> Any:

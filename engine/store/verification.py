@@ -1,6 +1,7 @@
 """The check of a whole log, or of one stream: all that can be told without deciding again.
 
-Owns what is checked and how damage is named. Never stops at the first damage: each stream is checked up to its own.
+Owns what is checked and how damage is named. Never stops at the first damage, each stream is checked up to its own;
+but where rows do not follow each other any more, all ends.
 """
 
 from collections.abc import Callable

@@ -2,18 +2,21 @@
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.options import open_log
-from engine.core.events import OrderOutcomeUnknown, OrdersSurveyed, RateLimited
+from engine.core.events import Cause, OrderOutcomeUnknown, OrderRequested, OrdersSurveyed, RateLimited
 from engine.core.identity import parse_client_order_id
-from engine.runtime.examine import look_up, state_file, story, why
+from engine.runtime.examine import _causes, look_up, state_file, story, why
 from engine.runtime.replica import Replica
+from engine.store.port import Recorded
 from tests.cli.tampering import alter, observe
 from tests.cli.terminal import EAGER, LIVELY, Running, bot_file, bytes_below, krypto
+from tests.kernel import trade
 
 NEVER_OVER_MS = 9_999_999_999_000
 TINY = {"price": 0.035, "price_tick": 0.000001, "min_notional": 0.0001, "seed": 7, "outages": False}
@@ -163,6 +166,14 @@ def test_inspect_state_why_of_a_log_in_which_an_event_causes_itself_comes_to_an_
     alter(copied, f"UPDATE event SET body = json_set(body, '$.cause', {itself}) WHERE tag = 'order_filled'")
     found = inspected(copied, "--why", "stats.total_profit")
     assert [each["event"]["type"] for each in found["causes"]] == ["order_filled"]
+
+
+def test_trade_under_the_id_of_the_order_that_it_caused_leads_in_no_circle() -> None:
+    filled = Recorded(5, "bot:bot", 5, 0, None, trade("b", "t1", 50_000, 1), b"")
+    order = OrderRequested("b", 2, "sell", "market", Decimal(1), Decimal(50_000), "target")
+    requested = Recorded(6, "bot:bot", 6, 0, Cause("bot:bot", 5), order, b"")
+    seen = {(each.stream, each.sequence): each for each in (filled, requested)}
+    assert list(_causes(requested, seen)) == [filled]
 
 
 @pytest.mark.parametrize(

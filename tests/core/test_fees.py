@@ -6,8 +6,10 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.core.events import DustRecorded, OrderCanceled, OrderRequested, PurchaseRecorded, SaleRecorded
+from engine.core.state import Dust
 from tests.core.books import audit
 from tests.kernel import Kernel, of, one, trade
 
@@ -78,8 +80,11 @@ def test_fee_taken_in_base_and_another_asset_counts_in_both() -> None:
     assert kernel.state.cash_flow == -quantity * 50_000, "no cash was paid for a fee in another asset"
 
 
-def test_purchase_whose_fee_takes_all_of_its_base_is_dust() -> None:
-    kernel = Kernel()
+@pytest.mark.parametrize("risk", [{}, {"stop_loss_percent": 10}], ids=["no stop", "a stop loss"])
+@pytest.mark.parametrize("dust", [D(0), D("0.5")], ids=["no dust", "dust that could be sold"])
+def test_purchase_whose_fee_takes_all_of_its_base_is_dust(risk: dict[str, int], dust: Decimal) -> None:
+    kernel = Kernel(risk=risk)
+    kernel.state = replace(kernel.state, dust=Dust(dust, D(0)))
     name = one(kernel.price(50_000, settled=False), OrderRequested).client_order_id
     least = Decimal("0.00001")
     kernel.observe(trade(name, "t1", 50_000, least, fee=least, asset="BTC", value=least * 50_000))
@@ -87,6 +92,7 @@ def test_purchase_whose_fee_takes_all_of_its_base_is_dust() -> None:
     assert one(kernel.told(), PurchaseRecorded).unit_cost == 50_000
     one(kernel.told(), DustRecorded)
     assert not kernel.state.lots
-    assert not kernel.state.dust.quantity
+    assert kernel.state.dust.quantity == dust
     assert kernel.state.dust.cost == least * 50_000, "what it cost is not forgotten"
-    audit(kernel)
+    if not dust:
+        audit(kernel)  # it knows of no dust but what the bot has made

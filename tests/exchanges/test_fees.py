@@ -144,5 +144,6 @@ def test_price_that_was_known_serves_when_no_newer_one_comes() -> None:
 
 def test_fee_of_more_base_than_was_traded_makes_no_sense() -> None:
     assert fill_of(cost("BTC", "1")).fee == 1
-    with pytest.raises(UnreadableTradeError, match=r"a fee of 1\.01 BTC for 1"):
-        fill_of(cost("BTC", "1.01"))
+    for fee in ("1.01", "-1.01"):
+        with pytest.raises(UnreadableTradeError, match=rf"a fee of {fee} BTC for a trade of 1 BTC"):
+            fill_of(cost("BTC", fee))

@@ -18,7 +18,7 @@ from typing import Final
 from tests.planted.plants import PLANTS, Plant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LEFT_OUT: Final = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "data", ".hypothesis")
+LEFT_OUT: Final = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "data", "build", ".hypothesis")
 TESTS_FAILED: Final = 1
 AT_ONCE: Final = 3
 """More than there are processors on a small machine: some tests wait."""
@@ -28,7 +28,7 @@ def run_tests(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run tests in a copy of the tree. That one fails is enough: nobody reads the smallest example."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", *tests]
     environment = {**os.environ, "HYPOTHESIS_PROFILE": "unshrunk"}
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=900)
 
 
 @contextmanager

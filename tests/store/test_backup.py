@@ -56,7 +56,9 @@ def test_backup_under_a_writing_engine_is_a_sound_beginning_each_time(tmp_path: 
         for number in range(12):
             made.append(await asyncio.to_thread(back_up, tmp_path / "log", None, AT_MS + number))
             wrote.clear()
-            await wrote.wait()
+            written = asyncio.create_task(wrote.wait())
+            await asyncio.wait([written, writing], return_when=asyncio.FIRST_COMPLETED)
+            assert not writing.done(), writing
         writing.cancel()
         await asyncio.wait([writing])
         await log.close()

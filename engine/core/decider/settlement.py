@@ -103,7 +103,7 @@ def offer(draft: Draft, lot: Lot) -> None:
         )
     )
     lot, trail = draft.state.lots[lot.number], draft.state.trails.get(lot.number)
-    if lot.sell_order is None and not sellable_quantity(draft.state, lot, target, rules):
+    if lot.sell_order is None and not (lot.held and sellable_quantity(draft.state, lot, target, rules)):
         make_dust(draft, lot)
         return
     if trail is not None and trail.status == "waiting":

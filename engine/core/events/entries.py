@@ -46,8 +46,8 @@ class PurchaseRecorded(Event, frozen=True, tag="purchase_recorded"):
     before; of a lot that is closed by then, what came late is a purchase of its own under the same number.
 
     `price` is the mean. `quantity` is what was filled, `held` what is left of it after fees in base; `cost` is the cash
-    paid, with fees in quote and with fees in a third asset at their value; `unit_cost` is cost ÷ held; `fee` is all
-    fees in quote value. Source: decisions.md, "Money".
+    paid, with fees in quote and with fees in a third asset at their value; `unit_cost` is cost ÷ held, or ÷ quantity
+    where fees took all of it; `fee` is all fees in quote value. Source: decisions.md, "Money".
     """
 
     lot: int

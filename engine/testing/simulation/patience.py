@@ -25,13 +25,18 @@ class EndlessError(KeyboardInterrupt):
 def at_most(seconds: float) -> Iterator[None]:
     """Raise EndlessError in the midst of a block that computes for so long, and again where that is swallowed.
 
-    Only the main thread of a process can be broken off; in others a block takes as long as it takes.
+    Only the main thread of a process can be broken off, and only between two steps of Python: in other threads, or in
+    one call of C, a block takes as long as it takes. Blocks are not to be nested.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    is_over = False
+
     def end(_number: int, _frame: FrameType | None) -> None:
+        if is_over:  # it came too late, and must not strike whoever is next
+            return
         raise EndlessError(f"it computed for over {seconds:g} s and came to no end")
 
     before = signal.signal(signal.SIGVTALRM, end)
@@ -39,5 +44,6 @@ def at_most(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        is_over = True
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)

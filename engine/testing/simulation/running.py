@@ -18,6 +18,7 @@ from engine.testing.simulation.patience import LONGEST_S, EndlessError, at_most
 from engine.testing.simulation.release import as_before
 from engine.testing.simulation.report import WorldReport, placeless
 from engine.testing.simulation.verdict import log_digest
+from engine.testing.simulation.vfs import layer
 from engine.testing.simulation.world import World
 
 
@@ -26,6 +27,7 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
     loop = VirtualLoop()
     loop.set_exception_handler(lambda _loop, _context: None)  # what a broken world leaves behind is told by its report
     made: list[World] = []
+    log = ""
 
     async def live() -> None:
         made.append(World(seed, folder, loop, played))
@@ -40,14 +42,18 @@ def run_world(seed: int, folder: Path, played: Tape | None = None) -> WorldRepor
         made[0].violations.append(f"broke: {type(error).__name__}: {error}")
     finally:
         loop.close()
-    return _report(made[0], folder, loop.time())
+        layer().forget()
+    try:
+        with suppress(EngineError, OSError), at_most(LONGEST_S):
+            log = log_digest(made[0].directory)
+    except EndlessError as error:
+        made[0].violations.append(f"broke: its log: {error}")
+    return _report(made[0], folder, loop.time(), log)
 
 
-def _report(world: World, folder: Path, lived_s: float) -> WorldReport:
-    history, log = world.exchange.history, ""
+def _report(world: World, folder: Path, lived_s: float, log: str) -> WorldReport:
+    history = world.exchange.history
     violations = tuple(placeless(violation, folder) for violation in world.violations)
-    with suppress(EngineError, OSError, EndlessError), at_most(LONGEST_S):
-        log = log_digest(world.directory)
     return WorldReport(
         seed=world.chance.seed,
         digest=sha256(placeless(msgspec.json.encode([history, violations, log]).decode(), folder).encode()).hexdigest(),

@@ -23,6 +23,7 @@ from engine.testing.simulation.life import Life
 from engine.testing.simulation.patience import LONGEST_S, EndlessError, at_most
 from engine.testing.simulation.script import REAL, Ledger, Script, Store, ViolationError, Writer, script_of
 from engine.testing.simulation.tally import Tally, Violation
+from engine.testing.simulation.vfs import layer
 
 Kind = Literal[
     "crash", "twice", "full once", "full", "io once", "io", "slip", "log lies", "all lie", "cut", "flip", "tamper",
@@ -79,6 +80,7 @@ def run_schedules(seed: int, first: int, count: int, scratch: Path, store: Store
                 outcome, what = "violation", str(error)
             except (Exception, EndlessError) as error:  # noqa: BLE001 - a campaign goes on, and tells of it
                 outcome, what = "violation", f"the life ended with {error!r}"
+                layer().forget()
             number += 1
             outcomes[f"{schedule.kind}: {outcome}"] += 1
             if outcome == "violation":

@@ -172,6 +172,10 @@ class Layer:
         if mistakes:
             raise mistakes[0]
 
+    def forget(self) -> None:
+        """Forget what was not asked about: the world or schedule that made it is over, and told as broken."""
+        self._mistakes.clear()
+
     def _guarded(self, work: Callable[..., int], failure: int) -> Callable[..., int]:
         """Turn a mistake of ours into a failed operation, and keep it: C would take it for success."""
 
