@@ -80,6 +80,9 @@ class Run:
         self.passed: Final[list[Callable[[str], object]]] = []
         """Who is told of every step of the life: of the disk, and of its calls to the exchange."""
 
+        self.asks: Final[list[tuple[str, int]]] = []
+        """What the exchange was asked, by verb, and at which true time."""
+
         self.heard: Final[list[Callable[[Published], object]]] = []
         """Who is told of every event, in the very moment in which it becomes durable."""
 
@@ -122,6 +125,10 @@ class Run:
     def count(self, kind: str) -> int:
         """Count what this life has asked the exchange, of one kind."""
         return 0 if self.client is None else self.client.calls[kind]
+
+    def asked_ms(self, verb: str) -> list[int]:
+        """Give when the exchange was asked something."""
+        return [at_ms for asked, at_ms in self.asks if asked == verb]
 
     def die_once(self, has_told: type[BotEvent]) -> None:
         """Have the life end at the first step after an event of this kind has become durable."""
@@ -189,6 +196,8 @@ class Lives:
         self._number += 1
 
         def passes(point: str) -> bool:
+            if point.startswith("exchange/") and point.endswith("/before"):
+                run.asks.append((point.split("/")[1], self.machine.true_ms))
             for told in tuple(run.passed):
                 told(point)
             return False

@@ -1,4 +1,4 @@
-"""What a live world does besides trading, in virtual time: it gets ready, checks the connection, fetches candles, looks.
+"""What a live world does besides trading, in virtual time: getting ready, candles, checks of the connection.
 
 Nothing may leave before the account was looked at, and nothing is asked while the last check failed.
 """
@@ -6,19 +6,12 @@ Nothing may leave before the account was looked at, and nothing is asked while t
 import asyncio
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 
 from engine.core.errors import ConfigError, CredentialsError
-from engine.core.events import (
-    BalancesObserved,
-    ConnectivityChecked,
-    OrderRequested,
-    PurchaseRecorded,
-    RateLimited,
-    SaleRecorded,
-)
+from engine.core.events import BalancesObserved, ConnectivityChecked, PurchaseRecorded, RateLimited, SaleRecorded
 from engine.exchanges.port import OpenOrder
 from engine.testing.simulation.exchange.client import ExchangeClient
 from tests.simulation.lives import Lives, Run, story
@@ -28,34 +21,6 @@ SELDOM: Final = {"connectivity_check_interval": 3_600}
 AT_MARKET: Final = {"sell_order_type": "market"}
 BETA: Final = {**NO_BUYS, "bot_id": "beta"}
 PAPER: Final = {"paper_trading": True, "live": False}
-SLOW: Final = 2
-"""Of the choices how slow a call is: eight seconds."""
-
-BROKEN: Final = 4
-"""Of the choices what befalls the stream of prices."""
-
-
-class Ask(NamedTuple):
-    """A request that was made: of which kind, and when."""
-
-    verb: str
-    at_s: float
-
-
-def asks_of(lives: Lives, run: Run) -> list[Ask]:
-    """Note every request that is made from now on."""
-    asks: list[Ask] = []
-
-    def passed(point: str) -> None:
-        if point.endswith("/before"):
-            asks.append(Ask(point.split("/")[1], lives.machine.true_ms / 1_000))
-
-    run.passed.append(passed)
-    return asks
-
-
-def times(asks: list[Ask], verb: str) -> list[float]:
-    return [each.at_s for each in asks if each.verb == verb]
 
 
 def looks(run: Run) -> int:
@@ -64,8 +29,9 @@ def looks(run: Run) -> int:
 
 
 def slow_trades(lives: Lives, times: int) -> None:
+    """Have a list of the trades take eight seconds, so many times."""
     lives.fate.bring("trades/slow", *[1] * times)
-    lives.fate.bring("trades/slow/wait", *[SLOW] * times)
+    lives.fate.bring("trades/slow/wait", *[2] * times)
 
 
 def failures(run: Run, bot_id: str = "alpha") -> list[ConnectivityChecked]:
@@ -79,19 +45,18 @@ def test_machine_that_slept_checks_all_and_looks_at_all_before_an_order_leaves(t
     async def tell(lives: Lives) -> None:
         async with lives.life({**AT_MARKET, **SELDOM}, {**BETA, **SELDOM}) as run:
             await run.until(lambda: run.events(PurchaseRecorded) and looks(run) == 2)
-            checks = [len(run.events(ConnectivityChecked, bot_id)) for bot_id in ("alpha", "beta")]
-            assert checks == [1, 1]
-            decided: list[int] = []
+            assert [len(run.events(ConnectivityChecked, bot_id)) for bot_id in ("alpha", "beta")] == [1, 1]
             left: list[int] = []
-            run.heard.append(lambda each: decided.append(looks(run)) if isinstance(each.event, OrderRequested) else None)
             run.at("exchange/create/before", lambda: left.append(looks(run)))
             slow_trades(lives, 1)
             lives.machine.fall_asleep(5)
             lives.price(TARGET)
+            await run.until(run.orders, 7)
+            assert looks(run) == 2, "its order is decided before the look is over"
             await run.until(lambda: run.events(SaleRecorded), 60)
             assert any("jumped by +5.0 s" in line for line in run.lines)
             assert [len(run.events(ConnectivityChecked, bot_id)) for bot_id in ("alpha", "beta")] == [2, 2]
-            assert (decided, left) == ([2], [4])
+            assert left == [4]
 
     story(tmp_path, tell)
 
@@ -113,7 +78,6 @@ def test_look_in_which_the_machine_slept_makes_nothing_ready(tmp_path: Path) -> 
             run.at("exchange/trades/before", lambda: lives.machine.fall_asleep(5))
             run.at("exchange/create/before", lambda: left.append(looks(run)))
             await run.until(lambda: looks(run) == 1)
-            assert run.orders()
             assert not run.session.is_begun
             await run.until(lambda: run.events(SaleRecorded), 60)
             assert left == [2]
@@ -125,33 +89,29 @@ def test_look_in_which_a_check_failed_makes_nothing_ready_and_waits_for_the_next
     async def tell(lives: Lives) -> None:
         await holds_a_lot_to_sell(lives)
         lives.fate.bring("time/server_error")
-        slow_trades(lives, 1)
+        slow_trades(lives, 2)
         async with lives.life(AT_MARKET) as run:
-            asks = asks_of(lives, run)
+            left: list[int] = []
+            run.at("exchange/create/before", lambda: left.append(looks(run)))
             await run.until(lambda: looks(run) == 1)
-            assert run.orders()
             assert len(failures(run)) == 1
-            looked = len(asks)
+            run.asks.clear()
             await run.pass_time(15)
-            assert len(asks) == looked, "nothing is asked, and nothing sent, before the next check"
+            assert not run.asks, "nothing is asked before the next check"
             await run.until(lambda: run.events(SaleRecorded), 60)
-            assert looks(run) == 2
-            verbs = [each.verb for each in asks[looked:]]
-            assert verbs.index("time") < verbs.index("trades") < verbs.index("create")
+            assert run.asks[0][0] == "time"
+            assert left == [2]
 
     story(tmp_path, tell)
 
 
-def test_refusal_of_the_key_ends_an_engine_that_was_never_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_key_refused_at_first_ends_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExchangeClient, "open_orders", _refused)
 
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
             assert await run.session.until_over(60)
             assert isinstance(run.session.fault, CredentialsError)
-            assert not any("Trying again" in line for line in run.lines)
 
     story(tmp_path, tell)
 
@@ -160,23 +120,21 @@ async def _refused(*_: object) -> tuple[OpenOrder, ...]:
     raise CredentialsError("the key is refused.")
 
 
-def test_refusal_of_the_key_later_is_told_once_each_time_and_leaves_no_order_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_key_refused_later_is_told_once_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = ExchangeClient.open_orders
     told = "the key is refused. Trying again"
 
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
             await holds_a_sell(run)
-            for number in (1, 2):
-                monkeypatch.setattr(ExchangeClient, "open_orders", _refused)
-                await run.until(lambda number=number: run.lines.count(told) == number)
-                await run.pass_time(300)
-                assert run.lines.count(told) == number
-                monkeypatch.setattr(ExchangeClient, "open_orders", taken)
-                listed = run.count("fetch_open_orders")
-                await run.until(lambda listed=listed: run.count("fetch_open_orders") > listed, 90)
+            monkeypatch.setattr(ExchangeClient, "open_orders", _refused)
+            await run.pass_time(600)
+            assert run.lines.count(told) == 1
+            monkeypatch.setattr(ExchangeClient, "open_orders", taken)
+            run.asks.clear()
+            await run.until(lambda: run.asked_ms("open_orders"), 90)
+            monkeypatch.setattr(ExchangeClient, "open_orders", _refused)
+            await run.until(lambda: run.lines.count(told) == 2)
 
     story(tmp_path, tell)
 
@@ -203,7 +161,6 @@ def test_bot_on_paper_beside_a_real_one_is_told_nothing_of_the_account(tmp_path:
             await run.until(lambda: run.session.is_begun)
             await run.pass_time(30)
             assert looks(run) == 1
-            assert run.state().account is not None
             assert run.state("beta").account is None
             assert run.state("beta").balances["USD"] != run.state().balances["USD"]
 
@@ -213,10 +170,9 @@ def test_bot_on_paper_beside_a_real_one_is_told_nothing_of_the_account(tmp_path:
 def test_bots_on_paper_trade_at_real_prices_and_ask_nothing_about_an_account(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life(PAPER) as run:
-            asks = asks_of(lives, run)
             await run.until(lambda: run.events(PurchaseRecorded))
             await run.pass_time(LOOK_S)
-            assert {each.verb for each in asks} == {"time", "markets", "ticker", "candles"}
+            assert {verb for verb, _ in run.asks} == {"time", "markets", "ticker", "candles"}
 
     story(tmp_path, tell)
 
@@ -225,21 +181,18 @@ def test_bots_on_paper_trade_at_real_prices_and_ask_nothing_about_an_account(tmp
 
 
 @pytest.mark.parametrize(("late", "fetches"), [(0, 1), (2, 2), (4, 4), (5, 4)])
-def test_candle_that_is_not_there_yet_is_asked_for_thrice_more_and_then_when_it_is_wanted_again(
-    tmp_path: Path, late: int, fetches: int
-) -> None:
+def test_candle_that_is_late_is_asked_for_thrice_more(tmp_path: Path, late: int, fetches: int) -> None:
     """The first fetch asks twice for a candle that is late."""
 
     async def tell(lives: Lives) -> None:
-        if late:
-            lives.fate.bring("candle_late", *[1] * late)
+        lives.fate.bring("candle_late", *[1] * late, 0)
         async with lives.life() as run:
-            asks = asks_of(lives, run)
             await run.pass_time(40)
             assert run.lines.count("OHLCV data cached") == fetches
-            asked_s = times(asks, "candles")[-fetches:]
-            assert all(1.9 < later - earlier < 2.3 for earlier, later in pairwise(asked_s))
+            asked_ms = run.asked_ms("candles")[-fetches:]
+            assert all(2_000 <= later - earlier < 2_300 for earlier, later in pairwise(asked_ms))
             assert bool(run.events(PurchaseRecorded)) == (late < 5)
+            await run.pass_time(300)
             lives.price(50_050)
             await run.until(lambda: run.events(PurchaseRecorded), 120)
             assert run.lines.count("OHLCV data cached") == fetches + (late == 5)
@@ -251,21 +204,18 @@ def test_candle_that_is_not_there_yet_is_asked_for_thrice_more_and_then_when_it_
 
 
 @pytest.mark.parametrize("is_relied_on", [True, False])
-def test_break_of_a_stream_that_could_be_relied_on_has_the_open_orders_looked_at(
-    tmp_path: Path, *, is_relied_on: bool
-) -> None:
+def test_break_of_a_stream_relied_on_has_orders_looked_at(tmp_path: Path, *, is_relied_on: bool) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
             await holds_a_sell(run)
         async with lives.life(NO_BUYS) as run:
-            asks = asks_of(lives, run)
             await run.until(lambda: run.session.is_begun)
             await run.pass_time(90 if is_relied_on else 20)
-            asks.clear()
+            run.asks.clear()
             break_stream(lives)
             await run.pass_time(10)
-            assert len(times(asks, "listen")) == 1, "it is opened again"
-            assert len(times(asks, "open_orders")) == is_relied_on
+            assert len(run.asked_ms("listen")) == 1, "it is opened again"
+            assert len(run.asked_ms("open_orders")) == is_relied_on
 
     story(tmp_path, tell)
 
@@ -279,13 +229,13 @@ def test_stream_of_the_account_that_is_refused_for_now_is_opened_again_after_the
     async def tell(lives: Lives) -> None:
         async with lives.life(NO_BUYS) as run:
             await run.until(lambda: run.session.is_begun)
-            asks = asks_of(lives, run)
+            run.asks.clear()
             lives.fate.bring("listen/rate_limit")
             lives.fate.bring("listen/rate_limit/silence", 1)
             break_stream(lives)
             await run.pass_time(60)
-            first_s, second_s = times(asks, "listen")
-            assert run.events(RateLimited)[0].until_ms <= second_s * 1_000 < first_s * 1_000 + 10_200
+            first_ms, second_ms = run.asked_ms("listen")
+            assert run.events(RateLimited)[0].until_ms <= second_ms < first_ms + 10_200
 
     story(tmp_path, tell)
 
@@ -293,69 +243,61 @@ def test_stream_of_the_account_that_is_refused_for_now_is_opened_again_after_the
 # --- the connection
 
 
-def test_nothing_but_the_next_check_is_asked_while_the_last_failed_and_all_is_looked_at_after_it(
-    tmp_path: Path,
-) -> None:
+def test_failed_check_is_followed_by_checks_alone_and_the_first_good_one_by_a_look(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life() as run:
             await holds_a_sell(run)
             lives.exchange.is_cut = True
             await run.until(lambda: failures(run))
-            asks = asks_of(lives, run)
+            run.asks.clear()
             await run.until(lambda: len(failures(run)) == 4)
-            assert {each.verb for each in asks} == {"time"}
-            assert len(asks) == 3
+            assert [verb for verb, _ in run.asks] == ["time"] * 3
             assert [each.failure for each in failures(run)] == [1, 2, 3, 4]
             lives.exchange.is_cut = False
             lives.price(TARGET)
-            await run.until(lambda: run.events(SaleRecorded))
-            assert run.events(ConnectivityChecked)[-1].reachable
-            assert looks(run) == 2
-            assert asks[3].verb == "time"
+            await run.until(lambda: looks(run) == 2)
+            assert run.events(SaleRecorded)
+            assert run.asks[3][0] == "time"
 
     story(tmp_path, tell)
 
 
 def test_connection_in_doubt_is_checked_before_its_time_and_once_at_a_time(tmp_path: Path) -> None:
-    """There is neither a stream nor an answer, twice while one check waits for its own answer."""
-
     async def tell(lives: Lives) -> None:
         async with lives.life({**NO_BUYS, **SELDOM}, {**BETA, **SELDOM}) as run:
             await run.until(lambda: run.session.is_begun)
-            asks = asks_of(lives, run)
+            run.asks.clear()
             lives.fate.bring("price/trouble", *[1] * 5)
-            lives.fate.bring("price/trouble/what", *[BROKEN] * 5)
+            lives.fate.bring("price/trouble/what", *[4] * 5)  # it breaks
             lives.fate.bring("ticker/not_sent", *[1] * 3)
             lives.fate.bring("time/request_lost")
             await run.until(lambda: failures(run), 120)
-            (asked_s,) = times(asks, "time")
-            assert sum(asked_s < each for each in times(asks, "ticker")) == 1
-            assert len(failures(run, "beta")) == 1
+            await run.pass_time(2)
+            (asked_ms,) = run.asked_ms("time")
+            assert any(asked_ms < each for each in run.asked_ms("ticker")), "there was reason to check meanwhile"
+            assert [len(failures(run, bot_id)) for bot_id in ("alpha", "beta")] == [1, 1]
 
     story(tmp_path, tell)
 
 
 @pytest.mark.parametrize(("has_internet", "diagnosis"), [(True, "exchange down"), (False, "no internet")])
-def test_failed_check_asks_the_internet_once_and_tells_the_bots_that_name_hosts(
-    tmp_path: Path, *, has_internet: bool, diagnosis: str
-) -> None:
-    hosts = [{"connectivity_hosts": each} for each in (["one:53", "two:53"], ["two:53", "three:53"], [])]
+def test_failed_check_asks_the_internet_once(tmp_path: Path, *, has_internet: bool, diagnosis: str) -> None:
+    hosts = {"a": ["one:53", "two:53"], "b": ["two:53", "three:53"], "c": []}
 
     async def tell(lives: Lives) -> None:
         lives.has_internet = has_internet
-        bots = [{**NO_BUYS, "bot_id": name, **each} for name, each in zip(("a", "b", "c"), hosts, strict=True)]
+        bots = [{**NO_BUYS, "bot_id": name, "connectivity_hosts": hosts[name]} for name in hosts]
         async with lives.life(*bots) as run:
             await run.until(lambda: run.session.is_begun)
             assert not lives.probed
             lives.fate.bring("time/not_sent")
             await run.until(lambda: failures(run, "c"), 90)
             assert lives.probed == [("one:53", "two:53", "three:53")]
-            assert [failures(run, name)[0].diagnosis for name in ("a", "b", "c")] == [diagnosis, diagnosis, None]
-        lives.probed.clear()
+            assert [failures(run, name)[0].diagnosis for name in hosts] == [diagnosis, diagnosis, None]
         async with lives.life(bots[2]) as run:
             lives.exchange.is_cut = True
             await run.until(lambda: failures(run, "c"))
-            assert not lives.probed
+            assert len(lives.probed) == 1, "who names no host has none asked"
 
     story(tmp_path, tell)
 
@@ -367,8 +309,7 @@ def test_check_that_may_not_be_made_for_the_silence_that_is_wanted_is_no_failure
             lives.fate.bring("time/rate_limit")
             await run.until(lambda: len(run.events(ConnectivityChecked)) == 2)
             checked = run.events(ConnectivityChecked)[1]
-            assert (checked.reachable, checked.latency_ms) == (True, None)
-            assert checked.error == "not asked: the exchange wants silence"
+            assert (checked.reachable, checked.error) == (True, "not asked: the exchange wants silence")
             assert not lives.probed
             assert run.session.is_begun
             await run.pass_time(30)
@@ -377,29 +318,34 @@ def test_check_that_may_not_be_made_for_the_silence_that_is_wanted_is_no_failure
     story(tmp_path, tell)
 
 
-@pytest.mark.parametrize(("beta_s", "checks"), [(65, [4, 4]), (150, [4, 2])])
-def test_check_serves_each_bot_that_would_soon_want_its_own_and_no_other(
-    tmp_path: Path, beta_s: int, checks: list[int]
-) -> None:
+@pytest.mark.parametrize(("beta_s", "checks"), [(65, 4), (150, 2)])
+def test_check_serves_each_bot_that_would_soon_want_its_own(tmp_path: Path, beta_s: int, checks: int) -> None:
     async def tell(lives: Lives) -> None:
         async with lives.life(NO_BUYS, {**BETA, "connectivity_check_interval": beta_s}) as run:
-            asks = asks_of(lives, run)
+            await run.until(lambda: run.session.is_begun)
+            run.asks.clear()
             await run.pass_time(200)
-            assert [len(run.events(ConnectivityChecked, bot_id)) for bot_id in ("alpha", "beta")] == checks
-            print(asks)
+            assert len(run.events(ConnectivityChecked)) == 4
+            assert len(run.events(ConnectivityChecked, "beta")) == checks
+            assert len(run.asked_ms("time")) == (3 if beta_s == 65 else 4)
 
     story(tmp_path, tell)
 
 
 def test_failed_check_is_for_every_healthy_bot_and_one_that_waits_already_waits_to_its_end(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
+        lives.exchange.is_cut = True
+        async with lives.life(NO_BUYS) as run:
+            await run.until(lambda: len(failures(run)) == 4)
+            until_ms = run.state().connectivity.next_check_ms
+        lives.exchange.is_cut = False
         async with lives.life(NO_BUYS, {**BETA, **SELDOM}) as run:
-            asks = asks_of(lives, run)
-            lives.fate.bring("time/not_sent", 0, 0, 0, 1, 0, 1)
-            await run.pass_time(600)
-            print(asks)
-            for e in run.told:
-                if isinstance(e.event, ConnectivityChecked): print(e.stream, e.at_ms if hasattr(e, "at_ms") else "", e.event)
-            assert 0
+            await run.until(lambda: run.events(ConnectivityChecked, "beta"))
+            await run.pass_time((until_ms - lives.machine.true_ms) / 1_000 - 5)
+            assert not run.events(ConnectivityChecked)
+            assert not run.asked_ms("trades"), "nothing is asked while a bot waits"
+            lives.exchange.is_cut = True
+            await run.until(lambda: failures(run), 10)
+            assert [failures(run, bot_id)[0].failure for bot_id in ("alpha", "beta")] == [5, 1]
 
     story(tmp_path, tell)
