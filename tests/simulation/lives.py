@@ -80,6 +80,9 @@ class Run:
         self.passed: Final[list[Callable[[str], object]]] = []
         """Who is told of every step of the life: of the disk, and of its calls to the exchange."""
 
+        self.asks: Final[list[tuple[str, int]]] = []
+        """What the exchange was asked, by verb, and at which true time."""
+
         self.heard: Final[list[Callable[[Published], object]]] = []
         """Who is told of every event, in the very moment in which it becomes durable."""
 
@@ -123,6 +126,10 @@ class Run:
         """Count what this life has asked the exchange, of one kind."""
         return 0 if self.client is None else self.client.calls[kind]
 
+    def asked_ms(self, verb: str) -> list[int]:
+        """Give when the exchange was asked something."""
+        return [at_ms for asked, at_ms in self.asks if asked == verb]
+
     def die_once(self, has_told: type[BotEvent]) -> None:
         """Have the life end at the first step after an event of this kind has become durable."""
 
@@ -164,6 +171,10 @@ class Lives:
         self.exchange: Final = SimulatedExchange(self.fate, lambda: self.machine.true_ms, terms)
         self.market: Final = SteeredMarket(BTC, terms, self.fate)
         self.exchange.markets[BTC] = self.market
+        self.has_internet = True
+        self.probed: Final[list[tuple[str, ...]]] = []
+        """Which hosts the engine has tried to reach, each time that it tried."""
+
         self._folder: Final = folder
         self._number = 0
         self._drawn = 0
@@ -185,6 +196,8 @@ class Lives:
         self._number += 1
 
         def passes(point: str) -> bool:
+            if point.startswith("exchange/") and point.endswith("/before"):
+                run.asks.append((point.split("/")[1], self.machine.true_ms))
             for told in tuple(run.passed):
                 told(point)
             return False
@@ -232,8 +245,8 @@ class Lives:
         return encode_base32(self._drawn * 7919**3, LOG_ID_LENGTH)
 
     async def _probe(self, hosts: Sequence[str]) -> bool:
-        del hosts
-        return True
+        self.probed.append(tuple(hosts))
+        return self.has_internet
 
     # --- the exchange ------------------------------------------------------------------------------------------------
 
