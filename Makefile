@@ -36,8 +36,8 @@ coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconcilia
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
 		tests/core tests/store tests/exchanges/test_paper.py tests/runtime tests/simulation/test_duties.py \
 		tests/simulation/test_executing.py tests/simulation/test_failed_sync.py tests/simulation/test_first_look.py \
-		tests/simulation/test_others.py tests/simulation/test_reconciling.py tests/simulation/test_waiting_market.py \
-		$(ARGS)
+		tests/simulation/test_others.py tests/simulation/test_reconciled_trades.py \
+		tests/simulation/test_reconciling.py tests/simulation/test_waiting_market.py $(ARGS)
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted
