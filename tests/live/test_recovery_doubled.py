@@ -19,19 +19,13 @@ from engine.core.events import (
 )
 from engine.core.reducers.orders import REJECTION_HOLD_MS, STALE
 from engine.runtime.bot import Bot
-from engine.runtime.clock import EngineClock
-from engine.runtime.connections import Connections
 from engine.runtime.feed_stream import FeedStream
-from engine.runtime.journal import Journal
-from engine.runtime.markets import feed_of
-from engine.runtime.recovery_exchange import Adoption, Exchange
-from engine.runtime.recovery_log import mend
-from engine.runtime.reports import NOT_PLACED
 from engine.runtime.replica import restore_bot, restore_view
+from engine.runtime.reports import NOT_PLACED
 from engine.store.reader import LogReader
 from engine.store.schema import WITNESS_NAME
 from engine.store.sqlite import SqliteLog
-from tests.live.harness import BOT, FastTime, config_text, exchange, orders_of, set_price, trading, wiring
+from tests.live.harness import BOT, FastTime, config_text, exchange, orders_of, set_price, trading
 from tests.live.recovery import bought, cut, decides_the_same, events, quieten, recovered, state_of
 
 
@@ -101,29 +95,7 @@ def test_sell_that_never_left_is_withdrawn_when_the_one_before_it_sold_its_lot(t
     asyncio.run(scenario())
 
 
-async def taken_over_at_once(log: Path, names: tuple[str, ...]) -> None:
-    """Take over what these bots of one market have at the exchange, at the same time."""
-    clock = EngineClock(FastTime())
-    store = await SqliteLog.open(log, linger=asyncio.sleep)
-    try:
-        async with Connections(wiring(), lambda: clock.now_ms) as connections:
-            bots = [Bot(*restore_bot(store, name)) for name in names]
-            feed = FeedStream(restore_view(store, feed_of(bots[0].state.config)))
-            journal = Journal(store, ())
-
-            async def take_over(bot: Bot) -> None:
-                config = bot.state.config
-                asked = Exchange(connections.desk(config), connections.data([config]))
-                adoption = Adoption(bot, feed, journal, asked, lambda: clock.now_ms)
-                await adoption.identify()
-                assert (await adoption.take_over()).unmatched == ()
-
-            await asyncio.gather(*map(take_over, bots))
-    finally:
-        await store.close()
-
-
-def test_two_bots_of_one_market_that_are_taken_over_at_once_record_its_rules_once(tmp_path: Path) -> None:
+def test_two_bots_of_one_market_whose_rules_were_lost_have_them_recorded_once(tmp_path: Path) -> None:
     log, names = tmp_path / "log", (BOT, "other-bot")
 
     async def scenario() -> None:
@@ -133,13 +105,13 @@ def test_two_bots_of_one_market_that_are_taken_over_at_once_record_its_rules_onc
                 await run.until(lambda: len(orders_of(server)) == 4)
                 held = {name: run.state(name).position for name in names}
             cut(log, after="bot_created", skip=1)
-            assert await mend(log, None, FastTime().wall_ms(), asyncio.sleep) is not None
-            await taken_over_at_once(log, names)
+            report = await recovered(log)
+            assert {bot.bot_id: (bot.held_after, bot.unmatched) for bot in report.bots} == {
+                name: (position, ()) for name, position in held.items()
+            }
             with LogReader.open(log) as reader:
-                states = {name: restore_bot(reader, name)[0] for name in names}
-                (feed,) = {state.feed for state in states.values()}
-                told = [each.event for each in reader.read(feed)]
+                feeds = {restore_bot(reader, name)[0].feed for name in names}
+                told = [each.event for feed in feeds for each in reader.read(feed)]
             assert [type(each) for each in told] == [MarketRulesObserved]
-            assert {name: state.position for name, state in states.items()} == held
 
     asyncio.run(scenario())
