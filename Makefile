@@ -32,12 +32,14 @@ outside: $(STAMP) ## Prove the local exchange with clients that nobody here wrot
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, store and trailing
+coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, recovery, store and trailing
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
 		tests/core tests/store tests/exchanges/test_paper.py tests/runtime tests/simulation/test_duties.py \
 		tests/simulation/test_executing.py tests/simulation/test_failed_sync.py tests/simulation/test_first_look.py \
 		tests/simulation/test_others.py tests/simulation/test_reconciled_trades.py \
-		tests/simulation/test_reconciling.py tests/simulation/test_waiting_market.py $(ARGS)
+		tests/simulation/test_reconciling.py tests/simulation/test_waiting_market.py \
+		tests/cli/test_recover.py tests/cli/test_recover_copies.py tests/cli/test_recover_refused.py \
+		tests/cli/test_restore.py tests/live/test_recovery_*.py $(ARGS)
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted

@@ -106,8 +106,8 @@ class Adoption:
         view = self._feed.view
         if view.rules is None:
             learned = self._feed.learn(await self._exchange.data.rules(self._symbol), self._now_ms())
-            if learned is not None:
-                await self._journal.commit([(self._feed, learned)])
+            assert learned is not None, "there were none"
+            await self._journal.commit([(self._feed, learned)])
         if self._bot.state.feed is None:
             view = self._feed.view
             attached = FeedAttached(view.feed, view.sequence, view.price_ms)

@@ -158,7 +158,7 @@ async def _mend(directory: Path, backup: Path | None, now_ms: int, sleep: Sleep,
         start = Start(_reason(own, mark), best.position, written_ms, None if mark is None else mark.position)
         kept = await _replace(best, directory, work, start, now_ms, sleep, medium)
     lost = None if mark is None else max(mark.position - best.position, 0)
-    return Mend(start.reason, best.position, lost, best.file, best is not own, kept)
+    return Mend(start.reason, best.position, lost, best.source, best is not own, kept)
 
 
 async def restore(directory: Path, backup: Path, now_ms: int, sleep: Sleep) -> Mend:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.core.errors import DiskFullError, LogDamagedError, LogTooNewError, StorageError
 from engine.store.codec import genesis
@@ -33,7 +34,8 @@ _UNREADABLE: Final = (sqlite3.Error, ValueError, TypeError, AttributeError, Over
 class Prefix(msgspec.Struct, frozen=True):
     """Rows 1 to `position` of a file, all of them sound; `fault` says what is wrong with the next, if there is one.
 
-    `streams` are those that begin in these rows, `checksum` is that of the last.
+    `streams` are those that begin in these rows, `checksum` is that of the last. `source` is the log they are from;
+    `file`, in which they are read, may be a copy that is made for that.
     """
 
     file: Path
@@ -41,6 +43,7 @@ class Prefix(msgspec.Struct, frozen=True):
     position: int = 0
     checksum: bytes = b""
     fault: str = ""
+    source: Path = Path()
 
     def rows(self) -> Iterator[Stored]:
         """Give the rows exactly as they are stored."""
@@ -72,7 +75,7 @@ def salvage(folder: Path, scratch: Path) -> Prefix:
     may not be read, DiskFullError if it cannot be copied for want of space.
     """
     try:
-        return _salvaged(folder, scratch)
+        return replace(_salvaged(folder, scratch), source=folder / LOG_NAME)
     except OSError as error:
         fault = write_fault(error, scratch)
         if isinstance(fault, DiskFullError):

@@ -54,6 +54,16 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Stored]
     return directory / "image", stored(directory / "log")
 
 
+def test_salvage_of_a_log_with_a_wal_reads_a_copy_and_names_the_log(
+    killed: tuple[Path, list[Stored]], tmp_path: Path
+) -> None:
+    image, written = killed
+    found = read(image, tmp_path / "scratch")
+    assert found.position == len(written)
+    assert found.source == image / LOG_NAME
+    assert found.file != found.source
+
+
 def test_salvage_of_a_sound_log_gives_all_of_it(closed: Path, tmp_path: Path) -> None:
     found = read(closed, tmp_path / "scratch")
     assert (found.fault, found.position) == ("", 3 * ROUNDS)
