@@ -152,8 +152,8 @@ PLANTS = (
     Plant(
         "a lot exactly at its stop is kept",
         "engine/core/watch.py",
-        "return price * lot.held * HUNDRED <= lot.paid * (HUNDRED - percent)",
-        "return price * lot.held * HUNDRED < lot.paid * (HUNDRED - percent)",
+        "price * lot.held * HUNDRED <= lot.paid * (HUNDRED - percent)",
+        "price * lot.held * HUNDRED < lot.paid * (HUNDRED - percent)",
         f"{CORE}/test_stop_loss.py::test_lot_is_stopped_out_at_exactly_its_percent_whatever_its_exit",
     ),
     Plant(
