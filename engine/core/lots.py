@@ -160,7 +160,7 @@ def dust_for(state: BotState, lot: Lot, order: Order, step: Decimal) -> tuple[Lo
     step; the fewest, and the oldest of these.
     """
     lacking = order.quantity - order.filled - lot.quantity - free_dust(state, but=order.client_order_id)
-    if lacking <= 0:
+    if lacking < step:  # less than can be sold: fees of other sells, taken in base, ate dust that this one counted on
         return ()
     idle = (each for _, each in sorted(state.lots.items()) if each.status == "open" and each.sell_order is None)
     most = min(lot.quantity, lacking + step)

@@ -35,6 +35,8 @@ from tests.kernel import of, one, tags
         pytest.param([(1, "0.0016", "9"), (2, "0.0004", "9"), (3, "0.0030", "8")], "0", "0.002", "9", 1, id="target"),
         pytest.param([(1, "0.0016", "9"), (2, "0.0004", "9"), (3, "0.0030", "8")], "0", "0.002", "1", 3, id="a-larger"),
         pytest.param([(1, "0.0016", "50600"), (9, "0.0004", "50600")], "0", "0.002", "1", None, id="with-a-later-one"),
+        pytest.param([(1, "0.00202797", "1")], "0.00000193", "0.00203", "1", 1, id="less-than-a-step-short"),
+        pytest.param([(1, "0.00202", "1")], "0", "0.00203", "1", None, id="a-step-short"),
         pytest.param([(9, "0.002", "50600")], "0", "0.002", "50600", None, id="bought-later"),
         pytest.param([], "0", "0.002", "50600", None, id="none"),
     ],
