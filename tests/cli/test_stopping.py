@@ -57,21 +57,23 @@ def check_end(folder: Path, way: signal.Signals | None) -> None:
     assert "control.sock" not in left
 
 
+def stop_once(folder: Path, way: signal.Signals | None, code: int, speed: str) -> float:
+    """Run the bot of a folder, stop it one way or the other, and check its end; give how long that took."""
+    with Running("-c", folder / "bot.yml", "--speed", speed) as engine:
+        engine.wait_for("Session started")
+        found, took_s = stopped(engine, way, folder)
+        assert found == code
+        assert "Stopped: " in engine.out
+    check_end(folder, way)
+    return took_s
+
+
 @pytest.mark.spec(
     "signals and stop end cleanly within two seconds from a wait for the next price", section="issue: Stopping"
 )
 @pytest.mark.parametrize(("way", "code"), WAYS)
 def test_stop_from_a_wait_at_speed_one_is_quick_and_clean(copied: Path, way: signal.Signals | None, code: int) -> None:
-    def stop() -> float:
-        with Running("-c", copied / "bot.yml", "--speed", "1") as engine:
-            engine.wait_for("Session started")
-            found, took_s = stopped(engine, way, copied)
-            assert found == code
-            assert "Stopped: " in engine.out
-        check_end(copied, way)
-        return took_s
-
-    assert quickest(stop) < AT_MOST_S
+    assert quickest(lambda: stop_once(copied, way, code, "1")) < AT_MOST_S
 
 
 @pytest.mark.spec("signals and stop end cleanly within two seconds from a backoff of 300 s", section="issue: Stopping")
@@ -83,31 +85,14 @@ def test_stop_from_a_backoff_of_300_seconds_is_quick_and_clean(
     assert krypto("run", "-c", path, "--speed", "max", "--for", "500s").code == 0
     waits = [each["wait_s"] for each in last_events(tmp_path) if each["type"] == "backoff_started"]
     assert waits == [30, 60, 120, 240, 300]
-
-    def stop() -> float:
-        with Running("-c", path, "--speed", "1") as engine:
-            engine.wait_for("Session started")
-            found, took_s = stopped(engine, way, tmp_path)
-            assert found == code
-        check_end(tmp_path, way)
-        return took_s
-
-    assert quickest(stop) < AT_MOST_S
+    assert quickest(lambda: stop_once(tmp_path, way, code, "1")) < AT_MOST_S
     assert [each["wait_s"] for each in last_events(tmp_path) if each["type"] == "backoff_started"] == waits
 
 
 @pytest.mark.spec("signals and stop end cleanly within two seconds at full speed", section="issue: Stopping")
 @pytest.mark.parametrize(("way", "code"), WAYS)
 def test_stop_at_full_speed_is_quick_and_clean(copied: Path, way: signal.Signals | None, code: int) -> None:
-    def stop() -> float:
-        with Running("-c", copied / "bot.yml", "--speed", "max") as engine:
-            engine.wait_for("Session started")
-            found, took_s = stopped(engine, way, copied)
-            assert found == code
-        check_end(copied, way)
-        return took_s
-
-    assert quickest(stop) < AT_MOST_S
+    assert quickest(lambda: stop_once(copied, way, code, "max")) < AT_MOST_S
 
 
 def test_stop_of_an_engine_with_many_worlds_ends_them_all(tmp_path: Path) -> None:
