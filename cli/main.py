@@ -148,15 +148,13 @@ def _exit_code(*, verbose: bool) -> int:
     except click.ClickException as error:
         _complain(f"Error: {error.format_message()}{_help_hint(error)}")
         return error.exit_code
-    except EngineError as error:
-        if verbose:
-            raise
-        _complain(f"Error: {error}")
-        return error.exit_code
     except Exception as error:
         if verbose:
-            raise
-        remedy = "krypto-engine -v VERB shows the traceback"
-        _complain(f"Error: unexpected {type(error).__name__}: {error} ({remedy})")
-        return 1
+            _show_traceback(type(error), error, error.__traceback__)
+        elif isinstance(error, EngineError):
+            _complain(f"Error: {error}")
+        else:
+            remedy = "krypto-engine -v VERB shows the traceback"
+            _complain(f"Error: unexpected {type(error).__name__}: {error} ({remedy})")
+        return error.exit_code if isinstance(error, EngineError) else 1
     return result if isinstance(result, int) else 0

@@ -171,8 +171,10 @@ def test_program_with_a_fault_of_each_kind_leaves_with_its_code(lived: Path, tmp
 
 @pytest.mark.spec("a traceback is shown only with -v", section="Files and interfaces")
 def test_program_with_a_fault_shows_a_traceback_only_when_verbose(tmp_path: Path) -> None:
-    assert "Traceback" not in krypto_process("stop", "--state-dir", tmp_path).err
-    assert "Traceback" in krypto_process("-v", "stop", "--state-dir", tmp_path).err
+    quiet, verbose = (krypto_process(*flag, "stop", "--state-dir", tmp_path) for flag in ([], ["-v"]))
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in verbose.err
+    assert quiet.code == verbose.code == 3  # whoever starts it again decides by this code
 
 
 def test_program_whose_reader_goes_away_ends_quietly(lived: Path) -> None:

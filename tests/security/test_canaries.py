@@ -163,7 +163,7 @@ def test_canary_keys_are_nowhere_after_runs_that_fail_in_every_way(server: Serve
         flags = ["-v"] if verbose else []
         fresh = _bot(tmp_path, "fresh", state_dir=str(tmp_path / "fresh"), **LIVE)
         wrong = keep(f"refused {flags}", world.krypto(*flags, "run", "-c", fresh, "--for", "60s"))
-        assert wrong.code == (1 if verbose else 4), wrong
+        assert wrong.code == 4, wrong
         assert wrong.err.startswith("Traceback" if verbose else "Error: ")
     keep("doctor", world.krypto("-v", "doctor", "-c", _bot(tmp_path, **LIVE)))
     keep("check", world.krypto("-v", "credentials", "check", "binanceus"))
@@ -206,8 +206,8 @@ def test_canary_keys_are_nowhere_after_commands_backups_and_recoveries(
         assert told.keep("stopped run", running.end()).code == 0
     cut(tmp_path / "state", after="order_requested")
     told |= {f"cut: {name}": data for name, data in below(tmp_path / "state").items()}
-    _lie_of_the_account(server)  # the engine says with a traceback (-v) what it was told, and exits with 1
-    told.does("recover told lies", "recover", "--yes", *state, by=world, code=1)
+    _lie_of_the_account(server)  # the engine says with a traceback (-v) what it was told, and exits with 5
+    told.does("recover told lies", "recover", "--yes", *state, by=world, code=5)
     assert b"code -1 (<hidden>" in told["recover told lies err"]  # so the echo got there, and no other fault ended it
     server.control("faults", method="DELETE")
     told.does("recover asked", "recover", "--json", *state, by=world, code=7)
