@@ -1,6 +1,7 @@
 """`recover`: from a damaged or lost log to bots that may trade again, with an operator's yes."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +111,12 @@ def _silent(_text: str) -> None:
 
 
 def _asked() -> bool:
-    return click.confirm("May they trade again from here?", default=False)
+    """Ask the operator. Ctrl-C leaves at once: the event loop around this would note it and let a yes pass."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm("May they trade again from here?", default=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def show_mend(verdict: str, directory: Path, mend: "Mend", *, is_lost_shown: bool = True) -> None:

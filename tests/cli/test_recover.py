@@ -5,11 +5,13 @@ import json
 import os
 import pty
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -270,20 +272,35 @@ def test_recover_removes_quarantines_that_were_cut_short(copied: Path) -> None:
     assert [path.name for path in cut_short.parent.iterdir()] == [each.name for each in folders(cut_short.parent)]
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7), ("\n", 7)])
-def test_recover_on_a_terminal_asks(copied: Path, answer: str, code: int) -> None:
-    alter(copied, CUT)
+@contextmanager
+def asked(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Have a recovery that waits for its answer on a terminal, which is given with it."""
+    alter(folder, CUT)
     mine, theirs = pty.openpty()
-    command = [PROGRAM, "recover", "--state-dir", str(copied / "state")]
+    command = [PROGRAM, "recover", "--state-dir", str(folder / "state")]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
         while b"[y/N]" not in shown:
             shown += os.read(mine, 4096)
-        os.write(mine, answer.encode())
+        assert b"May they trade again from here?" in shown
+        yield process, mine
+    os.close(mine)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 7), ("\n", 7)])
+def test_recover_on_a_terminal_asks(copied: Path, answer: str, code: int) -> None:
+    with asked(copied) as (process, terminal):
+        os.write(terminal, answer.encode())
         assert process.wait(20) == code
         time.sleep(0.05)
-        shown += os.read(mine, 65_536)
-    os.close(mine)
-    assert b"May they trade again from here?" in shown
-    assert (b"not confirmed" in shown) == (code == 7)
+        assert (b"not confirmed" in os.read(terminal, 65_536)) == (code == 7)
+
+
+def test_recover_interrupted_at_its_question_ends_at_once_and_confirms_nothing(copied: Path) -> None:
+    with asked(copied) as (process, terminal):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        os.write(terminal, b"y\n")
+        assert process.wait(20) == 130
+    assert krypto("recover", "--state-dir", copied / "state").code == 7
