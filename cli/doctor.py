@@ -64,7 +64,7 @@ def _silent(_section: "Section") -> None:
 
 def _show(section: "Section") -> None:
     """Print a section when it is done."""
-    click.echo(heading(clean(section.title)))
+    click.echo(heading(section.title))
     for finding in section.findings:
         _show_finding(finding)
 

@@ -76,7 +76,8 @@ def _show_state(replica: Replica) -> None:
     assert state is not None
     assert replica.head is not None
     config, stats = state.config, state.stats
-    click.echo(heading(state.bot_id) + f"  {config.strategy} on {clean(config.symbol)} at {config.exchange}")
+    what = clean(f"{config.strategy} on {config.symbol} at {config.exchange}")
+    click.echo(f"{heading(state.bot_id)}  {what}")
     bought, spent = plain(stats.total_purchased), money(stats.total_spent, config)
     seen_ms = None if replica.view is None else replica.view.price_ms
     at_price = "no price seen"
@@ -187,8 +188,8 @@ def _order_line(order: Order, config: BotConfig) -> tuple[str, ...]:
         f"order {order.number}",
         f"{order.side} {plain(order.quantity)} {config.base} {at}",
         _status(order),
-        order.client_order_id,
-        order.exchange_order_id or "-",
+        clean(order.client_order_id),
+        clean(order.exchange_order_id or "-"),
     )
 
 
@@ -232,7 +233,7 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
     shown = plain_json(setting.value)
     if isinstance(setting.value, dict | list):
         shown = msgspec.json.format(shown, indent=2)
-    click.echo(f"{heading(clean(key))} is " + "\n".join(map(clean, shown.decode().splitlines())))
+    click.echo(f"{heading(key)} is " + "\n".join(map(clean, shown.decode().splitlines())))
     chain = (("set by", setting.event), *(("caused by", cause) for cause in setting.chain))
     rows((name, f"{dim(clock_text(each.at_ms))}  {describe(each)}") for name, each in chain)
 

@@ -41,8 +41,8 @@ def dim(text: str) -> str:
 
 
 def heading(text: str) -> str:
-    """Style a heading."""
-    return click.style(text, bold=True)
+    """Style a heading, such as a bot's name, which is whatever the log says."""
+    return click.style(clean(text), bold=True)
 
 
 def signed(value: Decimal, text: str) -> str:

@@ -1,13 +1,13 @@
 """`replay`: tell a bot's story from its log, check it, or decide it all again."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import clean, clock_text, dim, echo_json, rows, status
+from cli.render import attention, clean, clock_text, dim, echo_json, rows, status
 from cli.telling import coloured, is_routine
 from cli.verify import show_verification
 from engine.core.errors import LogDamagedError, ReplayDivergedError, UsageError
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from engine.runtime.redecide import RedecideReport
     from engine.store.port import Recorded
     from engine.store.reader import LogReader
+
+MOST_FILE: Final = 64 * 1024**2
+"""Bytes of a state file that are read; one of a thousand open lots has less than a hundredth of that."""
 
 
 @click.command(
@@ -49,7 +52,7 @@ def replay(
     """Tell the story of BOT from its log, in the words of `run`.
 
     With --verify or --redecide nothing is told, and the exit code is 6 if the log is damaged or deciding again
-    gave something else.
+    gave something else. A state file that differs is told: nothing trades by it, and the next start writes it again.
     """
     if at is not None and (verify_ or redecide_):
         raise UsageError("--at goes with the story alone: leave --verify and --redecide out")
@@ -85,7 +88,7 @@ def _tell(
             continue
         text = narrate(event, replica.state.config)
         if text is not None:
-            told = coloured(event, line(bot_id, clean(text)))
+            told = coloured(event, clean(line(bot_id, text)))
             click.echo(f"{dim(clock_text(recorded.at_ms))}  {told}")
 
 
@@ -111,29 +114,44 @@ def describe(recorded: "Recorded") -> str:
 
 def _show_event(recorded: "Recorded") -> None:
     cause = f"  <- {recorded.cause.stream} {recorded.cause.sequence}" if recorded.cause is not None else ""
-    click.echo(f"{dim(clock_text(recorded.at_ms))}  {describe(recorded)}{dim(cause)}")
+    click.echo(f"{dim(clock_text(recorded.at_ms))}  {describe(recorded)}{dim(clean(cause))}")
 
 
 def _verify(reader: "LogReader", bot_id: str, state_dir: Path, *, as_json: bool) -> int:
-    from engine.runtime.examine import check_digests, file_difference
+    from engine.runtime.examine import check_digests
     from engine.store.verification import verify as check
 
     report = check(reader)
     digests = check_digests(reader, bot_id) if report.is_sound else None
-    path = state_dir / state_file_name(bot_id)
-    difference = "there is none"
-    if report.is_sound and path.is_file():
-        difference = file_difference(reader, bot_id, path.read_bytes()) or "equal to the log"
     sound = report.is_sound and digests is not None and not digests.differing
+    equal, found = _state_file(reader, bot_id, state_dir / state_file_name(bot_id)) if sound else (None, "")
     if as_json:
-        echo_json({"verify": report, "digests": digests, "state_file": difference})
+        file = {"equal": equal, "found": found} if sound else None
+        echo_json({"verify": report, "digests": digests, "state_file": file})
         return 0 if sound else LogDamagedError.exit_code
     show_verification(report, state_dir, is_believed=digests is None or not digests.differing)
     if digests is not None:
         click.echo(f"  of {digests.checked} noted states, {len(digests.differing)} differ from what the events give")
     if sound:
-        click.echo(f"  state file: {clean(difference)}")
+        click.echo("  state file: " + (attention(found) if equal is False else found))
     return 0 if sound else LogDamagedError.exit_code
+
+
+def _state_file(reader: "LogReader", bot_id: str, path: Path) -> tuple[bool | None, str]:
+    """Compare a state file with the log, and put it into words; None says that there is no file."""
+    from engine.runtime.examine import file_difference
+
+    if not path.is_file():
+        return None, "there is none"
+    with path.open("rb") as file:
+        written = file.read(MOST_FILE + 1)
+    difference: str | None = f"it is larger than {MOST_FILE:,} bytes: it is written again at the next start"
+    if len(written) <= MOST_FILE:
+        try:
+            difference = file_difference(reader, bot_id, written)
+        except RecursionError:
+            difference = "it is unreadable (nested too deeply): it is written again at the next start"
+    return difference is None, clean(difference or "equal to the log")
 
 
 def _redecide(reader: "LogReader", bot_id: str, *, as_json: bool) -> int:
@@ -158,6 +176,6 @@ def _show_redecide(report: "RedecideReport") -> None:
     for divergence in report.divergences[:20]:
         cause = divergence.cause
         where = f"after {cause.stream} {cause.sequence}" if cause is not None else ""
-        click.echo(f"  at event {divergence.sequence}, {clock_text(divergence.at_ms)} {where}")
+        click.echo(f"  at event {divergence.sequence}, {clock_text(divergence.at_ms)} {clean(where)}")
         both = (("recorded", divergence.recorded), ("decided", divergence.decided))
-        rows(((name, "nothing" if event is None else str(event)) for name, event in both), indent="    ")
+        rows(((name, "nothing" if event is None else clean(str(event))) for name, event in both), indent="    ")

@@ -41,7 +41,7 @@ def show_verification(report: "VerifyReport", state_dir: Path, *, is_believed: b
     click.echo(f"{verdict}  {counted(report.rows, 'event')} in {counted(report.streams, 'stream')}")
     for damage in report.damages:
         where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
-        click.echo(f"  {where}{clean(damage.what)}")
+        click.echo(f"  {clean(where + damage.what)}")
     if not report.is_sound:
         remedy = f"krypto-engine recover --state-dir {clean(str(state_dir))}"
         click.echo(f"  Nothing was changed. Stop the engine, then: {remedy}")

@@ -1,11 +1,13 @@
 """`replay`: the story of `run` again from the log, up to any event or time, as lines, events or JSON."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.replay import MOST_FILE
 from tests.cli.terminal import LIVELY, bot_file, krypto
 
 PROGRAM = re.compile(r"\] (State saved|Using cached OHLCV data|OHLCV data cached|Recovered from the log)")
@@ -152,7 +154,36 @@ def test_replay_verify_of_a_sound_log_says_what_it_checked(lived: Path) -> None:
     assert found["verify"]["damages"] == []
     assert found["digests"]["checked"] >= 1
     assert found["digests"]["differing"] == []
-    assert found["state_file"] == "equal to the log"
+    assert found["state_file"] == {"equal": True, "found": "equal to the log"}
+
+
+@pytest.mark.spec("replay --verify tells of a state file that is not what the log gives", section="issue: CLI")
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (lambda file: file.replace(b'"total_trades": ', b'"total_trades": 9'), "it differs from the log in stats: "),
+        (lambda file: file.replace(b'"stats":', b'"statistics":'), "it is unreadable ('stats'): "),
+        (lambda _: b'{"log":' + b"[" * 100_000, "it is unreadable (nested too deeply): "),
+        (lambda _: b" " * (MOST_FILE + 1), "it is larger than 67,108,864 bytes: "),
+        (lambda _: b"", "it is unreadable ("),
+        (lambda _: None, "there is none"),
+    ],
+    ids=["edited", "key missing", "nested", "huge", "empty", "none"],
+)
+def test_replay_verify_tells_how_a_state_file_differs_and_the_log_stays_sound(
+    copied: Path, written: Callable[[bytes], bytes | None], told: str
+) -> None:
+    path = copied / "state" / "bot_state_bot.json"
+    content = written(path.read_bytes())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    lines = replayed(copied, "--verify")
+    assert lines[0].startswith("sound  ")
+    assert lines[-1].strip().startswith(f"state file: {told}")
+    found = krypto("replay", "--state-dir", copied / "state", "--verify", "--json").json["state_file"]
+    assert found["equal"] is (None if content is None else False)
+    assert found["found"].startswith(told)
 
 
 @pytest.mark.spec("deciding every observation again gives the same decisions", section="issue: CLI")
