@@ -148,7 +148,7 @@ def _exit_code(*, verbose: bool) -> int:
     except click.ClickException as error:
         _complain(f"Error: {error.format_message()}{_help_hint(error)}")
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - nobody else is left to tell of it
         if verbose:
             _show_traceback(type(error), error, error.__traceback__)
         elif isinstance(error, EngineError):

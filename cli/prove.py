@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 VIOLATED: Final = 1
 SHOWN: Final = 12
 MOST_SEED: Final = 2**53
+MOST_TAPE: Final = 16 * 1024**2
+"""Bytes of a tape that are read; that of a long world has a hundredth of it."""
 MOST_SCHEDULE: Final = 1_000_000
 """Every script before a schedule is measured first: beyond this one would wait for long and be told nothing."""
 
@@ -81,9 +83,8 @@ def prove(
         ctx.exit(_one_schedule(schedule, as_json=as_json))
     if not wanted["seeds"] and not wanted["schedules"]:
         raise UsageError("nothing is to be run: give --seeds or --schedules a number above 0")
-    report = wanted["report"]
-    if report is not None and not report.parent.is_dir():
-        raise UsageError(f"--report is {report}, and there is no folder {report.parent}: make it first")
+    if wanted["report"] is not None:
+        _refuse_report(wanted["report"], wanted["record"])
     ctx.exit(_many(wanted, as_json=as_json))
 
 
@@ -93,6 +94,16 @@ def _refuse_others(ctx: click.Context, what: str, *names: str) -> None:
     if given:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(f"{options} cannot go with {what}: leave out one or the other")
+
+
+def _refuse_report(report: Path, record: Path | None) -> None:
+    """Refuse, before hours of work, a report that could not be written at their end."""
+    if record is not None and record.absolute() == report.absolute():
+        raise UsageError(f"--report and --record are both {report}: give each a file of its own")
+    try:
+        report.open("ab").close()
+    except OSError as error:
+        raise UsageError(f"--report is {report}, which cannot be written ({error.strerror}): name another") from error
 
 
 def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
@@ -110,12 +121,12 @@ def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
             if not as_json and sys.stderr.isatty():
                 click.echo("\r\033[K", nl=False, err=True)
         result = _result(campaign, clock.monotonic_s() - begun_s, jobs)
-        if wanted["report"] is not None:
-            wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
         if as_json:
             echo_json(result)
         else:
             _conclude(campaign, result)
+        if wanted["report"] is not None:
+            wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
         return VIOLATED if campaign.violations else 0
 
 
@@ -257,9 +268,10 @@ def _choices(path: Path) -> dict[str, int]:
         UsageError: it is neither.
     """
     try:
-        told = msgspec.json.decode(path.read_bytes())
+        with path.open("rb") as file:
+            told = msgspec.json.decode(file.read(MOST_TAPE))
         return msgspec.convert(told.get("tape", told), dict[str, Annotated[int, msgspec.Meta(ge=0)]])
-    except (msgspec.MsgspecError, AttributeError) as error:
+    except (msgspec.MsgspecError, AttributeError, RecursionError, UnicodeError) as error:
         raise UsageError(
             f"--tape {path} holds no choices ({error}): give what prove --seed N --json printed"
         ) from error

@@ -60,7 +60,9 @@ def test_prove_of_one_schedule_tells_how_it_ended() -> None:
         (("--seed", 5, "--schedule", 5), "--schedule cannot go with --seed"),
         (("--schedule", 5, "--shrink"), "name it with --seed"),
         (("--schedule", 1_000_001), "1000001 is not in the range 0<=x<=1000000"),
-        (("--seeds", 2, "--report", "/nowhere/report.json"), "there is no folder /nowhere"),
+        (("--seeds", 2, "--report", "/nowhere/report.json"), "cannot be written (No such file or directory): name"),
+        (("--seeds", 2, "--report", "/proc/report.json"), "cannot be written ("),
+        (("--seeds", 2, "--report", "/proc/both", "--record", "/proc/both"), "give each a file of its own"),
         (("--seed", 5, "--tape", __file__), "holds no choices"),
         (("--seeds", 2, "--record", __file__), "is no block of a campaign"),
     ],
@@ -72,3 +74,12 @@ def test_prove_asked_for_what_cannot_be_refuses_before_it_runs_anything(
     assert result.code == USAGE
     assert says in result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize("tape", [b'{"tape":' + b"[" * 100_000, b'{"tape":{"\xff":1}}', b'{"tape":{"a":-1}}', b"[]", b""])
+def test_prove_given_a_tape_that_is_none_says_so_in_one_sentence(tmp_path: Path, tape: bytes) -> None:
+    path = tmp_path / "tape.json"
+    path.write_bytes(tape)
+    result = krypto("prove", "--seed", 5, "--tape", path)
+    assert result.code == USAGE
+    assert "holds no choices (" in result.err
