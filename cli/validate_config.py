@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from cli.options import config_option, json_option
 from cli.render import dim, echo_json, status
@@ -24,7 +23,7 @@ def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
     one_directory(loaded)
     check_configs([each.config for each in loaded])
     if as_json:
-        echo_json([{"source": each.source, "config": msgspec.to_builtins(each.config)} for each in loaded])
+        echo_json([{"source": each.source, "config": each.config} for each in loaded])
         return
     for each in loaded:
         config = each.config

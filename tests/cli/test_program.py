@@ -237,6 +237,7 @@ def test_validate_config_in_json_gives_the_whole_configuration(tmp_path: Path) -
     assert [each["config"]["bot_id"] for each in found] == ["one", "two"]
     assert [each["source"] for each in found] == [str(path) for path in paths]
     assert found[0]["config"]["trailing_max_gap"] == 300
+    assert type(found[0]["config"]["profit_target"]) is float  # amounts are numbers wherever JSON shows them
     assert not (tmp_path / "state").exists()
 
 
