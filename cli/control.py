@@ -86,5 +86,5 @@ pause, resume, reset_trailing, kill, flatten, revive = (_verb(name, words) for n
 @state_dir_option
 @json_option
 def stop(state_dir: Path, as_json: bool) -> None:
-    """Stop the engine in order: every bot is laid down and its state saved."""
+    """Stop the engine in order: every bot ends and its state is saved."""
     _send("stop", None, state_dir, _Words("", "stopped"), as_json=as_json)

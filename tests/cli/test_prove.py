@@ -76,7 +76,9 @@ def test_prove_asked_for_what_cannot_be_refuses_before_it_runs_anything(
     assert result.out == ""
 
 
-@pytest.mark.parametrize("tape", [b'{"tape":' + b"[" * 100_000, b'{"tape":{"\xff":1}}', b'{"tape":{"a":-1}}', b"[]", b""])
+@pytest.mark.parametrize(
+    "tape", [b'{"tape":' + b"[" * 100_000, b'{"tape":{"\xff":1}}', b'{"tape":{"a":-1}}', b"[]", b""]
+)
 def test_prove_given_a_tape_that_is_none_says_so_in_one_sentence(tmp_path: Path, tape: bytes) -> None:
     path = tmp_path / "tape.json"
     path.write_bytes(tape)

@@ -9,6 +9,7 @@ from engine.core import events as ev
 from engine.core import narration
 from engine.core.config import config_digest
 from engine.core.narration import line, money, narrate, plain, price
+from engine.core.projection import state_file_name
 from tests.kernel import bought, config_of
 
 SPEC = pytest.mark.spec
@@ -221,6 +222,13 @@ def test_event_tells_its_line(event: Any, text: str) -> None:
 
 
 @SPEC("a gate that holds tells the move and the threshold", section="Monitoring and Logs")
+@pytest.mark.spec("log lines and the state file bear the bot's whole id", section="decision 16")
+@pytest.mark.parametrize("bot_id", ["a", "btc-dca", "b" * 64])
+def test_line_and_state_file_bear_the_whole_id_of_the_bot(bot_id: str) -> None:
+    assert line(bot_id, "Session started") == f"[Bot-{bot_id}] Session started"
+    assert state_file_name(bot_id) == f"bot_state_{bot_id}.json"
+
+
 def test_gate_tells_the_move_and_the_threshold() -> None:
     text = narrate(GATE, CONFIG)
     assert text in {

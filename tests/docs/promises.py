@@ -26,17 +26,7 @@ def marks() -> tuple[Mark, ...]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "marks"
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "--collect-only",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "tests.docs.marks",
-            ],
+            [sys.executable, "-m", "pytest", *_COLLECT],
             cwd=ROOT,
             env={**os.environ, "SPEC_MARKS": str(target), "PYTEST_ADDOPTS": ""},
             capture_output=True,

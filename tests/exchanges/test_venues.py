@@ -29,6 +29,7 @@ log_ids = st.text(ALPHABET, min_size=LOG_ID_LENGTH, max_size=LOG_ID_LENGTH)
 # --- names --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("names of exchanges that users know lead to the id used now", section="decision 17")
 @pytest.mark.parametrize(("alias", "target"), ALIASES.items(), ids=ALIASES)
 def test_venue_of_an_alias_is_the_exchange_itself(alias: str, target: str) -> None:
     assert venue_of(alias) is venue_of(f" {alias.upper()} ") or not venue_of(alias).orders
@@ -42,6 +43,7 @@ def test_venue_of_an_exchange_without_a_row_is_for_paper_only() -> None:
         venue_of("mexc").create_params(OUR_ID, SENT_MS)
 
 
+@pytest.mark.spec("an unknown exchange is refused with the nearest known one", section="decision 17")
 @pytest.mark.parametrize(
     ("name", "said"),
     [

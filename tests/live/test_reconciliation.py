@@ -34,7 +34,6 @@ from tests.live.restart_incidents import place_as_another_copy
 from tests.live.scene import differences, scene
 
 LIMIT: Final = {"buy_order_type": "limit"}
-TRADER: Final = "trader"
 
 
 def balances(**changes: str) -> dict[str, object]:
@@ -213,9 +212,10 @@ def test_orders_of_others_are_listed_and_left_alone(tmp_path: Path) -> None:
 def test_trade_of_others_whose_fee_nobody_understands_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = readings.trade_of
+    read, seen = readings.trade_of, set[Decimal]()
 
     def reading(row: readings.Row) -> readings.RawTrade:
+        seen.add(Decimal(row["amount"]))
         if Decimal(row["amount"]) == Decimal("0.00013"):
             raise UnreachableError("nobody understands it")
         return read(row)
@@ -229,7 +229,13 @@ def test_trade_of_others_whose_fee_nobody_understands_is_left_alone(
             place_as_another_copy(stage, "by-hand")
             stage.fill(stage.records[-1], "0.00013")
             async with stage.engine() as run:
+                before = run.state()
                 await stage.until(run, lambda: any("Reconciled with the exchange" in text for text in run.said), 30)
+                assert not run.events(OrderFilled)
+                assert not run.events(DiscrepancyFound)
+                assert run.state().position == before.position
+        assert seen
+        assert Decimal("0.00013") not in seen, "only trades of our own orders are read"
 
     asyncio.run(scenario())
 

@@ -27,7 +27,7 @@ from engine.core.state import BotState, Order
 from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.live import AccountGateway
 from engine.exchanges.port import Fill, OrderReport, Outcome, Rejected, Unknown
-from engine.runtime import live_executor, reconciliation, reports
+from engine.runtime import reconciliation, reports
 from engine.runtime.reconciliation import Desked, Reconciler
 
 Patch = pytest.MonkeyPatch
@@ -218,11 +218,6 @@ def looks_back_a_week(patch: Patch) -> None:
 def mismatch_is_only_logged(patch: Patch) -> None:
     """Write a discrepancy down and go on."""
     patch.setitem(REDUCERS, DiscrepancyFound, lambda state, _event, _at_ms: state)
-
-
-def decisions_keep_for_ever(patch: Patch) -> None:
-    """Send an order whenever that becomes possible, however long ago it was decided."""
-    patch.setattr(live_executor, "is_stale", lambda *_: False)
 
 
 def _at_the_start(patch: Patch, change: Callable[[BotState], BotState]) -> None:

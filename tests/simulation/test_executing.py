@@ -201,6 +201,30 @@ def test_limit_buy_still_unanswered_when_the_engine_stops_rests_only_if_on_stop_
     story(tmp_path, tell)
 
 
+def test_stop_while_every_call_goes_unanswered_ends_in_time_and_says_what_stays(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life({**LOW, "buy_order_type": "limit", "on_stop": "cancel_all"}) as run:
+            await is_ready(run)
+            lives.fate.bring("create/answer_lost")
+            lives.fate.bring("query/request_lost", *[1] * 9)
+            lives.fate.bring("cancel/request_lost", *[1] * 9)
+            lives.price(48_000)
+            await run.until(lambda: run.events(OrderSent))
+            asked_ms = lives.machine.true_ms
+            await run.stop()
+            took_ms = lives.machine.true_ms - asked_ms
+            assert 15_000 < took_ms < 25_000  # the stop's own wait, and what is left of the last call's ten seconds
+            assert "Stopping: these orders stay at the exchange: Order 1 (buy 0.00208 BTC)" in run.lines
+            assert [order.status for order in run.orders()] == ["unknown"]
+        lives.fate.cancel("query/request_lost")
+        lives.fate.cancel("cancel/request_lost")
+        async with lives.life({**LOW, "buy_order_type": "limit"}) as run:
+            await run.until(lambda: lives.placed("buy")[0].status == "canceled")
+            assert lives.asked("create")[lives.placed("buy")[0].wish.client_order_id] == 1
+
+    story(tmp_path, tell)
+
+
 def test_order_decided_just_before_its_bot_is_halted_never_leaves(tmp_path: Path) -> None:
     async def tell(lives: Lives) -> None:
         beta = {"bot_id": "beta", "strategy_params": {"max_price": 1}}
