@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run exchange outside test coverage planted prove lint fmt check bench docs lock sbom audit mutants clean
+.PHONY: help setup run exchange outside test coverage planted prove fuzz lint fmt check bench docs lock sbom audit mutants clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests f
 prove: $(STAMP) ## Run a short campaign of simulated worlds, and see that it kills every planted bug
 	@$(BIN)/krypto-engine prove --seeds 300 --schedules 20000
 	@$(BIN)/python -m tests.prove $(ARGS)
+
+fuzz: $(STAMP) ## Put made-up input to events, configurations and payloads, a minute each (ARGS="--seconds 3600")
+	@$(BIN)/python -m tests.fuzz all $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, the dependency rule and the links in the documents
 	$(BIN)/ruff check

@@ -108,6 +108,7 @@ def set_(
         return
     click.echo(f"{status('stored', good=True)}  the keys of {name} in {place}")
     _tell(notes)
+    click.echo(dim("    At the exchange, forbid them withdrawals and every address but this machine's."))
     click.echo(dim(f"    See what they may do:  krypto-engine credentials check {name}"))
 
 

@@ -55,6 +55,7 @@ def test_set_from_stdin_stores_in_the_file_and_says_where(file: Path) -> None:
     result = credentials("set", "okx", "--from-stdin", lines=LINES)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"stored  the keys of okx in the file {file}\n")
+    assert "forbid them withdrawals and every address but this machine's" in result.out
     assert "krypto-engine credentials check okx" in result.out
     assert find_credentials("okx").credentials == KEYS
 
