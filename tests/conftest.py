@@ -1,7 +1,7 @@
 """What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network or real keys.
 
 Owns the Hypothesis profiles, the network guard, the guard of keys, and how workers share the tests. Never holds
-fixtures of one area; those stand beside their tests.
+fixtures of one area; those stand beside their tests, the few that several areas use in modules that are named here.
 """
 
 import ipaddress
@@ -20,6 +20,7 @@ settings.register_profile("unshrunk", settings.get_profile("default"), phases=(P
 settings.register_profile("thorough", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))  # --hypothesis-profile goes before it
 
+pytest_plugins = ("tests.cli.living", "tests.live_kill.forking")
 
 TESTS: Final = Path(__file__).parent
 LONG: Final = (

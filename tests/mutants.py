@@ -17,6 +17,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
+from engine.testing.digest import source_digest
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 REPORT: Final = ROOT / "docs" / "evidence" / "mutants.json"
 STORE: Final = ("chains", "codec", "commits", "follower", "sqlite", "verification", "witness")
@@ -86,7 +88,7 @@ def reported(every: dict[str, int], reasons: dict[tuple[str, str], str]) -> dict
                     function, change = name.partition("__mutmut_")[0], change_of(name)
                     why = reasons.get((function, change), "")
                     left.append({"name": name, "area": area, "how": how, "change": change, "why": why})
-    return {"areas": areas, "left": left}
+    return {"engine": source_digest(ROOT / "engine"), "areas": areas, "left": left}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

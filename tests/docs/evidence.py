@@ -4,6 +4,7 @@ Owns how they are put into tables. Never runs a campaign: what was not recorded 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from engine.testing.simulation.exchange.terms import OF_ORDERS
 from engine.testing.simulation.watch import ORDER_STATES
 from tests.docs.cells import REASONS, why
 from tests.docs.pages import ROOT, table
+from tests.live import outcome_incidents, restart_incidents
 
 FOLDER: Final = ROOT / "docs" / "evidence"
 ORDER_CALLS: Final = ("create", "cancel", "query", "order_trades")
@@ -165,7 +167,9 @@ def planted() -> str:
         return NOT_RECORDED
     lines = [(row["name"], row["by"], row["rule"] or "not found", _needed(row)) for row in result["kills"]]
     unseen = result["unseen"]
-    told = f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found."
+    told = (
+        f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found, in `{result['engine'][:32]}`."
+    )
     parts = [told, table(("planted bug", "found by", "as", "after at most"), lines)]
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]
@@ -175,6 +179,30 @@ def planted() -> str:
 def _needed(row: dict[str, Any]) -> str:
     """Say how many seeds, counted from 1 on, or schedules, from 0 on, hold the one that is known to kill."""
     return f"{row['seed'] + (row['by'] == 'schedules'):,}"
+
+
+def incidents() -> str:
+    """Tell which incidents of other programs are played against the engine, and under which mistake each shows."""
+    rows = sorted((outcome_incidents.INCIDENTS | restart_incidents.INCIDENTS).items())
+    lines = [(name, _first_line(each.story), _first_line(each.wrong)) for name, each in rows]
+    return table(("incident", "what happens to the engine", "the mistake that would repeat it"), lines)
+
+
+def _first_line(function: Callable[..., object]) -> str:
+    return (function.__doc__ or "").splitlines()[0]
+
+
+def fuzz() -> str:
+    """Tell how many inputs the fuzzers have put to each target, and to which engine."""
+    result = _read("fuzz.json")
+    if result is None:
+        return NOT_RECORDED
+    lines = [
+        (name, f"{found['executions']:,}", f"{found['seconds']:,} s", f"{found['findings']:,}")
+        for name, found in result["targets"].items()
+    ]
+    told = f"The engine: `{result['engine'][:32]}`."
+    return f"{table(('target', 'inputs', 'in', 'findings'), lines)}\n\n{told}"
 
 
 def mutants() -> str:
@@ -193,4 +221,5 @@ def mutants() -> str:
     ]
     left = [f"- `{each['name'].rpartition('.')[2]}` ({each['how']}): {each['why']}" for each in result["left"]]
     header = ("area", "changes in all", "tried", "noticed", "ran too long", "not noticed")
-    return "\n\n".join([table(header, lines), "Those left, each with why:", "\n".join(left)])
+    told = f"The engine: `{result['engine'][:32]}`."
+    return "\n\n".join([table(header, lines), told, "Those left, each with why:", "\n".join(left)])

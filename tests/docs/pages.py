@@ -57,6 +57,8 @@ def sections() -> tuple[Section, ...]:
         Section("docs/evidence.md", "visits", evidence.visits),
         Section("docs/evidence.md", "planted", evidence.planted),
         Section("docs/evidence.md", "mutants", evidence.mutants),
+        Section("docs/evidence.md", "incidents", evidence.incidents),
+        Section("docs/evidence.md", "fuzz", evidence.fuzz),
         Section("README.md", "run", samples.run),
         Section("README.md", "inspect-state", samples.inspect_state),
         Section("README.md", "replay", samples.replay),

@@ -121,3 +121,15 @@ async def eventually(is_so: Callable[[], bool], within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
         while not is_so():  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.005)
+
+
+def placed(server: Server) -> int:
+    """Count the orders that the exchange really has."""
+    return len(server.exchange.matching.records)
+
+
+async def subscribed(server: Server, times: int) -> None:
+    """Wait until a client has subscribed to the account's stream so many times, and could read the answer."""
+    name = "WS /ws-api/v3 userDataStream.subscribe.signature"
+    await eventually(lambda: server.exchange.ledger.calls[name] == times)
+    await asyncio.sleep(0.05)

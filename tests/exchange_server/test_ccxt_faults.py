@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from tests.exchange_server.faults import Fault
-from tests.exchange_server.harness import MODES, Mode, ccxt_client, eventually, quiet_script, refused
+from tests.exchange_server.harness import MODES, Mode, ccxt_client, eventually, placed, quiet_script, refused
 from tests.exchange_server.script import Visibility
-from tests.exchange_server.server import Server, running
+from tests.exchange_server.server import running
 
 both_ways = pytest.mark.parametrize("mode", MODES)
 HANG_MS = 300
@@ -17,10 +17,6 @@ HANG_MS = 300
 
 async def buy(exchange: Any) -> Any:
     return await exchange.create_order("BTC/USD", "market", "buy", "0.001", None, {"clientOrderId": "kfault"})
-
-
-def placed(server: Server) -> int:
-    return len(server.exchange.matching.records)
 
 
 @both_ways

@@ -11,7 +11,16 @@ import aiohttp
 import pytest
 
 from tests.exchange_server.faults import Action, Fault, StreamFault
-from tests.exchange_server.harness import MODES, Mode, ccxt_client, eventually, quiet_script, raw_client, refused
+from tests.exchange_server.harness import (
+    MODES,
+    Mode,
+    ccxt_client,
+    eventually,
+    quiet_script,
+    raw_client,
+    refused,
+    subscribed,
+)
 from tests.exchange_server.script import Script
 from tests.exchange_server.server import HOST, Server, running
 from tests.exchange_server.signing import signature_of
@@ -53,13 +62,6 @@ async def received(connection: aiohttp.ClientWebSocketResponse, count: int, with
                 return [*messages, message.type.name]
             messages.append(json.loads(message.data))
     return messages
-
-
-async def subscribed(server: Server, times: int) -> None:
-    """Wait until a client has subscribed so many times, and has had a moment to read the answer."""
-    name = "WS /ws-api/v3 userDataStream.subscribe.signature"
-    await eventually(lambda: server.exchange.ledger.calls[name] == times)
-    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("path", ["/ws/btcusd@miniTicker", "/stream?streams=btcusd@miniTicker", "/stream/ws/0", "/ws"])

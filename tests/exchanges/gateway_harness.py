@@ -18,7 +18,7 @@ from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.port import Rejected
 from engine.exchanges.venues import VENUES, Pages, Venue
 from tests.exchange_server.client import LocalResolver, local_session
-from tests.exchange_server.harness import MODES, Mode
+from tests.exchange_server.harness import MODES, Mode, placed
 from tests.exchange_server.server import HOST, Server
 
 __all__ = [
@@ -128,8 +128,3 @@ def order_of(
         limit_price=None if limit is None else Decimal(limit),
         **{"sent_ms": now_ms(), **changes},
     )
-
-
-def placed(server: Server) -> int:
-    """Count the orders that the exchange really has."""
-    return len(server.exchange.matching.records)

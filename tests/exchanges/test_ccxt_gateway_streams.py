@@ -11,8 +11,8 @@ from engine.core.errors import UnreachableError
 from engine.core.market import Tick
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from tests.exchange_server.faults import Action, Fault, StreamFault
-from tests.exchange_server.harness import eventually, quiet_script
-from tests.exchange_server.server import Server, running
+from tests.exchange_server.harness import eventually, quiet_script, subscribed
+from tests.exchange_server.server import running
 from tests.exchanges.gateway_harness import MODES, SYMBOL, Mode, client, keyless, order_of
 
 D = Decimal
@@ -24,13 +24,6 @@ async def prices_without_end(link: CcxtConnection, within_s: float = 5.0) -> Non
     """Read prices, each of them within a time, until something ends it."""
     while True:
         await asyncio.wait_for(link.next_ticker(SYMBOL), within_s)
-
-
-async def subscribed(server: Server, times: int) -> None:
-    """Wait until the account's stream was subscribed to so often, and the answer had a moment to be read."""
-    name = "WS /ws-api/v3 userDataStream.subscribe.signature"
-    await eventually(lambda: server.exchange.ledger.calls[name] == times)
-    await asyncio.sleep(0.05)
 
 
 @both_ways

@@ -1,8 +1,9 @@
 """The fuzzers: `python -m tests.fuzz TARGET --seconds N` runs atheris from the corpus on and keeps what it finds.
 
-Owns the run. `all` runs one target after the other, and `--report` writes down how many inputs each was put. What it finds lies in `.fuzz/TARGET/`: `crash-…`, `timeout-…` and `oom-…` are findings, `inputs/` what
-reached something new. `python -m tests.fuzz TARGET FILE…` puts files to the target, without atheris. A finding is
-mended and its file moved to `tests/fuzz/corpus/TARGET/`, from where the tests put it for ever.
+Owns the run. `all` runs one target after the other, and `--report` writes down how many inputs each was put. What a run
+finds lies in `.fuzz/TARGET/`: `crash-…`, `timeout-…` and `oom-…` are findings, `inputs/` what reached something new.
+`python -m tests.fuzz TARGET FILE…` puts files to the target, without atheris. A finding is mended and its file moved to
+`tests/fuzz/corpus/TARGET/`, from where the tests put it for ever.
 """
 
 import argparse

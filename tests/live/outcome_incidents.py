@@ -1,7 +1,7 @@
 """Incidents of other programs about orders of which nobody knew what had become of them, played against the engine.
 
 Owns the triggers. A story makes happen what once went wrong elsewhere, lets time pass, and gives the complaints: where
-log and exchange disagree, and orders that nobody meant. Source: facts of reliability, section 1.
+log and exchange disagree, and orders that nobody meant. Source: docs/evidence.md, "Incidents of other programs".
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Incidents of other programs about restarts, reconciliation and trades that are seen twice, played against the engine.
 
 Owns the triggers. A story makes happen what once went wrong elsewhere, lets time pass, and gives the complaints.
-Source: facts of reliability, section 1.
+Source: docs/evidence.md, "Incidents of other programs".
 """
 
 import shutil

@@ -13,7 +13,8 @@ import msgspec
 import engine.indicators.talib_backend
 import engine.runtime.supervisor  # noqa: F401 - loaded before forking
 from tests.kill.server import serve
-from tests.live_kill.session import Request, configs_of, run_session
+from tests.kill.session import configs_of
+from tests.live_kill.session import Request, run_session
 
 
 def _read(line: bytes) -> tuple[Path, Callable[[], None]]:

@@ -6,22 +6,20 @@ nothing is under way any more.
 
 import asyncio
 import time
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from engine.core.config import BotConfig
 from engine.core.errors import UnreachableError, UsageError
 from engine.core.identity import LOG_ID_LENGTH
 from engine.core.state import BotState
 from engine.runtime.bootstrap import Surroundings
-from engine.runtime.config_file import parse_config
 from engine.runtime.live_world import LiveWorld
 from engine.runtime.replica import bot_ids
 from engine.runtime.supervisor import Engine, RunPlan, run_engine
 from engine.store.reader import LogReader
+from tests.kill.session import configs_of
 from tests.live.harness import FastTime, wiring
 from tests.live_kill import wrong
 from tests.live_kill.points import Points, Target
@@ -47,12 +45,6 @@ class Request(msgspec.Struct, frozen=True):
     target: Target | None = None
     wrong: str = ""
     last: bool = False
-
-
-@cache
-def configs_of(bots: tuple[str, ...]) -> tuple[BotConfig, ...]:
-    """Check the YAML of bots, once in a process and its forks."""
-    return tuple(parse_config(text, "a bot").config for text in bots)
 
 
 def run_session(request: Request) -> None:

@@ -5,13 +5,12 @@ shares add up to more than 40 of sessions that were under way, with more than 10
 campaigns: `python -m tests.live_kill --rounds 100`.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kill.forks import Forks
-from tests.live_kill.campaign import HASTY, SERVER, Round, Tally
+from tests.live_kill.campaign import HASTY, Round, Tally
 from tests.live_kill.wrong import WRONG
 
 SEEDS = (11, 2, 19, 14, 5)
@@ -25,12 +24,6 @@ CONTROL_ROUNDS = 3
 
 assert len(SEEDS) * LEAST_UNDER_WAY >= 40
 assert len(SEEDS) * LEAST_IN_FLIGHT >= 10
-
-
-@pytest.fixture(scope="session")
-def live_forks() -> Iterator[Forks]:
-    with Forks(SERVER) as running:
-        yield running
 
 
 @pytest.mark.spec(

@@ -14,9 +14,10 @@ from statistics import median
 
 import msgspec
 
+from engine.testing.digest import source_digest
 from tests.prove.plant import By, Plant
 from tests.prove.plants import PLANTS, WRITTEN
-from tests.prove.runner import BYS, SEEDS, Kill, controls, kill, known_seeds, pristine
+from tests.prove.runner import BYS, ROOT, SEEDS, Kill, controls, kill, known_seeds, pristine
 from tests.prove.unseen import UNSEEN
 
 
@@ -48,6 +49,7 @@ def main() -> int:
         print(f"FALSE   the engine as it is, {each}")
     seeds = [each.seed for each in kills if each.by == "worlds" and each.seed is not None]  # from 1 on, so many at most
     report = {
+        "engine": source_digest(ROOT / "engine"),
         "plants": len(kills),
         "killed": sum(each.trouble is None for each in kills),
         "median_seeds_to_kill": median(seeds) if seeds else None,

@@ -1,6 +1,7 @@
 """Mistakes in the order protocol: what leaves when, and what an answer, or none, is taken for.
 
-Owns the plants of sending, asking and cancelling. Source: design, "Order protocol"; facts of other engines' incidents.
+Owns the plants of sending, asking and cancelling. Source: design, "Order protocol";
+docs/evidence.md, "Incidents of other programs".
 """
 
 from typing import Final

@@ -245,6 +245,6 @@ def test_process_of_a_live_run_can_neither_be_dumped_nor_looked_into(server: Ser
         process = Path(f"/proc/{running.process.pid}")
         cores = next(line for line in (process / "limits").read_text().splitlines() if line.startswith("Max core"))
         assert cores.split()[4:6] == ["0", "0"]
-        if os.geteuid():  # a process of root belongs to root there in any case; tests/credentials/test_lockdown.py asks a process itself
-            assert (process / "environ").stat().st_uid == 0  # an undumpable process belongs to root there
+        if os.geteuid():  # an undumpable process belongs to root there, one of root in any case (see test_lockdown)
+            assert (process / "environ").stat().st_uid == 0
         running.stop_with(signal.SIGINT)

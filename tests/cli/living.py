@@ -1,4 +1,4 @@
-"""What the tests of security share: a state directory with something in it, to be harmed."""
+"""A bot that has lived, for the tests of any folder: to be looked at, or, as a copy, to be changed."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.cli.terminal import LIVELY, bot_file, krypto
 
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run a bot until it has sold and holds lots; give its folder, to be looked at only."""
+    """Run a bot until it has sold, holds lots and follows a price; give its folder, to be looked at only."""
     folder = tmp_path_factory.mktemp("lived")
     assert krypto("run", "-c", bot_file(folder, **LIVELY), "--speed", "max", "--for", "2h").code == 0
     return folder

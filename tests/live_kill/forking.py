@@ -1,4 +1,4 @@
-"""The fork server of the last sessions, once for each test process."""
+"""The fork server of sessions of live bots, once for each process of tests."""
 
 from collections.abc import Iterator
 
