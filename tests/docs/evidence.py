@@ -167,9 +167,8 @@ def planted() -> str:
         return NOT_RECORDED
     lines = [(row["name"], row["by"], row["rule"] or "not found", _needed(row)) for row in result["kills"]]
     unseen = result["unseen"]
-    told = (
-        f"{result['killed']} of {result['plants'] + len(unseen)} planted bugs were found, in `{result['engine'][:32]}`."
-    )
+    of = result["plants"] + len(unseen)
+    told = f"{result['killed']} of {of} planted bugs were found. The engine: `{result['engine'][:32]}`."
     parts = [told, table(("planted bug", "found by", "as", "after at most"), lines)]
     if unseen:
         parts += ["Not found so far:", "\n".join(f"- {name}: {why}" for name, why in unseen.items())]

@@ -6,9 +6,11 @@ them.
 
 import ast
 import re
+import tomllib
 
 import pytest
 
+from tests.mutants import AREAS, ROOT
 from tests.tidy import rules
 
 CODE = rules.python_files("engine", "cli")
@@ -122,3 +124,13 @@ def test_lock_file_names_versions_and_hashes_but_no_host() -> None:
     assert "://" not in text
     assert len(pins) > 1
     assert all("==" in pin and pin.endswith("\\") for pin in pins), "every pin is exact and followed by its hashes"
+
+
+def test_code_that_must_not_be_wrong_is_named_by_files_that_there_are() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    covered = tools["coverage"]["report"]["include"]
+    assert [pattern for pattern in covered if not list(ROOT.glob(pattern))] == []
+    areas = [f"engine/{file}.py" for files in AREAS.values() for file in files]
+    assert sorted(tools["mutmut"]["only_mutate"]) == sorted(areas)
+    chosen = tools["mutmut"]["pytest_add_cli_args_test_selection"]
+    assert [path for path in (*areas, *chosen) if not (ROOT / path).exists()] == []
