@@ -102,7 +102,7 @@ def set_(
     for_exchange = None if exchange is None else _named(exchange)
     keys = _piped() if from_stdin else _typed(name)
     stored, place = store_credentials(name, keys, where, for_exchange)
-    notes = [*([] if exchange else _unknown(name)), *_shadowed(name, stored)]
+    notes = [*_unknown(for_exchange or name), *_shadowed(name, stored)]
     if as_json:
         echo_json({"account": name, "where": stored, "place": place, "notes": notes})
         return
@@ -239,7 +239,7 @@ def _unknown(account: str) -> list[str]:
     try:
         live_venue_of(account)
     except ConfigError as error:
-        return [f"{error} (if {account} is a name of your own, say --exchange, too)"]
+        return [f"{error} (if {account} is a name of your own, say its exchange with --exchange)"]
     return []
 
 

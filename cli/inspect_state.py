@@ -1,12 +1,14 @@
 """`inspect-state`: what a bot holds, now or then, and which event made it so."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from cli.amounts import dust_words, gain, open_lots
+from cli.moments import moment_of, require_reached
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
@@ -21,6 +23,9 @@ from engine.runtime.replica import Replica, bot_ids, known_bot
 
 if TYPE_CHECKING:
     from engine.store.reader import LogReader
+
+MOST_EVENT: Final = 400
+MOST_KEY: Final = 200
 
 
 @click.command(
@@ -50,25 +55,48 @@ def inspect_state(
     """
     if at is not None and (key is not None or why_no_trade):
         raise UsageError("--at goes with the state alone: leave --why and --why-no-trade out")
+    if key is not None and len(key) > MOST_KEY:
+        raise UsageError(f"--why has {len(key)} characters, and no key is so long: give one such as stats.total_profit")
     if key is not None and why_no_trade:
         raise UsageError("--why and --why-no-trade are two questions: ask one of them")
-    until = None if at is None else Moment.parse(at)
+    until = moment_of(at)
     with open_log(state_dir) as reader:
         if key is not None:
             _show_why(reader, known_bot(reader, bot), key, as_json=as_json)
         elif why_no_trade:
             _show_no_trade(reader, known_bot(reader, bot), as_json=as_json)
         else:
-            names = bot_ids(reader) if bot is None else (known_bot(reader, bot),)
-            found = [replica_at(reader, name, until) for name in names]
-            if as_json:
-                files = [state_file(replica) for replica in found]
-                echo_json(files[0] if bot is not None else files)
-            else:
-                for replica in found:
-                    _show_state(replica)
-            if not found and not as_json:
-                click.echo("this log holds no bot yet: run one first")
+            _show_states(reader, bot, until, as_json=as_json)
+
+
+def _show_states(reader: "LogReader", bot: str | None, until: Moment | None, *, as_json: bool) -> None:
+    """Show one bot or all as they stood at a moment; say which had not come so far."""
+    names = bot_ids(reader) if bot is None else (known_bot(reader, bot),)
+    found, missing = _at(reader, names, until)
+    if missing and not found:
+        raise UsageError(missing[-1])
+    if as_json:
+        files = [state_file(replica) for replica in found]
+        echo_json(files[0] if bot is not None else files)
+        return
+    for replica in found:
+        _show_state(replica)
+    for text in missing:
+        click.echo(dim(clean(text)))
+    if not names:
+        click.echo("this log holds no bot yet: run one first")
+
+
+def _at(reader: "LogReader", names: Sequence[str], until: Moment | None) -> tuple[list[Replica], list[str]]:
+    """Give bots as they stood at a moment, and a sentence about each that had not come so far."""
+    found, missing = [], []
+    for name in names:
+        try:
+            require_reached(reader, name, until)
+            found.append(replica_at(reader, name, until))
+        except UsageError as error:
+            missing.append(str(error))
+    return found, missing
 
 
 def _show_state(replica: Replica) -> None:
@@ -231,11 +259,11 @@ def _show_why(reader: "LogReader", bot_id: str, key: str, *, as_json: bool) -> N
         )
         return
     shown = plain_json(setting.value)
-    if isinstance(setting.value, dict | list):
+    if isinstance(setting.value, dict | list | tuple):
         shown = msgspec.json.format(shown, indent=2)
     click.echo(f"{heading(key)} is " + "\n".join(map(clean, shown.decode().splitlines())))
     chain = (("set by", setting.event), *(("caused by", cause) for cause in setting.chain))
-    rows((name, f"{dim(clock_text(each.at_ms))}  {describe(each)}") for name, each in chain)
+    rows((name, f"{dim(clock_text(each.at_ms))}  {describe(each, MOST_EVENT)}") for name, each in chain)
 
 
 def _show_no_trade(reader: "LogReader", bot_id: str, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import sys
+import threading
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -42,10 +43,20 @@ PIPE_CLOSED: Final = 141
 
 
 class LazyGroup(click.Group):
-    """Finds a verb's module by name and imports it on first use."""
+    """Finds a verb's module by name and imports it on first use.
+
+    When nobody reads the output any more, it ends quietly with the code that shells know.
+    """
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line; `--help` and `--version` are answered here."""
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError:
+            sys.exit(PIPE_CLOSED)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; when nobody reads its output any more, end quietly with the code that shells know."""
+        """Run the verb."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -122,6 +133,7 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     sys.excepthook = _show_traceback
+    threading.excepthook = _show_fault_of_thread
     sys.exit(_exit_code(verbose=bool({"-v", "--verbose"} & set(sys.argv[1:2]))))
 
 
@@ -139,6 +151,30 @@ def _complain(text: str) -> None:
     click.echo(clean_lines(text), err=True)
 
 
+def _sentence(error: Exception, *, verbose: bool) -> str:
+    """Say in one sentence what was wrong."""
+    if isinstance(error, EngineError):
+        return str(error)
+    if isinstance(error, OSError) and _is_of_output(error):
+        return f"standard output could not be written ({error.strerror}); what was asked for may be done all the same"
+    remedy = "" if verbose else " (krypto-engine -v VERB shows the traceback)"
+    return f"unexpected {type(error).__name__}: {error}{remedy}"
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Tell whether it was raised in the midst of printing."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code is click.echo.__code__
+
+
+def _show_fault_of_thread(fault: threading.ExceptHookArgs) -> None:
+    """Tell of a fault in a thread; but one that reports to a loop which Ctrl-C has ended is none."""
+    if not (isinstance(fault.exc_value, RuntimeError) and "loop is closed" in str(fault.exc_value)):
+        _show_traceback(fault.exc_type, fault.exc_value or fault.exc_type(), fault.exc_traceback)
+
+
 def _exit_code(*, verbose: bool) -> int:
     color = False if os.environ.get("NO_COLOR") else None
     try:
@@ -151,10 +187,6 @@ def _exit_code(*, verbose: bool) -> int:
     except Exception as error:  # noqa: BLE001 - nobody else is left to tell of it
         if verbose:
             _show_traceback(type(error), error, error.__traceback__)
-        elif isinstance(error, EngineError):
-            _complain(f"Error: {error}")
-        else:
-            remedy = "krypto-engine -v VERB shows the traceback"
-            _complain(f"Error: unexpected {type(error).__name__}: {error} ({remedy})")
+        _complain(f"Error: {_sentence(error, verbose=verbose)}")
         return error.exit_code if isinstance(error, EngineError) else 1
     return result if isinstance(result, int) else 0

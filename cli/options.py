@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+
+class StateDir(click.Path):
+    """A folder; an empty name, as of a variable of the shell that is not set, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the option."""
+        if value == "":
+            self.fail("it is empty: name a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 state_dir_option: Decorator = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=StateDir(path_type=Path, file_okay=False),
     default=Path("data"),
     show_default=True,
     help="The folder with the log and the state files.",
 )
 configured_state_dir_option: Decorator = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path),
+    type=StateDir(path_type=Path),
     metavar="DIRECTORY",
     help="The folder with the log. [default: that of the configurations, or data]",
 )
@@ -39,7 +50,7 @@ def config_option(words: str = "", *, required: bool = False) -> Decorator:
         "-c",
         "--config",
         "paths",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # whether it can be read is told when it is
         multiple=True,
         required=required,
         help=f"A bot's YAML file{words}; may be repeated.",

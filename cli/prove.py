@@ -5,30 +5,26 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 import engine
 from cli.options import json_option
-from cli.render import clean, dim, echo_json, heading, rows, status
+from cli.prove_one import SHOWN, VIOLATED, ending_between, list_counts, one_schedule, one_world
+from cli.render import clean, dim, echo_json, status
 from engine.core.errors import UsageError
 from engine.core.narration import counted
 
 if TYPE_CHECKING:
     from engine.testing.simulation.campaign import Campaign, Work
-    from engine.testing.simulation.report import WorldReport
 
-VIOLATED: Final = 1
 MOST_FILES: Final = 10_240
 """Descriptors to ask for where the system names no limit: what macOS gives at most."""
 WORLDS_A_PROCESS: Final = 500
 """Worlds that a process runs before another takes its place: a life that is killed leaves a descriptor open."""
-SHOWN: Final = 12
 MOST_SEED: Final = 2**53
-MOST_TAPE: Final = 16 * 1024**2
-"""Bytes of a tape that are read; that of a long world has a hundredth of it."""
 MOST_SCHEDULE: Final = 1_000_000
 """Every script before a schedule is measured first: beyond this one would wait for long and be told nothing."""
 
@@ -82,10 +78,10 @@ def prove(
         raise UsageError("--shrink and --tape go with one world: name it with --seed")
     if seed is not None:
         _refuse_others(ctx, "--seed, which runs one world", "schedule", *wanted)
-        ctx.exit(_one(seed, tape, shrink_=shrink_, as_json=as_json))
+        ctx.exit(one_world(seed, tape, shrink_=shrink_, as_json=as_json))
     if schedule is not None:
         _refuse_others(ctx, "--schedule, which runs one storage schedule", *wanted)
-        ctx.exit(_one_schedule(schedule, as_json=as_json))
+        ctx.exit(one_schedule(schedule, as_json=as_json))
     if not wanted["seeds"] and not wanted["schedules"]:
         raise UsageError("nothing is to be run: give --seeds or --schedules a number above 0")
     if wanted["report"] is not None:
@@ -119,13 +115,19 @@ def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
         clock, jobs = SystemTime(), wanted["jobs"] or os.cpu_count() or 1
         work = _parts(wanted, jobs)
         begun_s = clock.monotonic_s()
-        show = _silent if as_json else _progress(work, jobs, lambda: clock.monotonic_s() - begun_s)
+        tell = _silent if as_json else _progress(work, jobs, lambda: clock.monotonic_s() - begun_s)
         _allow_many_files()
         try:
-            for part in work:
-                run(campaign, [part], jobs, show, until_failure=wanted["until_failure"])
-                if wanted["until_failure"] and campaign.violations:
-                    break
+            with ending_between(is_here=jobs == 1) as end_if_asked:
+
+                def show(so_far: Campaign) -> None:
+                    tell(so_far)
+                    end_if_asked()
+
+                for part in work:
+                    run(campaign, [part], jobs, show, until_failure=wanted["until_failure"])
+                    if wanted["until_failure"] and campaign.violations:
+                        break
         finally:
             if not as_json and sys.stderr.isatty():
                 click.echo("\r\033[K", nl=False, err=True)
@@ -208,7 +210,7 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
     click.echo(f"{status(verdict, good=not campaign.violations)}  engine {result['engine'][:16]}")
     if schedules.schedules:
         click.echo(f"  {counted(schedules.schedules, 'storage schedule')}")
-        _list("how they ended", schedules.outcomes)
+        list_counts("how they ended", schedules.outcomes)
     if worlds.seeds:
         years = f"{worlds.virtual_s / 86_400:,.1f} days lived"
         click.echo(f"  {counted(worlds.seeds, 'world')}, {result['seeds_an_hour']:,} an hour, {years}")
@@ -218,8 +220,8 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
             recovered = counted(worlds.recoveries, "run of a recovery").replace("recoverys", "recovery")
             click.echo(f"  {recovered}, {worlds.unjudged:,} worlds ended without a verdict: their log is past recovery")
         click.echo(dim(f"  trace {worlds.digest[:32]}"))
-        _list("how lives ended", worlds.endings)
-        _list("faults", worlds.faults)
+        list_counts("how lives ended", worlds.endings)
+        list_counts("faults", worlds.faults)
     for failure in worlds.failures[:SHOWN]:
         click.echo(status(f"  seed {failure.seed}", good=False) + dim(f"  krypto-engine prove --seed {failure.seed}"))
         for violation in failure.violations[:SHOWN]:
@@ -228,97 +230,3 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
         again = dim(f"  krypto-engine prove --schedule {each.schedule}")
         click.echo(status(f"  schedule {each.schedule}", good=False) + again)
         click.echo(f"    {clean(f'{each.kind}: {each.what}')}")
-
-
-def _list(title: str, counts: dict[str, int]) -> None:
-    click.echo(f"  {heading(title)}")
-    most = sorted(counts.items(), key=lambda pair: -pair[1])
-    rows(((name, f"{count:,}") for name, count in most[:SHOWN]), indent="    ")
-    if len(most) > SHOWN:
-        click.echo(dim(f"    and {len(most) - SHOWN} more kinds, in --json"))
-
-
-def _one(seed: int, tape: Path | None, *, shrink_: bool, as_json: bool) -> int:
-    """Run one world twice, see that both are the same, and tell of it."""
-    from engine.testing.simulation.campaign import scratch
-    from engine.testing.simulation.running import run_world
-    from engine.testing.simulation.shrink import shrink
-
-    def played(choices: dict[str, int] | None) -> "WorldReport":
-        with scratch() as folder:
-            return run_world(seed, Path(folder), choices)
-
-    choices = None if tape is None else _choices(tape)
-    report, again = played(choices), played(choices)
-    violations = list(report.violations)
-    if report.digest != again.digest:
-        violations.append("determinism: run twice, this seed gave two traces")
-    if shrink_ and report.violations:
-        rule = report.violations[0].partition(":")[0]
-        kept = shrink(report.tape, lambda each: any(v.startswith(rule) for v in played(dict(each)).violations))
-        report = played(dict(kept))
-    if as_json:
-        echo_json(msgspec.structs.replace(report, violations=tuple(violations)))
-    else:
-        _tell(report, violations, shrunk=shrink_ and bool(report.violations))
-    return VIOLATED if violations else 0
-
-
-def _one_schedule(number: int, *, as_json: bool) -> int:
-    """Run one storage schedule twice, see that the same comes of both, and tell of it."""
-    from engine.testing.simulation.campaign import Work, run_block
-    from engine.testing.simulation.report import StorageSum
-    from engine.testing.simulation.tally import Violation
-
-    came, again = (run_block(Work("schedules", number, 1)) for _ in range(2))
-    assert isinstance(came, StorageSum)
-    violations = list(came.violations)
-    if came != again:
-        violations.append(Violation(number, "determinism", "run twice, this schedule came to two ends"))
-    if as_json:
-        echo_json(msgspec.structs.replace(came, violations=tuple(violations)))
-    else:
-        verdict = "no violation" if not violations else counted(len(violations), "violation")
-        click.echo(f"{status(verdict, good=not violations)}  schedule {number}, run twice")
-        for each in violations:
-            click.echo(f"    {clean(f'{each.kind}: {each.what}')}")
-        _list("how it ended", came.outcomes)
-        _list("what happened", came.counts)
-    return VIOLATED if violations else 0
-
-
-def _choices(path: Path) -> dict[str, int]:
-    """Read the choices of a world: a report of `prove --seed N --json`, or its `tape` alone.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    try:
-        with path.open("rb") as file:
-            told = msgspec.json.decode(file.read(MOST_TAPE))
-        return msgspec.convert(told.get("tape", told), dict[str, Annotated[int, msgspec.Meta(ge=0)]])
-    except (msgspec.MsgspecError, AttributeError, RecursionError, UnicodeError) as error:
-        raise UsageError(
-            f"--tape {path} holds no choices ({error}): give what prove --seed N --json printed"
-        ) from error
-
-
-def _tell(report: "WorldReport", violations: list[str], *, shrunk: bool) -> None:
-    from engine.testing.simulation.shrink import by_site
-
-    verdict = "no violation" if not violations else counted(len(violations), "violation")
-    click.echo(f"{status(verdict, good=not violations)}  seed {report.seed}, trace {report.digest[:16]}, run twice")
-    told = (
-        counted(report.lives, "life").replace("lifes", "lives"),
-        counted(report.orders, "order"),
-        counted(report.trades, "trade"),
-    )
-    click.echo(f"  {', '.join(told)} in {report.virtual_s:,} s")
-    for violation in violations:
-        click.echo(f"    {clean(violation)}")
-    if shrunk and violations:
-        click.echo(f"  {heading('what is needed for it')}")
-        rows(((site, str(choice)) for site, choice in by_site(report.tape)), indent="    ")
-    else:
-        _list("how lives ended", report.endings)
-        _list("faults", report.faults)

@@ -5,21 +5,27 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cli.control import operator
 from cli.options import config_option, configured_state_dir_option, json_option, outside
-from cli.render import attention, clean, clock_text, dim, echo_json, heading, rows, status
-from engine.core.errors import OperatorNeededError
+from cli.render import attention, clean, clock_text, dim, echo_json, heading, quoted, rows, status
+from engine.core.errors import OperatorNeededError, UsageError
 from engine.core.narration import counted, order_words, plain, price
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
 from engine.runtime.lockdown import lock_down
+from engine.store.backup import BACKUPS_NAME, backup_folder
+from engine.store.rebuild import QUARANTINE_NAME, WORK_NAME
+from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
 
 if TYPE_CHECKING:
     from engine.core.config import BotConfig
     from engine.runtime.recovery_report import Adopted, BotReport, Mend, Report
+
+
+TRACES: Final = (LOG_NAME, WAL_NAME, WITNESS_NAME, LOCK_NAME, QUARANTINE_NAME, BACKUPS_NAME, WORK_NAME)
 
 
 @click.command(
@@ -55,10 +61,14 @@ def recover(
     lock_down()
     loaded = [load_config(path) for path in paths]
     directory = state_dir or (one_directory(loaded) if loaded else Path("data"))
+    require_own(directory, is_begun=backup is not None)
+    if backup is not None:
+        backup_folder(backup)
 
     def confirm(report: "Report") -> bool:
         if not as_json:
             _show(report)
+            _tell_of_backup(backup, report)
         return yes or (not as_json and sys.stdin.isatty() and _asked())
 
     def mended(mend: "Mend") -> None:
@@ -68,10 +78,32 @@ def recover(
     tell = _silent if as_json else _tell
     report = asyncio.run(_recover(directory, bot, backup, loaded, confirm, tell, mended, ctx.obj))
     if as_json:
-        echo_json(_as_record(report))
+        echo_json(_as_record(report) | {"backup_used": report.mend is not None and report.mend.is_backup})
     else:
+        if report.is_healthy:
+            _tell_of_backup(backup, report)
         _conclude(directory, report)
     ctx.exit(0 if report.is_healthy or report.confirmed else OperatorNeededError.exit_code)
+
+
+def require_own(directory: Path, *, is_begun: bool) -> None:
+    """Leave a folder as it is that never was a state directory: one is taken by closing it to all others.
+
+    Where a log `is_begun` in it, it may also be new. Raises UsageError.
+    """
+    if not directory.is_dir() or any((directory / name).exists() for name in TRACES):
+        return
+    if not is_begun:
+        raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
+    if any(directory.iterdir()):
+        raise UsageError(f"{directory} holds other files and no log: name an empty folder, or a new one")
+
+
+def _tell_of_backup(backup: Path | None, report: "Report") -> None:
+    """Say that a backup that was named was of no use, lest somebody counts on it."""
+    if backup is not None and not (report.mend is not None and report.mend.is_backup):
+        why = "the log itself holds as much, or the backup is damaged or of another log"
+        click.echo(attention(f"  the backup {clean(str(backup))} was not used: {why}"))
 
 
 async def _recover(
@@ -188,7 +220,7 @@ def _conclude(directory: Path, report: "Report") -> None:
         click.echo(f"{status('confirmed', good=True)}  {names}: krypto-engine run goes on from here")
     else:
         click.echo(f"{status('not confirmed', good=False)}  {names}: nothing is sent until you confirm")
-        click.echo(f"  krypto-engine recover --state-dir {clean(str(directory))}")
+        click.echo(f"  krypto-engine recover --state-dir {quoted(directory)}")
 
 
 def _as_record(report: "Report") -> dict[str, Any]:

@@ -4,8 +4,10 @@ Green is gained or healthy, red is lost or broken, yellow asks for attention, di
 leaves the colours out.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -68,6 +70,11 @@ def clock_text(at_ms: int) -> str:
 def clean(text: str) -> str:
     """Take control characters out of text from outside, so that it cannot steer the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def quoted(path: Path) -> str:
+    """Write a path so that it can be copied into a shell."""
+    return shlex.quote(clean(str(path)))
 
 
 def clean_lines(text: str) -> str:

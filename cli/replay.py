@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from cli.moments import moment_of, require_reached
 from cli.options import json_option, open_log, state_dir_option
 from cli.render import attention, clean, clock_text, dim, echo_json, rows, status
 from cli.telling import coloured, is_routine
@@ -56,9 +57,10 @@ def replay(
     """
     if at is not None and (verify_ or redecide_):
         raise UsageError("--at goes with the story alone: leave --verify and --redecide out")
-    until = None if at is None else Moment.parse(at)
+    until = moment_of(at)
     with open_log(state_dir) as reader:
         bot_id = known_bot(reader, bot)
+        require_reached(reader, bot_id, until)
         code = 0
         if verify_:
             code = code or _verify(reader, bot_id, state_dir, as_json=as_json)
@@ -104,12 +106,13 @@ def _as_record(recorded: "Recorded") -> dict[str, object]:
     }
 
 
-def describe(recorded: "Recorded") -> str:
-    """Write an event on one line: where it stands, what it is, what it carries."""
+def describe(recorded: "Recorded", most: int | None = None) -> str:
+    """Write an event on one line: where it stands, what it is, what it carries; so many characters at most."""
     fields = msgspec.to_builtins(recorded.event)
     tag = fields.pop("type")
     shown = " ".join(f"{key}={msgspec.json.encode(value).decode()}" for key, value in fields.items())
-    return clean(f"{recorded.stream} {recorded.sequence}  {tag}  {shown}"[:400])
+    text = clean(f"{recorded.stream} {recorded.sequence}  {tag}  {shown}")
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _show_event(recorded: "Recorded") -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.runtime.supervisor import Engine, Outcome
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+DIGITS = 5
 ROUTINE_SPEED = 10
 EXIT_BY_REASON = {"SIGINT": 130, "SIGTERM": 143, "an operator must decide": OperatorNeededError.exit_code}
 
@@ -54,8 +55,10 @@ class Duration(click.ParamType[int]):
         """Read the option as milliseconds."""
         text = str(value)
         number, unit = text[:-1], text[-1:]
-        if unit not in UNITS_MS or not number.isascii() or not number.isdigit() or not 0 < int(number) < 100_000:  # noqa: PLR2004
-            self.fail(f"{text!r} is no time span: write it as 90s, 30m, 12h or 7d", param, ctx)
+        if unit not in UNITS_MS or not number.isascii() or not number.isdigit() or not number.strip("0"):
+            self.fail(f"{text[:40]!r} is no time span: write it as 90s, 30m, 12h or 7d", param, ctx)
+        if len(number) > DIGITS:
+            self.fail(f"{text[:40]!r} has more than {DIGITS} digits: take a larger unit of s, m, h and d", param, ctx)
         return int(number) * UNITS_MS[unit]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.amounts import dust_words, gain, open_lots
-from cli.render import attention, clock_text, dim, echo_json, heading, rows, table
+from cli.render import attention, clock_text, dim, echo_json, heading, quoted, rows, table
 from engine.core.narration import money, plain
 from engine.core.projection import state_file_name
 from engine.store.schema import LOG_NAME
@@ -95,7 +95,7 @@ def _show_places(directory: Path, bots: list["Bot"]) -> None:
         places.append(("state file", str(path) if path.exists() else f"{path} (written with the first purchase)"))
     rows(places)
     name = bots[0].state.bot_id
-    option = "" if directory == Path("data") else f" --state-dir {directory}"
+    option = "" if directory == Path("data") else f" --state-dir {quoted(directory)}"
     click.echo()
     click.echo("Next:")
     for what, command in (

@@ -6,6 +6,7 @@ import click
 
 from cli.options import config_option, json_option
 from cli.render import dim, echo_json, status
+from engine.core.errors import ConfigError
 from engine.runtime.config_file import load_config, one_directory
 
 
@@ -21,6 +22,11 @@ def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
 
     loaded = [load_config(path) for path in paths]
     one_directory(loaded)
+    for each in loaded:
+        try:
+            check_configs([each.config])
+        except ConfigError as error:
+            raise type(error)(f"{each.source}: {error}") from error
     check_configs([each.config for each in loaded])
     if as_json:
         echo_json([{"source": each.source, "config": each.config} for each in loaded])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import json_option, open_log, state_dir_option
-from cli.render import clean, echo_json, status
+from cli.render import clean, echo_json, quoted, status
 from engine.core.errors import LogDamagedError
 from engine.core.narration import counted
 
@@ -43,7 +43,7 @@ def show_verification(report: "VerifyReport", state_dir: Path, *, is_believed: b
         where = f"{damage.stream} event {damage.sequence}: " if damage.stream else ""
         click.echo(f"  {clean(where + damage.what)}")
     if not report.is_sound:
-        remedy = f"krypto-engine recover --state-dir {clean(str(state_dir))}"
+        remedy = f"krypto-engine recover --state-dir {quoted(state_dir)}"
         click.echo(f"  Nothing was changed. Stop the engine, then: {remedy}")
     elif not report.has_witness:
         click.echo("  no witness: a lost end would not show")

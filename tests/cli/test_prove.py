@@ -1,7 +1,9 @@
 """`prove` as a newcomer meets it: what it says, what it refuses, and what it leaves for machines."""
 
 import json
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,17 @@ def test_prove_where_few_files_may_be_open_at_first_runs_to_its_end(tmp_path: Pa
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["worlds"]["seeds"] == 6
+
+
+@pytest.mark.parametrize("what", [("--seed", "1"), ("--schedule", "5"), ("--seeds", "40", "--jobs", "1")])
+def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict(what: tuple[str, ...]) -> None:
+    with subprocess.Popen([PROGRAM, "prove", *what], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    quicker = {(0, out)} if "--seeds" not in what else set()
+    assert (process.returncode, out) in {(130, b""), *quicker}
+    assert b"Traceback" not in err
 
 
 def test_prove_in_parts_runs_each_world_once(monkeypatch: pytest.MonkeyPatch) -> None:
