@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.errors import LogDamagedError
 from engine.store import backup as store_backup
 from tests.cli.tampering import SPOIL, alter
 from tests.cli.terminal import bot_file, krypto
@@ -78,7 +79,7 @@ def test_backup_whose_copy_is_refused_of_a_sound_log_says_that_it_is_sound(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_path: Path) -> None:
-        raise store_backup.LogDamagedError("attempt to write a readonly database")
+        raise LogDamagedError("attempt to write a readonly database")
 
     monkeypatch.setattr(store_backup, "require_sound", refuse)
     result = krypto("backup", "--state-dir", copied / "state")
