@@ -1,18 +1,20 @@
 """Options that several verbs share, and the way into a log that is only looked at."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from engine.core.errors import ConfigError
 from engine.store.reader import LogReader
 
 if TYPE_CHECKING:
     from engine.exchanges.credentials import Credentials
     from engine.exchanges.port import AccountIdentity
     from engine.runtime.clock import RealTime
+    from engine.runtime.config_file import LoadedConfig
     from engine.runtime.connections import Wiring
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -55,6 +57,17 @@ def config_option(words: str = "", *, required: bool = False) -> Decorator:
         required=required,
         help=f"A bot's YAML file{words}; may be repeated.",
     )
+
+
+def check_each(loaded: Sequence["LoadedConfig"]) -> None:
+    """Check several bots each alone, so that the file of one that cannot run is named. Raises ConfigError."""
+    from engine.runtime.bootstrap import check_configs
+
+    for each in loaded if len(loaded) > 1 else ():
+        try:
+            check_configs([each.config])
+        except ConfigError as error:
+            raise type(error)(f"{each.source}: {error}") from error
 
 
 class Outside(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import config_option, json_option, outside
+from cli.options import check_each, config_option, json_option, outside
 from cli.summary import show_summary
 from cli.telling import Teller
 from engine.core.errors import EngineError, OperatorNeededError, UsageError
@@ -92,6 +92,7 @@ def run(
     """
     loaded = [load_config(path) for path in paths]
     directory = one_directory(loaded)
+    check_each(loaded)
     _check_speed(ctx, loaded)
     if any(not each.config.paper_trading for each in loaded):
         lock_down()

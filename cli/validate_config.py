@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import config_option, json_option
+from cli.options import check_each, config_option, json_option
 from cli.render import dim, echo_json, status
-from engine.core.errors import ConfigError
 from engine.runtime.config_file import load_config, one_directory
 
 
@@ -22,11 +21,7 @@ def validate_config(paths: tuple[Path, ...], as_json: bool) -> None:
 
     loaded = [load_config(path) for path in paths]
     one_directory(loaded)
-    for each in loaded:
-        try:
-            check_configs([each.config])
-        except ConfigError as error:
-            raise type(error)(f"{each.source}: {error}") from error
+    check_each(loaded)
     check_configs([each.config for each in loaded])
     if as_json:
         echo_json([{"source": each.source, "config": each.config} for each in loaded])

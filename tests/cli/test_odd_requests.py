@@ -75,9 +75,10 @@ def test_list_asked_why_is_shown_line_by_line(lived: Path) -> None:
 
 def test_market_that_cannot_be_is_told_with_the_file_that_asks_for_it(tmp_path: Path) -> None:
     good, bad = bot_file(tmp_path, "good"), bot_file(tmp_path, "bad", market={"price": 0})
-    result = krypto("validate-config", "-c", good, "-c", bad)
-    assert result.code == 4
-    assert result.err.startswith(f"Error: {bad}: market.price is 0")
+    for verb in ("validate-config", "run"):
+        result = krypto(verb, "-c", good, "-c", bad)
+        assert result.code == 4
+        assert result.err.startswith(f"Error: {bad}: market.price is 0")
 
 
 def test_command_that_was_not_answered_in_time_may_be_obeyed_later(monkeypatch: pytest.MonkeyPatch) -> None:
