@@ -38,7 +38,9 @@ def with_lots(*lots: tuple[int, str, str], dust: str = "0") -> Kernel:
     kernel = bought()
     (pattern,) = kernel.state.lots.values()
     made = {
-        number: replace(pattern, number=number, quantity=D(quantity), target=D(target), sell_order=None)
+        number: replace(
+            pattern, number=number, held=D(quantity), quantity=D(quantity), target=D(target), sell_order=None
+        )
         for number, quantity, target in lots
     }
     rest = replace(kernel.state.dust, quantity=D(dust))

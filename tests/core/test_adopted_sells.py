@@ -4,16 +4,19 @@ import pytest
 from msgspec.structs import replace
 
 from engine.core.events import (
+    DiscrepancyFound,
     DustRecorded,
+    OrderCanceled,
     SaleRecorded,
     TrailingReset,
     TrailingStarted,
 )
+from engine.core.identity import client_order_id
 from engine.core.lots import free_dust
 from engine.core.reducers import apply
 from engine.runtime.recovery_exchange import lot_of
 from tests.core.recoveries import D, adopted, fill, order_of, started, with_lots
-from tests.kernel import of, one, tags
+from tests.kernel import LOG_ID, of, one, tags
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,28 @@ def test_lot_of_an_adopted_sell(
     rules = replace(kernel.view.rules, quantity_step=D("0.00001"))
     event = adopted(8, "sell", quantity, limit_price=None if limit is None else D(limit))
     assert lot_of(kernel.state, order_of(kernel, event), rules) == expected
+
+
+def test_sells_of_a_lot_whose_sales_were_told_late_are_all_booked_on_it() -> None:
+    """Hold what seed 13927 showed: they were listed, and what the lot was held to have left was sold once more."""
+    kernel = with_lots((1, "0.00206793", "48440.02"))
+    assert kernel.view.rules is not None
+    rules = replace(kernel.view.rules, quantity_step=D("0.00001"))
+    kernel.observe(started())
+    told = []
+    for number, traded in ((2, "0.00103"), (3, "0.0002"), (4, "0.00203")):
+        sell = adopted(number + 6, "sell", "0.00206", limit_price=D("48440.02"))
+        lot = lot_of(kernel.state, order_of(kernel, sell), rules)
+        assert lot == 1
+        told += kernel.observe(
+            replace(sell, lot=lot),
+            fill(number + 6, traded),
+            OrderCanceled(client_order_id(LOG_ID, number + 6), D(traded)),
+        )
+    assert sum(sale.quantity for sale in of(told, SaleRecorded)) == D("0.00326")
+    assert one(told, DiscrepancyFound).actual == "0.00119207 more sold"
+    assert not kernel.state.lots
+    assert kernel.state.position == 0
 
 
 def test_adopted_sell_takes_the_lots_that_were_dust_to_the_lost_end_and_nothing_is_left_to_sell_again() -> None:

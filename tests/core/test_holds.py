@@ -21,10 +21,12 @@ from engine.core.events import (
     TrailingTriggered,
 )
 from engine.core.reducers.orders import NOT_SENT
-from tests.core.recoveries import started
+from engine.core.state import ENTRY
+from tests.core.recoveries import adopted, started
 from tests.kernel import Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
+D = Decimal
 LIVE: dict[str, Any] = {"paper_trading": False, "live": True, "exchange": "binanceus"}
 
 
@@ -177,6 +179,29 @@ def test_buy_that_comes_back_stays_beside_buys_that_took_nothing_in_its_stead(wh
         second = one(kernel.price(50_000, after_s=61, settled=False), OrderRequested).client_order_id
         kernel.observe(OrderSent(second, kernel.now_ms, 5_000), OrderRejected(second, "-2010", "no money"))
     assert not of(kernel.observe(OrderReconciled(first, "rejected", "open")), OrderCancelRequested)
+
+
+@pytest.mark.parametrize("how", ["back", "adopted"])
+def test_buy_that_comes_back_while_a_trail_follows_the_price_is_ended_before_the_trail_fires(how: str) -> None:
+    """Hold what seed 12176 showed: the trail of the kept log fired beside the order that its lost end had sent."""
+    kernel = Kernel(buy_order_type="trailing_limit")
+    kernel.price(50_000)
+    if how == "back":
+        first = one(kernel.prices(49_000, 49_500), OrderRequested).client_order_id
+        kernel.observe(OrderSent(first, kernel.now_ms, 5_000), OrderRejected(first, "not placed", "not there"))
+        kernel.price(49_600, after_s=61)
+        kernel.observe(OrderReconciled(first, "rejected", "open"))
+    else:
+        first = adopted(7, "buy", "0.002", limit_price=D(49_500)).client_order_id
+        kernel.observe(started(), adopted(7, "buy", "0.002", limit_price=D(49_500)), RecoveryConfirmed("me"))
+    assert kernel.state.trails[ENTRY].status == "active"
+    assert kernel.state.open_buy is not None
+    assert kernel.state.open_buy.client_order_id == first
+    for price in (48_000, 49_000):
+        assert not of(kernel.price(price, settled=False), OrderRequested)
+    kernel.observe(OrderCanceled(first, D(0)))
+    kernel.votes(yes=True)
+    assert one(kernel.price(49_100, settled=False), OrderRequested).client_order_id != first
 
 
 def test_buy_that_comes_back_alone_stays() -> None:

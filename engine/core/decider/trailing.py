@@ -78,6 +78,8 @@ def _fire_down(draft: Draft, price: PriceObserved) -> None:
     state = draft.state
     if state.stopping or not state.may_send or draft.at_ms < state.rate_limited_until_ms:
         return
+    if state.open_buy is not None:
+        return  # one that came back, or that a recovery took over: what it buys is seen first
     draft.emit(_triggered(trail, price))
     assert trail.amount is not None, trail
     hold = entry_hold(draft, price, trail.amount)
