@@ -289,8 +289,12 @@ class Ledger:
 
 
 def _late(order: Order, quantity: Decimal) -> Decimal:
-    """Give how much of what was just told of an order is beyond the end that the log had of it: nobody knew of that."""
-    if order.status == "gone":
+    """Give how much of what was just told of an order is beyond the end that the log had of it: nobody knew of that.
+
+    Of an adopted order that ended short of what it wanted, the exchange may have told the lost end nothing.
+    """
+    is_short = order.status == "closed" and order.filled < order.quantity
+    if order.status == "gone" or (order.is_adopted and is_short):
         return quantity
     return max(min(quantity, order.filled - order.closed_at), ZERO) if order.status == "closed" else ZERO
 
