@@ -1,7 +1,6 @@
 """`prove`: run the engine through simulated worlds full of faults, and hold it against what it promises."""
 
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +17,8 @@ from engine.core.errors import UsageError
 from engine.core.narration import counted
 
 if TYPE_CHECKING:
-    from engine.testing.simulation.campaign import Campaign, Work
+    from engine.testing.simulation.campaign import Campaign
 
-MOST_FILES: Final = 10_240
-"""Descriptors to ask for where the system names no limit: what macOS gives at most."""
-WORLDS_A_PROCESS: Final = 500
-"""Worlds that a process runs before another takes its place: a life that is killed leaves a descriptor open."""
 MOST_SEED: Final = 2**53
 MOST_SCHEDULE: Final = 1_000_000
 """Every script before a schedule is measured first: beyond this one would wait for long and be told nothing."""
@@ -109,14 +104,13 @@ def _refuse_report(report: Path, record: Path | None) -> None:
 
 def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
     from engine.runtime.clock import SystemTime
-    from engine.testing.simulation.campaign import Campaign, run
+    from engine.testing.simulation.campaign import Campaign, Work, run
 
     with Campaign(Path(engine.__file__).parent, wanted["record"]) as campaign:
         clock, jobs = SystemTime(), wanted["jobs"] or os.cpu_count() or 1
-        work = _parts(wanted, jobs)
+        work = [Work("schedules", 0, wanted["schedules"]), Work("worlds", wanted["first"], wanted["seeds"])]
         begun_s = clock.monotonic_s()
         tell = _silent if as_json else _progress(work, jobs, lambda: clock.monotonic_s() - begun_s)
-        _allow_many_files()
         try:
             with ending_between(is_here=jobs == 1) as end_if_asked:
 
@@ -124,10 +118,7 @@ def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
                     tell(so_far)
                     end_if_asked()
 
-                for part in work:
-                    run(campaign, [part], jobs, show, until_failure=wanted["until_failure"])
-                    if wanted["until_failure"] and campaign.violations:
-                        break
+                run(campaign, work, jobs, show, until_failure=wanted["until_failure"])
         finally:
             if not as_json and sys.stderr.isatty():
                 click.echo("\r\033[K", nl=False, err=True)
@@ -139,23 +130,6 @@ def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
         if wanted["report"] is not None:
             wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
         return VIOLATED if campaign.violations else 0
-
-
-def _parts(wanted: dict[str, Any], jobs: int) -> list["Work"]:
-    """Give the work in parts so small that no process runs out of descriptors; each part holds those before it."""
-    from engine.testing.simulation.campaign import Work
-
-    seeds, most = wanted["seeds"], WORLDS_A_PROCESS * jobs
-    schedules = Work("schedules", 0, wanted["schedules"])
-    return [schedules, *(Work("worlds", wanted["first"], upto) for upto in (*range(most, seeds, most), seeds))]
-
-
-def _allow_many_files() -> None:
-    """Have as many descriptors as this process may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _silent(_campaign: "Campaign") -> None:

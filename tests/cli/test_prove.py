@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import cli.prove as prove_verb
 from engine.core.errors import UsageError
 from tests.cli.terminal import PROGRAM, krypto
 
@@ -33,15 +32,6 @@ def test_prove_goes_on_where_its_record_ends(tmp_path: Path) -> None:
     assert len(record.read_text().splitlines()) == 2
 
 
-def test_prove_where_few_files_may_be_open_at_first_runs_to_its_end(tmp_path: Path) -> None:
-    command = f"ulimit -S -n 40; exec {PROGRAM} prove --seeds 6 --jobs 1 --json"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["worlds"]["seeds"] == 6
-
-
 @pytest.mark.parametrize("what", [("--seed", "1"), ("--schedule", "5"), ("--seeds", "40", "--jobs", "1")])
 def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict(what: tuple[str, ...]) -> None:
     with subprocess.Popen([PROGRAM, "prove", *what], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -51,12 +41,6 @@ def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict(wh
     quicker = {(0, out)} if "--seeds" not in what else set()
     assert (process.returncode, out) in {(130, b""), *quicker}
     assert b"Traceback" not in err
-
-
-def test_prove_in_parts_runs_each_world_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove_verb, "WORLDS_A_PROCESS", 2)
-    told = krypto("prove", "--seeds", 5, "--schedules", 104, "--jobs", 1, "--json").json
-    assert (told["worlds"]["first"], told["worlds"]["seeds"], told["schedules"]["schedules"]) == (1, 5, 104)
 
 
 def test_prove_of_one_seed_tells_what_befell_it_and_plays_its_tape(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Owns when the loop's other tasks have their turn while the disk works: before an
 thread would let them. Everything happens on the loop's own thread, so that a run can be repeated.
 """
 
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
@@ -25,6 +26,7 @@ class InlineMedium:
         """Begin without one."""
         self.has_failed = False
         self._connections: Final[list[sqlite3.Connection]] = []
+        self._written: Final[dict[int, tuple[int, int] | None]] = {}
 
     async def connect(self, path: Path) -> aiosqlite.Connection:
         """Open a database that does its work on the loop's thread."""
@@ -33,9 +35,16 @@ class InlineMedium:
         return _Inline(connection, self)
 
     def close(self) -> None:
-        """Close the connections that a dead engine left open."""
+        """Close the connections and the witness that a dead engine left open."""
         for connection in self._connections:
             connection.close()
+        for descriptor, file in self._written.items():
+            if file is not None and _file_of(descriptor) == file:
+                os.close(descriptor)
+
+    def note(self, descriptor: int) -> None:
+        """Take note of a file that is written, and that a dead engine will not close."""
+        self._written[descriptor] = _file_of(descriptor)
 
     async def pause(self, *, is_commit: bool) -> None:
         """Let the others go on while the disk works."""
@@ -60,6 +69,7 @@ class DiskMedium(InlineMedium):
 
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write the witness and sync it."""
+        self.note(descriptor)
         await self.pause(is_commit=True)
         self._disk.write_through(descriptor, content, offset)
         await _Turn()
@@ -85,6 +95,15 @@ class DiskMedium(InlineMedium):
             await self._linger(seconds)
         else:
             await super().pause(is_commit=is_commit)
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    """Tell which file is open there; None if none is."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Inline(aiosqlite.Connection):

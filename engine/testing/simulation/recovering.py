@@ -114,6 +114,7 @@ class RecoveryMedium(InlineMedium):
 
     async def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write the witness."""
+        self.note(descriptor)
         await self._life.cross("recovery/witness")
         os.pwrite(descriptor, content, offset)
 
