@@ -5,10 +5,9 @@ from pathlib import Path
 
 import click
 
-from cli.options import json_option, open_log, state_dir_option
+from cli.options import json_option, state_dir_option
 from cli.recover import require_own, show_mend
 from cli.render import attention, clean, echo_json, quoted, rows, status
-from engine.core.errors import EngineError, LogDamagedError, LogTooNewError, StorageError
 from engine.core.narration import counted
 from engine.runtime.clock import SystemTime
 
@@ -26,12 +25,7 @@ def backup(dest: Path | None, keep: int | None, state_dir: Path, as_json: bool) 
     """
     from engine.store.backup import back_up
 
-    try:
-        made = back_up(state_dir, dest, SystemTime().wall_ms(), keep=keep)
-    except LogTooNewError:
-        raise
-    except LogDamagedError as error:
-        raise _fault(state_dir) from error
+    made = back_up(state_dir, dest, SystemTime().wall_ms(), keep=keep)
     if as_json:
         echo_json(
             {
@@ -49,23 +43,6 @@ def backup(dest: Path | None, keep: int | None, state_dir: Path, as_json: bool) 
     size = f"{made.bytes / 1_000_000:,.1f} MB"
     removed = [("removed", clean(str(folder))) for folder in made.removed]
     rows([("holds", held), ("head", made.head or "none"), ("size", size), *removed])
-
-
-def _fault(state_dir: Path) -> EngineError:
-    """Say of the log why its copy was refused, which is no more."""
-    from engine.store.verification import verify
-
-    with open_log(state_dir) as reader:
-        damages = verify(reader).damages
-    if damages:
-        return LogDamagedError(
-            f"no backup was made, for the log in {state_dir} is damaged ({damages[0].what}): stop the engine, then "
-            f"krypto-engine recover --state-dir {quoted(state_dir)} makes it anew from what is sound"
-        )
-    return StorageError(
-        f"no backup was made: the log in {state_dir} is sound, and could not be copied, as where this user may not "
-        "write beside it; make the folder writable, or be the user who runs the engine"
-    )
 
 
 @click.command(epilog="Example:  krypto-engine restore data/backups/2025-11-03T10-30-00.000Z")

@@ -10,7 +10,6 @@ import msgspec
 
 from cli.options import json_option, state_dir_option
 from cli.render import echo_json
-from engine.core.errors import EngineError
 from engine.runtime.control import Request, send_command
 
 
@@ -52,12 +51,7 @@ _VERBS: Final = {
 
 
 def _send(command: str, bot: str | None, state_dir: Path, words: _Words, *, as_json: bool) -> None:
-    try:
-        reply = send_command(state_dir, Request(command, bot, by=operator()))
-    except EngineError as error:
-        if type(error) is not EngineError:
-            raise
-        raise EngineError(f"{error}, and may obey later: see krypto-engine inspect-state") from error
+    reply = send_command(state_dir, Request(command, bot, by=operator()))
     if as_json:
         echo_json({"command": command, "bots": reply.bots, "already": reply.already})
     else:

@@ -150,10 +150,7 @@ def _state_file(reader: "LogReader", bot_id: str, path: Path) -> tuple[bool | No
         written = file.read(MOST_FILE + 1)
     difference: str | None = f"it is larger than {MOST_FILE:,} bytes: it is written again at the next start"
     if len(written) <= MOST_FILE:
-        try:
-            difference = file_difference(reader, bot_id, written)
-        except RecursionError:
-            difference = "it is unreadable (nested too deeply): it is written again at the next start"
+        difference = file_difference(reader, bot_id, written)
     return difference is None, clean(difference or "equal to the log")
 
 

@@ -111,7 +111,7 @@ def demand_rules(
     """
     for key, step in (("price_tick", price_tick), ("quantity_step", quantity_step)):
         if step is not None:
-            demand(is_sound(step) and step >= FINEST, key, step, f"{FINEST} or more")
+            demand(is_sound(step) and step >= FINEST, key, step, f"{FINEST:f} or more")
     for key, least in (("min_quantity", min_quantity), ("min_notional", min_notional)):
         demand(is_sound(least) and least >= 0, key, least, "0 or more")
     for key, fee in (("maker_percent", maker_percent), ("taker_percent", taker_percent)):

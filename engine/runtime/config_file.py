@@ -100,6 +100,8 @@ def parse_config(text: str, source: str) -> LoadedConfig:
     state_dir = raw.pop("state_dir", STATE_DIR)
     if not isinstance(state_dir, str) or not state_dir or "\0" in state_dir:
         raise ConfigError(f"state_dir is {state_dir!r}: name a folder, for instance state_dir: data")
+    if state_dir[0] in "~$":
+        raise ConfigError(f"state_dir is {state_dir!r}, and nothing stands for another folder here: write it in full")
     return LoadedConfig(_checked(raw), Path(state_dir), source)
 
 

@@ -19,6 +19,7 @@ from engine.core.errors import EngineError, NotRunningError, UsageError
 
 SOCKET_NAME: Final = "control.sock"
 MAX_LINE: Final = 4096
+MAX_REPLY: Final = 1024**2
 REPLY_TIMEOUT_S: Final = 30
 MAX_ADDRESS: Final = 100
 COMMANDS: Final = ("pause", "resume", "reset-trailing", "kill", "flatten", "revive", "stop")
@@ -135,12 +136,15 @@ def send_command(directory: Path, request: Request) -> Reply:
                 client.connect(address)
             client.sendall(msgspec.json.encode(request) + b"\n")
             with client.makefile("rb") as file:
-                line = file.readline()
+                line = file.readline(MAX_REPLY)
         except TimeoutError as error:
-            raise EngineError(f"the engine in {directory} did not answer within {REPLY_TIMEOUT_S} s") from error
+            raise EngineError(
+                f"the engine in {directory} did not answer within {REPLY_TIMEOUT_S} s, and may obey later: see "
+                "krypto-engine inspect-state"
+            ) from error
         except OSError as error:
             raise _nobody(directory) from error
-    if not line:
+    if not line.endswith(b"\n"):
         raise NotRunningError(f"the engine in {directory} ended before it answered")
     reply = msgspec.json.decode(line, type=Reply)
     if reply.error is not None:

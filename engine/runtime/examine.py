@@ -272,7 +272,7 @@ def file_difference(source: Source, bot_id: str, written: bytes) -> str | None:
         content = msgspec.json.decode(written, type=dict[str, Any])
         sequence = int(content["log"]["sequence"])
         content["stats"].pop("last_price", None)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         return f"it is unreadable ({error}): it is written again at the next start"
     head = source.head(f"{BOT_PREFIX}{bot_id}")
     if not 0 < sequence <= head.sequence:

@@ -15,7 +15,7 @@ import msgspec
 from engine.core.errors import ConfigError, LogDamagedError, StorageError
 from engine.store.faults import read_fault, write_fault
 from engine.store.folders import folders, new_folder, sync_file, write_private
-from engine.store.reader import LogReader
+from engine.store.reader import LogReader, connected
 from engine.store.schema import LOCK_NAME, LOG_NAME, SHM_NAME, WAL_NAME, WITNESS_NAME
 from engine.store.verification import require_sound
 from engine.store.witness import Mark, compare, read_witness
@@ -53,7 +53,7 @@ def back_up(directory: Path, destination: Path | None, at_ms: int, *, keep: int 
             copied = folder / LOG_NAME
             _copy(reader.path, copied)
             with LogReader(copied) as copy:
-                require_sound(copy)
+                require_sound(copy, of=reader.path)
                 position, streams = copy.position(), len(copy.streams())
                 checksum = copy.checksum_at(position) or b""
                 compare(sighting, position, copy.checksum_at, witness)
@@ -81,8 +81,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy one consistent state of a log that may be written meanwhile, as a single file. Raises OSError."""
     write_private(target, b"")
     try:
-        uri = f"{source.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+        with closing(connected(source)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
             new.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.Error as error:

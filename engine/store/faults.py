@@ -43,7 +43,7 @@ def read_fault(error: OSError | sqlite3.Error, path: Path) -> StorageError | Log
     """Give the fault for an error met while reading `path`."""
     name = getattr(error, "sqlite_errorname", None) or ""
     if isinstance(error, OSError) or name.startswith(
-        ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_BUSY", "SQLITE_LOCKED")
+        ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")
     ):
         return StorageError(f"{path} could not be read ({error}): see to the permissions, and try again")
     return damaged_fault(error, path)

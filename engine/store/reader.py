@@ -45,7 +45,7 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         """Open a log file. Raises LogDamagedError or LogTooNewError if it is not a log that this program can read."""
         self.path = path
-        self._connection = _connected(path)
+        self._connection = connected(path)
         self._names = _Names(self)
         try:
             self.is_new = self._recognise()
@@ -239,7 +239,7 @@ def _head(stream: str, sequence: int | None, checksum: bytes, body: bytes) -> He
     return Head(sequence, checksum, recorded_at(body, stream, sequence))
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def connected(path: Path) -> sqlite3.Connection:
     """Open the file read-only; where even SQLite's own files cannot be made, read it as one that nobody changes."""
     wal = path.with_name(f"{path.name}-wal")
     _require_untouched(path, wal)

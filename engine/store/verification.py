@@ -5,6 +5,7 @@ but where rows do not follow each other any more, all ends.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -60,10 +61,11 @@ def verify(reader: LogReader, stream: str | None = None) -> VerifyReport:
     return VerifyReport(check.rows, len(check.checksums), tuple(check.damages), has_witness)
 
 
-def require_sound(reader: LogReader) -> None:
+def require_sound(reader: LogReader, *, of: Path | None = None) -> None:
     """Check all that `verify` checks but the witness, in one pass over the rows.
 
-    Raises LogDamagedError naming the first damaged event and how many damages there are besides.
+    Raises LogDamagedError naming the first damaged event and how many damages there are besides, and the file, or that
+    `of` which it is a copy.
     Source: decision 12 (a damaged log stops everything).
     """
     check = _Check(reader)
@@ -74,7 +76,7 @@ def require_sound(reader: LogReader) -> None:
     what = f"event {first.sequence} of {first.stream}: {first.what}" if first.stream else first.what
     others = len(check.damages) - 1
     more = f"; and {others} more, which krypto-engine verify lists" if others else ""
-    raise LogDamagedError(f"{damaged_fault(what + more, reader.path)}; nothing was changed")
+    raise LogDamagedError(f"{damaged_fault(what + more, of or reader.path)}; nothing was changed")
 
 
 class _Check:

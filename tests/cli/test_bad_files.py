@@ -64,6 +64,8 @@ TEXTS: list[Any] = [
     pytest.param(HEAD + "bot_id: 12", ["bot_id", "12"], id="number for a bot_id"),
     pytest.param(HEAD + "state_dir: ''", ["state_dir"], id="no state_dir"),
     pytest.param(HEAD + 'state_dir: "a\\0b"', ["state_dir"], id="state_dir with a zero"),
+    pytest.param(HEAD + "state_dir: ~/bots", ["state_dir", "'~/bots'", "in full"], id="state_dir at home"),
+    pytest.param(HEAD + "state_dir: $HOME/bots", ["state_dir", "in full"], id="state_dir of a variable"),
     pytest.param(HEAD + "x: " + "y" * 70_000, ["64 KiB"], id="too large"),
 ]
 

@@ -1,12 +1,12 @@
 """Folders that are named to a verb by mistake: they stay as they are, and the sentence says what was meant."""
 
+import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.core.errors import LogDamagedError
-from engine.store import backup as store_backup
 from tests.cli.tampering import SPOIL, alter
 from tests.cli.terminal import bot_file, krypto
 
@@ -70,18 +70,23 @@ def test_backup_of_a_damaged_log_names_the_log_and_what_to_do(copied: Path) -> N
     alter(copied, SPOIL)
     result = krypto("backup", "--state-dir", copied / "state")
     assert result.code == 6
-    assert f"no backup was made, for the log in {copied / 'state'} is damaged (" in result.err
+    assert f"{copied / 'state' / 'events.db'} is damaged (" in result.err
     assert f"krypto-engine recover --state-dir {copied / 'state'}" in result.err
     assert ".unfinished" not in result.err
 
 
-def test_backup_whose_copy_is_refused_of_a_sound_log_says_that_it_is_sound(
+def test_backup_of_a_log_beside_which_sqlite_can_make_no_file_copies_it_all_the_same(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_path: Path) -> None:
-        raise LogDamagedError("attempt to write a readonly database")
+    connect = sqlite3.connect
 
-    monkeypatch.setattr(store_backup, "require_sound", refuse)
-    result = krypto("backup", "--state-dir", copied / "state")
-    assert result.code == 1
-    assert "is sound, and could not be copied" in result.err
+    def refusing(database: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        if str(database).endswith("/state/events.db?mode=ro"):
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+        made: sqlite3.Connection = connect(database, *arguments, **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", refusing)
+    made = krypto("backup", copied / "elsewhere", "--state-dir", copied / "state", "--json").json
+    monkeypatch.undo()
+    assert krypto("verify", "--state-dir", made["folder"]).code == 0

@@ -1,15 +1,17 @@
 """Requests that nearly make sense: what is wrong with them is said, and nothing else is shown in its place."""
 
 import json
+import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-import cli.control as control_verbs
 from cli import main as command_line
-from engine.core.errors import EngineError
+from engine.runtime import control
 from tests.cli.terminal import PROGRAM, bot_file, krypto
 
 
@@ -81,14 +83,39 @@ def test_market_that_cannot_be_is_told_with_the_file_that_asks_for_it(tmp_path: 
         assert result.err.startswith(f"Error: {bad}: market.price is 0")
 
 
-def test_command_that_was_not_answered_in_time_may_be_obeyed_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(*_: object) -> None:
-        raise EngineError("the engine in data did not answer within 30 s")
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[socket.socket]:
+    """Have a socket where an engine's would be, at which somebody may answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / control.SOCKET_NAME))
+        server.listen()
+        yield server
 
-    monkeypatch.setattr(control_verbs, "send_command", silent)
-    result = krypto("flatten", "bot")
+
+@pytest.mark.usefixtures("silent")
+def test_command_that_is_not_answered_in_time_may_be_obeyed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "REPLY_TIMEOUT_S", 0.05)
+    result = krypto("flatten", "bot", "--state-dir", tmp_path)
     assert result.code == 1
-    assert "did not answer within 30 s, and may obey later: see krypto-engine inspect-state" in result.err
+    assert "did not answer within 0.05 s, and may obey later: see krypto-engine inspect-state" in result.err
+
+
+def test_command_whose_answer_breaks_off_was_given_to_an_engine_that_ended(
+    silent: socket.socket, tmp_path: Path
+) -> None:
+    def answer() -> None:
+        connection, _ = silent.accept()
+        with connection:
+            connection.recv(4_096)
+            connection.sendall(b'{"bots":["bo')
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(answer)
+        result = krypto("kill", "bot", "--state-dir", tmp_path)
+    assert result.code == 3
+    assert "ended before it answered" in result.err
 
 
 @pytest.mark.parametrize("asked", ["--version", "--help", "prove --help"])

@@ -163,7 +163,7 @@ def test_replay_verify_of_a_sound_log_says_what_it_checked(lived: Path) -> None:
     [
         (lambda file: file.replace(b'"total_trades": ', b'"total_trades": 9'), "it differs from the log in stats: "),
         (lambda file: file.replace(b'"stats":', b'"statistics":'), "it is unreadable ('stats'): "),
-        (lambda _: b'{"log":' + b"[" * 100_000, "it is unreadable (nested too deeply): "),
+        (lambda _: b'{"log":' + b"[" * 100_000, "it is unreadable (maximum recursion depth exceeded"),
         (lambda _: b" " * (MOST_FILE + 1), "it is larger than 67,108,864 bytes: "),
         (lambda _: b"", "it is unreadable ("),
         (lambda _: None, "there is none"),

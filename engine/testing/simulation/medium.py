@@ -7,12 +7,14 @@ thread would let them. Everything happens on the loop's own thread, so that a ru
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
 
 from engine.store.append_only import only_appending
+from engine.store.directory import identity
 from engine.testing.simulation.disk import Disk
 
 _CHUNK_ROWS: Final = 64
@@ -39,12 +41,13 @@ class InlineMedium:
         for connection in self._connections:
             connection.close()
         for descriptor, file in self._written.items():
-            if file is not None and _file_of(descriptor) == file:
-                os.close(descriptor)
+            with suppress(OSError):  # an engine that ended in order has closed it
+                if identity(descriptor) == file:
+                    os.close(descriptor)
 
     def note(self, descriptor: int) -> None:
         """Take note of a file that is written, and that a dead engine will not close."""
-        self._written[descriptor] = _file_of(descriptor)
+        self._written[descriptor] = identity(descriptor)
 
     async def pause(self, *, is_commit: bool) -> None:
         """Let the others go on while the disk works."""
@@ -95,15 +98,6 @@ class DiskMedium(InlineMedium):
             await self._linger(seconds)
         else:
             await super().pause(is_commit=is_commit)
-
-
-def _file_of(descriptor: int) -> tuple[int, int] | None:
-    """Tell which file is open there; None if none is."""
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class _Inline(aiosqlite.Connection):
