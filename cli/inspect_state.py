@@ -8,8 +8,7 @@ import click
 import msgspec
 
 from cli.amounts import dust_words, gain, open_lots
-from cli.moments import moment_of, require_reached
-from cli.options import json_option, open_log, state_dir_option
+from cli.options import json_option, moment_of, open_log, require_reached, state_dir_option
 from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, heading, rows, table, wrapped
 from engine.core.config import BotConfig
 from engine.core.errors import UsageError

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from engine.core.errors import ConfigError
+from engine.core.errors import ConfigError, UsageError
 from engine.store.reader import LogReader
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from engine.runtime.clock import RealTime
     from engine.runtime.config_file import LoadedConfig
     from engine.runtime.connections import Wiring
+    from engine.runtime.examine import Moment
 
+MOST_AT: Final = 40
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -85,6 +87,27 @@ class Outside(NamedTuple):
 def outside(ctx_obj: object) -> Outside:
     """Give how the outside world is reached."""
     return ctx_obj if isinstance(ctx_obj, Outside) else Outside()
+
+
+def moment_of(at: str | None) -> "Moment | None":
+    """Read `--at`. Raises UsageError."""
+    from engine.runtime.examine import Moment
+
+    if at is not None and len(at) > MOST_AT:
+        raise UsageError(f"--at has {len(at)} characters: give a sequence such as 120, or a UTC time")
+    return None if at is None else Moment.parse(at)
+
+
+def require_reached(reader: LogReader, bot_id: str, until: "Moment | None") -> None:
+    """Refuse an event that a bot does not have yet, such as a time that was given as a number. Raises UsageError."""
+    from engine.core.identity import bot_stream
+
+    last = reader.head(bot_stream(bot_id)).sequence
+    if until is not None and until.sequence is not None and until.sequence > last:
+        raise UsageError(
+            f"--at is {until.sequence}, and {bot_id} has {last} events: name one of them, or give a UTC time such as "
+            "2025-11-03T10:30:00Z"
+        )
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from cli.moments import moment_of, require_reached
-from cli.options import json_option, open_log, state_dir_option
+from cli.options import json_option, moment_of, open_log, require_reached, state_dir_option
 from cli.render import attention, clean, clock_text, dim, echo_json, rows, status
 from cli.telling import coloured, is_routine
 from cli.verify import show_verification
