@@ -102,7 +102,7 @@ def set_(
     for_exchange = None if exchange is None else _named(exchange)
     keys = _piped() if from_stdin else _typed(name)
     stored, place = store_credentials(name, keys, where, for_exchange)
-    notes = [*_unknown(for_exchange or name), *_shadowed(name, stored)]
+    notes = [*_unknown(name, for_exchange), *_shadowed(name, stored)]
     if as_json:
         echo_json({"account": name, "where": stored, "place": place, "notes": notes})
         return
@@ -234,12 +234,13 @@ def _stdin_lines() -> Sequence[Secret] | None:
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def _unknown(account: str) -> list[str]:
-    """Say that an account is not named after an exchange that can be traded at, as after a slip of the pen."""
+def _unknown(account: str, exchange: str | None) -> list[str]:
+    """Say that an account is for no exchange that can be traded at, as after a slip of the pen."""
     try:
-        live_venue_of(account)
+        live_venue_of(exchange or account)
     except ConfigError as error:
-        return [f"{error} (if {account} is a name of your own, say its exchange with --exchange)"]
+        hint = "" if exchange else f" (if {account} is a name of your own, say --exchange, too)"
+        return [f"{error}{hint}"]
     return []
 
 

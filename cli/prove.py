@@ -123,12 +123,14 @@ def _many(wanted: dict[str, Any], *, as_json: bool) -> int:
             if not as_json and sys.stderr.isatty():
                 click.echo("\r\033[K", nl=False, err=True)
         result = _result(campaign, clock.monotonic_s() - begun_s, jobs)
-        if as_json:
-            echo_json(result)
-        else:
-            _conclude(campaign, result)
-        if wanted["report"] is not None:
-            wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+        try:
+            if as_json:
+                echo_json(result)
+            else:
+                _conclude(campaign, result)
+        finally:
+            if wanted["report"] is not None:
+                wanted["report"].write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
         return VIOLATED if campaign.violations else 0
 
 

@@ -11,21 +11,24 @@ import click
 
 from cli.control import operator
 from cli.options import config_option, configured_state_dir_option, json_option, outside
-from cli.render import attention, clean, clock_text, dim, echo_json, heading, quoted, rows, status
+from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, heading, quoted, rows, status, wrapped
 from engine.core.errors import OperatorNeededError, UsageError
 from engine.core.narration import counted, order_words, plain, price
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
 from engine.runtime.lockdown import lock_down
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.rebuild import QUARANTINE_NAME, WORK_NAME
-from engine.store.schema import LOCK_NAME, LOG_NAME, WAL_NAME, WITNESS_NAME
+from engine.store.schema import FILE_NAMES
 
 if TYPE_CHECKING:
     from engine.core.config import BotConfig
     from engine.runtime.recovery_report import Adopted, BotReport, Mend, Report
 
 
-TRACES: Final = (LOG_NAME, WAL_NAME, WITNESS_NAME, LOCK_NAME, QUARANTINE_NAME, BACKUPS_NAME, WORK_NAME)
+TRACES: Final = {*FILE_NAMES, QUARANTINE_NAME, BACKUPS_NAME, WORK_NAME, "control.sock"}
+STATE_FILES: Final = "bot_state_"
+FRESH: Final = {"lost+found"}
+"""What a file system has of its own where it begins."""
 
 
 @click.command(
@@ -91,19 +94,29 @@ def require_own(directory: Path, *, is_begun: bool) -> None:
 
     Where a log `is_begun` in it, it may also be new. Raises UsageError.
     """
-    if not directory.is_dir() or any((directory / name).exists() for name in TRACES):
+    try:
+        names = {path.name for path in directory.iterdir()}
+    except OSError:
+        return  # whoever takes it says why not
+    if names & TRACES or any(name.startswith(STATE_FILES) for name in names):
         return
     if not is_begun:
         raise UsageError(f"{directory} holds no log: name the state directory of a bot with --state-dir")
-    if any(directory.iterdir()):
+    if names - FRESH:
         raise UsageError(f"{directory} holds other files and no log: name an empty folder, or a new one")
 
 
 def _tell_of_backup(backup: Path | None, report: "Report") -> None:
     """Say that a backup that was named was of no use, lest somebody counts on it."""
-    if backup is not None and not (report.mend is not None and report.mend.is_backup):
-        why = "the log itself holds as much, or the backup is damaged or of another log"
-        click.echo(attention(f"  the backup {clean(str(backup))} was not used: {why}"))
+    if backup is None or (report.mend is not None and report.mend.is_backup):
+        return
+    why = "the log itself holds as much, or the backup is damaged or of another log"
+    if report.mend is None:
+        why = (
+            "the log is sound as it stands. If the backup holds more, move the state directory away, restore "
+            "the backup into a new one, and recover that"
+        )
+    click.echo("\n  ".join(wrapped(attention(f"  the backup {clean(str(backup))} was not used: {why}"), WIDTH - 2)))
 
 
 async def _recover(

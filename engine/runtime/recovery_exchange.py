@@ -286,9 +286,10 @@ def lot_of(state: BotState, order: Order, rules: MarketRules) -> int | None:
     Only lots that were bought before it and have no sell of their own; those whose target is its price, then all. Of
     these, in this order: the oldest whose sellable quantity is its own; where the target is its price, the largest that
     holds just as much with smaller ones, which were dust to the lost end (`dust_for`); the smallest that holds so much,
-    dust included, for a trade that was told late only adds to the lot that is meant; the largest with smaller ones; the
-    smallest that held so much when it was bought: that some of it was sold, the exchange told the lost end too late.
-    Whichever it is, position and cash are right; only the profit of single lots could be another's.
+    dust included, for a trade that was told late only adds to the lot that is meant; the largest with smaller ones.
+    Last, where the target is its price, the smallest that held so much when it was bought: the exchange told the lost
+    end too late of what was sold of it. Whichever it is, position and cash are right; only the profit of single lots
+    could be another's.
     """
     dust, step = free_dust(state), rules.quantity_step
     idle = [lot for _, lot in sorted(state.lots.items()) if lot.number < order.number and lot.sell_order is None]
@@ -298,10 +299,11 @@ def lot_of(state: BotState, order: Order, rules: MarketRules) -> int | None:
     smaller = [lot for lot in idle if lot.quantity + dust < order.quantity]
     smaller.sort(key=lambda lot: (-lot.quantity, lot.number))
     parts = [lot for lot in smaller if dust_for(state, lot, order, step) is not None]
-    sold = sorted((lot for lot in smaller if lot.held + dust >= order.quantity), key=lambda lot: (lot.held, lot.number))
-    meant = [lot.number for lots in (whole, parts, sold) for lot in lots if lot.target == order.limit_price]
-    others = [*(lot.number for lot in whole), *(number for _, number in larger)]
-    return next(iter((*meant, *others, *(lot.number for lot in (*parts, *sold)))), None)
+    meant = [lot.number for lots in (whole, parts) for lot in lots if lot.target == order.limit_price]
+    others = [*(lot.number for lot in whole), *(number for _, number in larger), *(lot.number for lot in parts)]
+    once = [lot for lot in smaller if lot.target == order.limit_price and lot.held + dust >= order.quantity]
+    sold = sorted((lot.held, lot.number) for lot in once)
+    return next(iter((*meant, *others, *(number for _, number in sold))), None)
 
 
 def price_of(event: OrderAdopted, report: OrderReport) -> Decimal:

@@ -148,7 +148,6 @@ def _directory_fault(error: OSError, path: Path) -> EngineError:
     if isinstance(error, FileExistsError | NotADirectoryError):
         return ConfigError(f"{path} is not a directory: choose another state directory")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        named = Path(error.filename or path)
-        what = named if named.exists() else path
+        what = error.filename if os.path.exists(error.filename or "") else path  # noqa: PTH110 - a Path's may raise
         return StorageError(f"{what} cannot be written ({error.strerror}): allow it, or choose another state directory")
     return write_fault(error, path)

@@ -41,6 +41,16 @@ def test_backup_brought_into_a_folder_with_other_files_leaves_it_as_it_is(copied
     assert [path.name for path in shared.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("left", ["lost+found", "bot_state_bot.json"])
+def test_backup_begins_a_log_on_a_fresh_disk_or_beside_what_is_left_of_ours(copied: Path, left: str) -> None:
+    made = krypto("backup", "--state-dir", copied / "state", "--json").json["folder"]
+    disk = copied / "disk"
+    disk.mkdir()
+    (disk / left).mkdir() if left == "lost+found" else (disk / left).write_text("{}")
+    assert krypto("recover", "--backup", made, "--yes", "--state-dir", disk).code == 0
+    assert krypto("verify", "--state-dir", disk).code == 0
+
+
 @pytest.mark.parametrize("verb", ["inspect-state", "verify", "recover", "backup", "stop"])
 def test_state_directory_of_an_empty_name_is_refused(verb: str) -> None:
     result = krypto(verb, "--state-dir", "")
@@ -58,9 +68,11 @@ def test_backup_of_no_use_is_told_by_recover(copied: Path, standing: Path) -> No
     state, other = copied / "state", krypto("backup", copied / "b", "--state-dir", standing / "state", "--json").json
     healthy = krypto("recover", "--state-dir", state, "--backup", other["folder"])
     assert (healthy.code, healthy.lines[-1].startswith("healthy")) == (0, True)
-    assert "was not used: the log itself holds as much, or the backup is damaged or of another log" in healthy.out
+    assert "was not used: the log is sound as it stands." in healthy.out.replace("\n  ", " ")
+    assert all(len(line) <= 80 or "/" in line for line in healthy.lines)
     alter(copied, SPOIL)
-    assert "was not used" in krypto("recover", "--state-dir", state, "--backup", other["folder"]).out
+    asked = krypto("recover", "--state-dir", state, "--backup", other["folder"])
+    assert "or the backup is damaged or of another log" in asked.out.replace("\n  ", " ")
     told = krypto("recover", "--state-dir", state, "--backup", other["folder"], "--yes", "--json").json
     assert told["backup_used"] is False
     assert krypto("recover", "--state-dir", state, "--backup", copied / "bot.yml").code == 4

@@ -7,6 +7,8 @@ from engine.core.events import (
     DiscrepancyFound,
     DustRecorded,
     OrderCanceled,
+    OrderCancelRequested,
+    RecoveryConfirmed,
     SaleRecorded,
     TrailingReset,
     TrailingStarted,
@@ -74,6 +76,31 @@ def test_sells_of_a_lot_whose_sales_were_told_late_are_all_booked_on_it() -> Non
     assert one(told, DiscrepancyFound).actual == "0.00119207 more sold"
     assert not kernel.state.lots
     assert kernel.state.position == 0
+
+
+def test_sell_goes_to_a_larger_lot_before_one_that_held_as_much_once() -> None:
+    kernel = with_lots((1, "0.003", "51000"), (2, "0.002", "50600"))
+    part = replace(kernel.state.lots[2], quantity=D("0.0012"))
+    kernel.state = replace(kernel.state, lots={**kernel.state.lots, 2: part})
+    assert kernel.view.rules is not None
+    sell = adopted(8, "sell", "0.002", limit_price=D(50_600))
+    assert lot_of(kernel.state, order_of(kernel, sell), kernel.view.rules) == 1
+    kernel.state = replace(kernel.state, lots={2: part})
+    assert lot_of(kernel.state, order_of(kernel, sell), kernel.view.rules) == 2
+    other = adopted(8, "sell", "0.002", limit_price=D(50_700))
+    assert lot_of(kernel.state, order_of(kernel, other), kernel.view.rules) is None
+
+
+@pytest.mark.parametrize(("held", "is_too_much"), [("0.0012", True), ("0.002", False)])
+def test_adopted_sell_that_rests_for_more_than_its_lot_holds_is_taken_off_once_confirmed(
+    held: str, *, is_too_much: bool
+) -> None:
+    kernel = with_lots((2, "0.002", "50600"))
+    kernel.state = replace(kernel.state, lots={2: replace(kernel.state.lots[2], quantity=D(held))})
+    sell = adopted(8, "sell", "0.002", lot=2, limit_price=D(50_600))
+    assert not of(kernel.observe(started(), sell), OrderCancelRequested)
+    asked = of(kernel.observe(RecoveryConfirmed("me")), OrderCancelRequested)
+    assert asked == [OrderCancelRequested(sell.client_order_id, "superseded")] * is_too_much
 
 
 def test_adopted_sell_takes_the_lots_that_were_dust_to_the_lost_end_and_nothing_is_left_to_sell_again() -> None:

@@ -18,11 +18,12 @@ from engine.core.events import (
     OrderRequested,
     OrderSent,
     RecoveryConfirmed,
+    TrailingReset,
     TrailingTriggered,
 )
 from engine.core.reducers.orders import NOT_SENT
 from engine.core.state import ENTRY
-from tests.core.recoveries import adopted, started
+from tests.core.recoveries import adopted, fill, started
 from tests.kernel import Kernel, bought, of, one, tags, trade
 
 SPEC = pytest.mark.spec
@@ -202,6 +203,23 @@ def test_buy_that_comes_back_while_a_trail_follows_the_price_is_ended_before_the
     kernel.observe(OrderCanceled(first, D(0)))
     kernel.votes(yes=True)
     assert one(kernel.price(49_100, settled=False), OrderRequested).client_order_id != first
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True], ids=["filled at once", "filled later"])
+def test_purchase_by_a_buy_that_was_taken_over_ends_the_trail_that_follows_the_price(*, is_waited_for: bool) -> None:
+    kernel = Kernel(buy_order_type="trailing_limit", smart_indicator_checks=False)
+    kernel.prices(50_000, 49_000)
+    taken = adopted(7, "buy", "0.002", limit_price=D(49_500))
+    kernel.observe(started(), taken)
+    if is_waited_for:
+        kernel.observe(RecoveryConfirmed("me"))
+        assert ENTRY in kernel.state.trails
+    told = kernel.observe(fill(7, "0.002"), RecoveryConfirmed("me"))
+    assert one(told, TrailingReset).reason == "filled"
+    kernel.votes(yes=False)
+    assert [event.side for event in of(kernel.price(49_600, settled=False), OrderRequested)] == ["sell"] * (
+        not is_waited_for
+    )
 
 
 def test_buy_that_comes_back_alone_stays() -> None:

@@ -221,7 +221,6 @@ def test_event_tells_its_line(event: Any, text: str) -> None:
     assert narrate(event, CONFIG) == text
 
 
-@SPEC("a gate that holds tells the move and the threshold", section="Monitoring and Logs")
 @pytest.mark.spec("log lines and the state file bear the bot's whole id", section="decision 16")
 @pytest.mark.parametrize("bot_id", ["a", "btc-dca", "b" * 64])
 def test_line_and_state_file_bear_the_whole_id_of_the_bot(bot_id: str) -> None:
@@ -229,6 +228,7 @@ def test_line_and_state_file_bear_the_whole_id_of_the_bot(bot_id: str) -> None:
     assert state_file_name(bot_id) == f"bot_state_{bot_id}.json"
 
 
+@SPEC("a gate that holds tells the move and the threshold", section="Monitoring and Logs")
 def test_gate_tells_the_move_and_the_threshold() -> None:
     text = narrate(GATE, CONFIG)
     assert text in {

@@ -13,7 +13,7 @@ from engine.core.decider.connectivity import on_checked
 from engine.core.decider.draft import Draft, Observation
 from engine.core.decider.entries import wants_indicators
 from engine.core.decider.prices import on_price
-from engine.core.decider.recovered import on_adopted, on_recovery
+from engine.core.decider.recovered import on_adopted, on_confirmed, on_recovery
 from engine.core.decider.settlement import on_report, on_timer
 from engine.core.events import (
     BalancesObserved,
@@ -28,6 +28,7 @@ from engine.core.events import (
     OrderRejected,
     OrdersSurveyed,
     PriceObserved,
+    RecoveryConfirmed,
     RecoveryStarted,
     TimerFired,
 )
@@ -52,6 +53,7 @@ _HANDLERS: Final = {
     OrdersSurveyed: on_survey,
     RecoveryStarted: on_recovery,
     OrderAdopted: on_adopted,
+    RecoveryConfirmed: on_confirmed,
 }
 
 

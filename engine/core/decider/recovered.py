@@ -8,9 +8,9 @@ again. Source: docs/adr/0019-recovery.md.
 from engine.core.decider.draft import Draft
 from engine.core.decider.emergency import drop_exit, stop_entries
 from engine.core.decider.exits import make_dust
-from engine.core.decider.settlement import offer, settle
+from engine.core.decider.settlement import cancel, offer, settle
 from engine.core.events import OrderAdopted, TrailingReset
-from engine.core.lots import dust_for
+from engine.core.lots import dust_for, free_dust
 from engine.core.state import ENTRY, Order
 
 
@@ -38,6 +38,18 @@ def on_adopted(draft: Draft) -> None:
     order = draft.state.orders.get(draft.event.client_order_id)
     if order is not None:
         _set_dust_aside(draft, order)
+
+
+def on_confirmed(draft: Draft) -> None:
+    """Take sells off that were taken over and rest for more than their lot and the dust hold."""
+    for order in list(draft.state.orders.values()):
+        lot, rules = draft.state.lots.get(order.lot or 0), draft.market.rules
+        if order.purpose != "adopted" or lot is None or lot.sell_order != order.client_order_id:
+            continue
+        assert rules is not None, "nothing is sold before the market's rules are known"
+        held = lot.quantity + free_dust(draft.state, but=order.client_order_id)
+        if order.quantity - order.filled - held >= rules.quantity_step:
+            cancel(draft, order, "superseded")
 
 
 def _set_dust_aside(draft: Draft, order: Order) -> None:

@@ -59,10 +59,12 @@ def settle(draft: Draft, client_order_id: str) -> None:
 def _settle_buy(draft: Draft, order: Order) -> None:
     lot = draft.state.lots.get(order.number)
     trail = draft.state.trails.get(ENTRY)
-    if trail is not None and trail.status == "triggered" and draft.state.open_buy is None:
+    is_bought = lot is not None and lot.status == "buying"
+    if trail is not None and (trail.status == "triggered" or is_bought) and draft.state.open_buy is None:
+        # one that still follows the price met a buy that came back, or that a recovery took over: that was its purchase
         reason = "filled" if order.filled else ("rejected" if order.status == "rejected" else "unfilled")
         draft.emit(TrailingReset(ENTRY, "down", reason))
-    if lot is None or lot.status != "buying":
+    if lot is None or not is_bought:
         return
     draft.emit(
         PurchaseRecorded(

@@ -4,7 +4,7 @@ Owns this second, independent bookkeeping; every recorded amount is held against
 quantity, in decimals with many digits. Source: docs/decisions.md "Money", decisions 9 and 10, docs/events.md.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
@@ -72,6 +72,9 @@ class Ledger:
 
         self._sold: Final[dict[str, Sold]] = {}
         """What sells have traded that no sale records yet."""
+
+        self._explained: Final[defaultdict[int, Decimal]] = defaultdict(Decimal)
+        """What of the excess of a lot's adopted sells earlier sells have explained."""
 
         self._taken: Final[Counter[str]] = Counter()
         """How many of the fills of a sell were taken out of its lot."""
@@ -236,6 +239,8 @@ class Ledger:
         self._told.discard(f"order {order.name}")
         if self._beyond[order.name] > self.base_fee(order.fills) and not is_told:
             self._complain(row, f"{self._beyond[order.name]:f} was sold of nothing, and nothing tells of it")
+        if order.is_adopted:
+            self.late += self._told_late(order, sold.beyond)
         if self.excess > self.late:
             self._complain(row, f"more was sold than it and the dust held, in all {self.excess:f}")
         self._agree(row, "quantity", quantity)
@@ -251,6 +256,18 @@ class Ledger:
         self._earned(row.at_ms, proceeds - cost)
         if says["closed"]:
             self._close(lot, "filled", row.at_ms)
+
+    def _told_late(self, order: Order, beyond: Decimal) -> Decimal:
+        """Give what of an adopted sell's excess its lot's earlier sells explain: the lost end was not told of them.
+
+        Only sells that ended short of what they wanted can have been told of so, and each but once.
+        """
+        sells = (each for each in self.orders.by_name.values() if each.side == "sell" and each.lot == order.lot)
+        short = (each for each in sells if each.status == "closed" and each.filled < each.quantity)
+        earlier = sum((each.filled for each in short if each.wanted["number"] < order.wanted["number"]), ZERO)
+        explained = min(beyond, max(earlier - self._explained[order.lot], ZERO))
+        self._explained[order.lot] += explained
+        return explained
 
     def _remainder(self, row: Row) -> None:
         lot = self.lots.get(row.says["lot"])
@@ -289,12 +306,8 @@ class Ledger:
 
 
 def _late(order: Order, quantity: Decimal) -> Decimal:
-    """Give how much of what was just told of an order is beyond the end that the log had of it: nobody knew of that.
-
-    Of an adopted order that ended short of what it wanted, the exchange may have told the lost end nothing.
-    """
-    is_short = order.status == "closed" and order.filled < order.quantity
-    if order.status == "gone" or (order.is_adopted and is_short):
+    """Give how much of what was just told of an order is beyond the end that the log had of it: nobody knew of that."""
+    if order.status == "gone":
         return quantity
     return max(min(quantity, order.filled - order.closed_at), ZERO) if order.status == "closed" else ZERO
 

@@ -194,8 +194,6 @@ def run(
 
     With `until_failure` it ends after the first block that shows a violation.
     """
-    if until_failure and campaign.violations:
-        return
     todo = [block for each in wanted for block in campaign.left(each)]
     for came in _done(todo, jobs):
         campaign.take(came)
