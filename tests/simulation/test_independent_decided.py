@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.made import CONFIG, PRICE, MadeLog
+from engine.core.identity import client_order_id
+from tests.simulation.made import CONFIG, LOG_ID, PRICE, MadeLog
 from tests.simulation.test_independent import rules_of
 
 NO_MORE: Final = "no more sold than its lot and the dust held"
@@ -316,3 +317,29 @@ def test_lot_of_which_more_is_sold_than_it_and_the_dust_held_is_found_unless_so_
     log.sale(lot, sell, str(quantity), dust_quantity=dust, **amounts, closed=True)
 
     assert judged(log, tmp_path) == ({"position"} if is_over else set())
+
+
+@pytest.mark.parametrize(
+    ("first", "taken_over", "is_sound"),
+    [("0.002", "0.002", True), ("0.002", "0.0021", False), ("0.0012", "0.002", False)],
+    ids=["what the first had sold", "more than that", "the first was whole"],
+)
+def test_sell_that_was_taken_over_may_have_sold_again_only_what_its_lot_sold_without_the_lost_end_being_told(
+    tmp_path: Path, first: str, taken_over: str, *, is_sound: bool
+) -> None:
+    log = MadeLog()
+    lot = log.buy("0.002")
+    sell = log.order("sell", first, lot=lot)
+    log.fill(sell, "0.0012")
+    log.end(sell, "0.0012")
+    log.sale(lot, sell, "0.0012")
+    log.tell("recovery_started", order_number=1_000, accepted=[])
+    name, ids = client_order_id(LOG_ID, 9), {"exchange_order_id": "9", "number": 9}
+    wanted = {"side": "sell", "kind": "limit", "quantity": taken_over, "limit_price": str(PRICE), "lot": lot}
+    log.tell("order_adopted", client_order_id=name, **ids, **wanted)
+    log.fill(name, taken_over)
+    log.tell("discrepancy_found", subject=f"order {name}", expected=NO_MORE, actual="", action="")
+    profit = Decimal(taken_over) * PRICE - 40
+    log.sale(lot, name, taken_over, cost="40", profit=str(profit), closed=True)
+
+    assert judged(log, tmp_path) == (set() if is_sound else {"position"})
