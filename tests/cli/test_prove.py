@@ -1,13 +1,16 @@
 """`prove` as a newcomer meets it: what it says, what it refuses, and what it leaves for machines."""
 
 import json
+import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import click
 import pytest
 
+from cli.prove_one import ending_between
 from engine.core.errors import UsageError
 from tests.cli.terminal import PROGRAM, krypto
 
@@ -39,8 +42,16 @@ def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict() 
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, b"")
-    assert b"ending once what runs is over" in err
     assert b"Traceback" not in err
+
+
+def test_ctrl_c_while_a_world_runs_here_waits_for_its_end(capfd: pytest.CaptureFixture[str]) -> None:
+    with ending_between() as end_if_asked:
+        end_if_asked()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert "ending once what runs is over; Ctrl-C again ends at once" in capfd.readouterr().err
+        with pytest.raises(click.Abort):
+            end_if_asked()
 
 
 def test_prove_of_one_seed_tells_what_befell_it_and_plays_its_tape(tmp_path: Path) -> None:
