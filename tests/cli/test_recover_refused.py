@@ -170,3 +170,12 @@ def test_recover_of_a_log_beside_which_a_journal_lies_keeps_every_event(copied: 
     assert not journal.exists()
     assert run_lively(copied) == 0
     assert krypto("replay", "--verify", "--redecide", "--state-dir", state).code == 0
+
+
+def test_recover_of_a_state_directory_in_which_no_log_was_ever_made_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    (state / "engine.lock").touch(mode=0o600)
+    refused = krypto("recover", "--state-dir", state)
+    assert refused.code == 2
+    assert f"{state} holds no log" in refused.err
