@@ -15,6 +15,7 @@ from cli.render import WIDTH, attention, clean, clock_text, dim, echo_json, head
 from engine.core.errors import OperatorNeededError, UsageError
 from engine.core.narration import counted, order_words, plain, price
 from engine.runtime.config_file import LoadedConfig, load_config, one_directory
+from engine.runtime.control import SOCKET_NAME
 from engine.runtime.lockdown import lock_down
 from engine.store.backup import BACKUPS_NAME, backup_folder
 from engine.store.rebuild import QUARANTINE_NAME, WORK_NAME
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from engine.runtime.recovery_report import Adopted, BotReport, Mend, Report
 
 
-TRACES: Final = {*FILE_NAMES, QUARANTINE_NAME, BACKUPS_NAME, WORK_NAME, "control.sock"}
+TRACES: Final = {*FILE_NAMES, QUARANTINE_NAME, BACKUPS_NAME, WORK_NAME, SOCKET_NAME}
 STATE_FILES: Final = "bot_state_"
 FRESH: Final = {"lost+found"}
 """What a file system has of its own where it begins."""
@@ -81,7 +82,7 @@ def recover(
     tell = _silent if as_json else _tell
     report = asyncio.run(_recover(directory, bot, backup, loaded, confirm, tell, mended, ctx.obj))
     if as_json:
-        echo_json(_as_record(report) | {"backup_used": report.mend is not None and report.mend.is_backup})
+        echo_json(_as_record(report) | {"backup_used": _has_used_backup(report)})
     else:
         if report.is_healthy:
             _tell_of_backup(backup, report)
@@ -106,9 +107,13 @@ def require_own(directory: Path, *, is_begun: bool) -> None:
         raise UsageError(f"{directory} holds other files and no log: name an empty folder, or a new one")
 
 
+def _has_used_backup(report: "Report") -> bool:
+    return report.mend is not None and report.mend.is_backup
+
+
 def _tell_of_backup(backup: Path | None, report: "Report") -> None:
     """Say that a backup that was named was of no use, lest somebody counts on it."""
-    if backup is None or (report.mend is not None and report.mend.is_backup):
+    if backup is None or _has_used_backup(report):
         return
     why = "the log itself holds as much, or the backup is damaged or of another log"
     if report.mend is None:

@@ -21,6 +21,7 @@ from tests.fuzz.target import MEGABYTES, SECONDS_EACH, SMALL
 
 NAMES = ("events", "config", "payloads", "answers")
 KEPT = Path(".fuzz")
+EXECUTIONS = re.compile(r"^stat::number_of_executed_units: *(\d+)", re.MULTILINE)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,7 +48,7 @@ def fuzz_all(seconds: int, seed: int, report: Path | None) -> int:
     for name in NAMES:
         command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(seconds), "--seed", str(seed)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        executions = re.search(r"^stat::number_of_executed_units: *(\d+)", done.stderr, re.MULTILINE)
+        executions = EXECUTIONS.search(done.stderr)
         if executions is None or done.returncode:
             print(done.stdout[-2_000:] + done.stderr[-4_000:], file=sys.stderr)
         count, findings = int(executions[1]) if executions else 0, int(done.returncode != 0)
