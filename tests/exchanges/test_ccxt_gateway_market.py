@@ -131,6 +131,7 @@ def test_candles_are_closed_ones_in_pages_and_exact(mode: Mode, monkeypatch: pyt
     async def scenario() -> None:
         script = Script(markets=(MarketScript("BTC", "USD", Waves(D(50_000))),))
         async with running(script) as server, keyless(server, mode) as link:
+            server.exchange.clock.skew_ms = MINUTE_MS // 2 - now_ms() % MINUTE_MS  # a minute's last candle is settled
             until_ms = await link.time_ms()
             current_ms = until_ms // MINUTE_MS * MINUTE_MS
             since_ms = current_ms - 250 * MINUTE_MS
