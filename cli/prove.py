@@ -1,6 +1,8 @@
 """`prove`: run the engine through simulated worlds full of faults, and hold it against what it promises."""
 
 import os
+import platform
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +179,10 @@ def _result(campaign: "Campaign", spent_s: float, jobs: int) -> dict[str, Any]:
         "seeds_an_hour": round(_rate(campaign, jobs)),
         "worlds": worlds,
         "schedules": schedules,
+        "again": [_again("seed", failure.seed) for failure in worlds.failures]
+        + [_again("schedule", each.schedule) for each in schedules.violations],
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
     }
 
 
@@ -199,10 +205,17 @@ def _conclude(campaign: "Campaign", result: dict[str, Any]) -> None:
         list_counts("how lives ended", worlds.endings)
         list_counts("faults", worlds.faults)
     for failure in worlds.failures[:SHOWN]:
-        click.echo(status(f"  seed {failure.seed}", good=False) + dim(f"  krypto-engine prove --seed {failure.seed}"))
+        click.echo(status(f"  seed {failure.seed}", good=False) + dim(f"  {_again('seed', failure.seed)}"))
         for violation in failure.violations[:SHOWN]:
             click.echo(f"    {clean(violation)}")
     for each in schedules.violations[:SHOWN]:
-        again = dim(f"  krypto-engine prove --schedule {each.schedule}")
-        click.echo(status(f"  schedule {each.schedule}", good=False) + again)
+        click.echo(status(f"  schedule {each.schedule}", good=False) + dim(f"  {_again('schedule', each.schedule)}"))
         click.echo(f"    {clean(f'{each.kind}: {each.what}')}")
+    untold = sum(max(0, len(failed) - SHOWN) for failed in (worlds.failures, schedules.violations))
+    if untold:
+        click.echo(dim(f"  and {untold:,} more: --json and --report tell all, each with what runs it again"))
+
+
+def _again(option: str, number: int) -> str:
+    """Give the line that runs one world or one schedule again."""
+    return f"krypto-engine prove --{option} {number}"

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from platform import python_version
+from sqlite3 import sqlite_version
 
 import click
 import pytest
@@ -25,6 +27,7 @@ def test_prove_runs_worlds_and_schedules_and_says_that_nothing_was_violated(tmp_
     assert "  104 storage schedules" in result.lines
     written = json.loads(report.read_text())
     assert (written["violations"], written["worlds"]["seeds"], written["schedules"]["schedules"]) == (0, 2, 104)
+    assert (written["again"], written["python"], written["sqlite"]) == ([], python_version(), sqlite_version)
 
 
 def test_prove_goes_on_where_its_record_ends(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.prove_one import SHOWN
 from tests.cli.terminal import Result, krypto_process
 from tests.prove.plant import Plant
 from tests.prove.plants import PLANTS
@@ -89,6 +90,17 @@ def test_prove_prints_for_a_violated_schedule_what_runs_it_again(prove_with: Cal
     again = prove(*commands_in(result)[0])
     assert (again.code, again.lines[0]) == (1, f"1 violation  schedule {SHOWN_BY}, run twice")
     assert told in again.lines
+
+
+def test_prove_counts_the_violated_that_it_does_not_print_and_reports_what_runs_each_again(
+    prove_with: Callable[[str], Prove], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    result = prove_with(CHAINED)("--seeds", SHOWN + 2, "--jobs", 1, "--report", report)
+    assert len(commands_in(result)) == SHOWN
+    assert result.lines[-1] == "  and 2 more: --json and --report tell all, each with what runs it again"
+    again = [f"krypto-engine prove --seed {seed}" for seed in range(1, SHOWN + 3)]
+    assert json.loads(report.read_text())["again"] == again
 
 
 def test_prove_of_a_violated_schedule_names_it_for_machines(prove_with: Callable[[str], Prove]) -> None:
