@@ -3,11 +3,14 @@
 Method: real worlds, in this process and in fresh ones. That worlds notice mistakes is shown by tests/prove.
 """
 
+import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +20,11 @@ from engine.exchanges.port import Outcome, Unknown
 from engine.runtime.reports import outcome_events
 from engine.testing.simulation.campaign import Work, run_block
 from engine.testing.simulation.chance import Tape
+from engine.testing.simulation.loop import VirtualLoop
 from engine.testing.simulation.report import Sum, WorldReport
 from engine.testing.simulation.running import run_world
 from engine.testing.simulation.shrink import shrink
-from engine.testing.simulation.watch import ORDER_STATES
+from engine.testing.simulation.watch import ORDER_STATES, Watch
 
 SPEC = pytest.mark.spec
 GATE = 8
@@ -40,14 +44,42 @@ print(json.dumps(seen))
 """
 
 
+@pytest.fixture
+def unforeseen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what broke in a callback, or in a task that nobody awaited: a world itself passes over it."""
+    told: list[str] = []
+
+    def collect(loop: VirtualLoop, _: object) -> None:
+        def tell(_: object, context: dict[str, Any]) -> None:
+            told.append(f"{context['message']}: {context.get('exception')!r}")
+
+        asyncio.BaseEventLoop.set_exception_handler(loop, tell)
+
+    monkeypatch.setattr(VirtualLoop, "set_exception_handler", collect)
+    return told
+
+
 @SPEC("simulated worlds full of faults end without a violation", section="issue: What shows it")
 @pytest.mark.parametrize("part", range(GATE))
-def test_worlds_full_of_faults_end_without_a_violation(part: int) -> None:
+def test_worlds_full_of_faults_end_without_a_violation(part: int, unforeseen: list[str]) -> None:
     came = run_block(Work("worlds", 1 + part * SEEDS, SEEDS))
     assert isinstance(came, Sum)
     assert came.failures == ()
     assert came.restarts > SEEDS
     assert {visit.partition("|")[2] for visit in came.visits} <= set(ORDER_STATES)
+    gc.collect()
+    assert unforeseen == []
+
+
+def test_checker_that_breaks_while_it_is_told_of_facts_does_not_go_unnoticed(
+    tmp_path: Path, unforeseen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(fact: object) -> None:
+        raise RuntimeError(fact)
+
+    monkeypatch.setattr(Watch, "listener", lambda *_: broken)
+    run_world(8, tmp_path, {})
+    assert "RuntimeError" in unforeseen[0]
 
 
 @SPEC("a world is a function of its seed: run again, in another process, it leaves the same trace", section="Words")
