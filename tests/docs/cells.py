@@ -1,6 +1,8 @@
-"""Which fault cannot meet an order in which state: the reasons why cells of the table of visits are empty.
+"""Which fault cannot meet an order in which state, and which hardly does: why cells of the table of visits are empty.
 
-Owns the judgement. A reason that a campaign contradicts is a mistake here, which a test holds against the record.
+Owns the judgement. A cell that never can be filled bears a letter; a campaign that contradicts one shows a mistake
+here: a test holds the letters against the record. One that a campaign may fill and has not is explained by how seldom
+it comes.
 """
 
 import re
@@ -82,9 +84,32 @@ REASONS: Final = (
         ("requested", "sent", "unknown", "open", "part filled", "canceling", "closing"),
         "the folder is written when a log is made, before its first order",
     ),
+    Reason(
+        "l",
+        r"(kill|power cut): call, create",
+        ("no order",),
+        "it strikes while an order is being placed, so there is one",
+    ),
 )
+
+EVERY: Final = r".+"
+SELDOM: Final = (
+    (r".+: cancel", "ended", "few orders end in the moment in which the request to cancel them leaves"),
+    (r"cut_short", "ended", "only an order that was given up is at its end in the log before it is at the exchange"),
+    (r"(ban|maintenance|rate_limit): .+", EVERY, "most refusals of this kind meet the calls that come more often"),
+    (r"disaster: .+", EVERY, "a world has one disaster at most"),
+    (r"(kill|power cut): disk, log", EVERY, "the log's own file is written as a session begins and ends, seldom else"),
+    (r".+", "closing", "an order waits for its last trades for a moment only"),
+)
+"""Faults and states that may meet and hardly do, each with why; the first that matches counts."""
 
 
 def why(fault: str, state: str) -> Reason | None:
     """Say why a fault never meets an order in a state, None if it may."""
     return next((each for each in REASONS if state in each.states and re.fullmatch(each.faults, fault)), None)
+
+
+def seldom(fault: str, state: str) -> str | None:
+    """Say why a fault hardly meets an order in a state, None if nothing explains that it has not."""
+    found = (text for faults, states, text in SELDOM if re.fullmatch(faults, fault) and re.fullmatch(states, state))
+    return next(found, None)

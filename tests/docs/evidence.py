@@ -12,7 +12,7 @@ import msgspec
 from engine.testing.simulation.disasters import DISASTERS
 from engine.testing.simulation.exchange.terms import OF_ORDERS
 from engine.testing.simulation.watch import ORDER_STATES
-from tests.docs.cells import REASONS, why
+from tests.docs.cells import REASONS, seldom, why
 from tests.docs.pages import ROOT, table
 from tests.live import outcome_incidents, restart_incidents
 
@@ -103,11 +103,11 @@ def visits() -> str:
     lines = [(fault, *(_cell(fault, state, each[state]) for state in ORDER_STATES)) for fault, each in met.items()]
     marks = {line for row in lines for line in row[1:]}
     reasons = [f"- {each.mark}: {each.text}" for each in REASONS if each.mark in marks]
-    empty = [f"- {fault}: {', '.join(states)}" for fault in met if (states := unvisited(fault, met[fault]))]
+    empty = [line for fault, each in met.items() for line in _open_cells(fault, unvisited(fault, each))]
     parts = [table(("fault", *ORDER_STATES), lines), "A letter says why a fault cannot meet an order in a state:"]
     parts.append("\n".join(reasons))
     if empty:
-        parts += ["Possible, and not met in these worlds:", "\n".join(empty)]
+        parts += ["Possible, and not met in these worlds, each with why it is seldom:", "\n".join(empty)]
     return "\n\n".join(parts)
 
 
@@ -129,6 +129,14 @@ def visited() -> dict[str, Counter[str]] | None:
 def unvisited(fault: str, met: Counter[str]) -> list[str]:
     """Name the states in which a fault could have met an order and has not."""
     return [state for state in ORDER_STATES if not met[state] and why(fault, state) is None]
+
+
+def _open_cells(fault: str, states: list[str]) -> list[str]:
+    """List the states in which a fault could have met an order and has not, those of one reason together."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for state in states:
+        together[seldom(fault, state) or "not explained"].append(state)
+    return [f"- {fault}: {', '.join(each)}: {text}" for text, each in together.items()]
 
 
 def _cell(fault: str, state: str, count: int) -> str:
