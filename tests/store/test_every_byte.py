@@ -20,8 +20,6 @@ ROWS = (3, 3, 3, 3, 4, 4, 5)
 """Rows that are read of so many whole frames: two frames are of the opening, two of each commit after it."""
 
 FRAMES = len(ROWS) - 1
-NEAR = 40
-"""So many bytes before and behind the end of a frame are cut at one by one."""
 
 
 def small_wal(directory: Path, image: Path) -> list[Recorded]:
@@ -47,25 +45,16 @@ def left_after_a_crash(image: Path) -> list[Recorded] | None:
         return None
 
 
-def cuts(frame: int) -> list[int]:
+def cuts(frame: int) -> range:
     """Give the lengths, longest first, to which the WAL is cut in a frame; 0 is its head, before the first frame."""
-    if frame == 0:
-        return list(range(HEAD, -1, -1))
     end = HEAD + frame * FRAME
-    inside = range(end, end - FRAME, -1)
-    if frame > FRAMES - 2:
-        return list(inside)
-    return [length for length in inside if end - length < NEAR or length - (end - FRAME) <= NEAR or length % 29 == 0]
+    return range(end, end - (FRAME if frame else HEAD + 1), -1)
 
 
 @pytest.mark.spec("a WAL cut at any byte leaves an exact beginning, to whole commits", section="decision 12")
 @pytest.mark.parametrize("frame", range(FRAMES + 1))
 def test_wal_cut_at_every_byte_leaves_an_exact_beginning_which_the_engine_refuses(tmp_path: Path, frame: int) -> None:
-    """Cut a WAL in its head (0) or in one of its six frames.
-
-    Every byte of the head and of the last two frames, which are the last commit, is cut at; of the other frames the
-    first and the last 40 bytes (so every byte of a frame's own head), and every 29th in between.
-    """
+    """Cut a WAL in its head (0) or in one of its six frames, of which the last two are the last commit."""
     image = tmp_path / "image"
     written = small_wal(tmp_path / "log", image)
     whole = (image / WAL_NAME).stat().st_size
@@ -79,12 +68,9 @@ def test_wal_cut_at_every_byte_leaves_an_exact_beginning_which_the_engine_refuse
                 reopen(image)
 
 
-def test_cuts_cover_every_byte_that_is_promised() -> None:
-    all_cuts = {length for frame in range(FRAMES + 1) for length in cuts(frame)}
-    ends = [HEAD + frame * FRAME for frame in range(FRAMES + 1)]
-    near = {length for end in ends for length in range(end - NEAR + 1, end + NEAR + 1)}
-    promised = {*range(HEAD), *near, *range(ends[-3], ends[-1] + 1)}
-    assert {length for length in promised if 0 <= length <= ends[-1]} <= all_cuts
+def test_cuts_are_at_every_byte_from_whole_to_empty() -> None:
+    lengths = [length for frame in reversed(range(FRAMES + 1)) for length in cuts(frame)]
+    assert lengths == list(range(HEAD + FRAMES * FRAME, -1, -1))
 
 
 @pytest.mark.spec("a damaged log is found, whatever byte is hit", section="decision 12")
