@@ -39,6 +39,7 @@ def test_backup_brought_into_a_folder_with_other_files_leaves_it_as_it_is(copied
     assert result.code == 2
     assert "shared holds other files and no log: name an empty folder, or a new one" in result.err
     assert [path.name for path in shared.iterdir()] == ["notes.txt"]
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
 
 
 @pytest.mark.parametrize("left", ["lost+found", "bot_state_bot.json"])

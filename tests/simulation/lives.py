@@ -281,6 +281,12 @@ class Lives:
         del self.exchange.matching.orders[order.exchange_order_id]
         del self.exchange.matching.by_client_id[order.wish.client_order_id]
 
+    def hide_last_trade(self, seconds: int) -> None:
+        """Have the exchange list its last trade so much later."""
+        trades = self.exchange.matching.trades
+        trade, wish = trades[-1]
+        trades[-1] = (msgspec.structs.replace(trade, shown_ms=trade.shown_ms + seconds * 1_000), wish)
+
     def asked(self, verb: str) -> Counter[str]:
         """Count the requests of a verb that were about an order, by its client order id."""
         records = [each for each in self.exchange.history if each["what"] == "request" and each["verb"] == verb]

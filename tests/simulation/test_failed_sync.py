@@ -126,6 +126,26 @@ def test_start_that_builds_upon_the_wal_as_it_was_left_loses_by_power_cuts(
     assert damage_by_power_cuts(tmp_path)
 
 
+def test_start_looks_at_the_log_only_once_it_has_written_the_wal_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it looks at before may be pages that the disk has lost when it is done."""
+    first, _ = unsynced(tmp_path / "first", 1)
+    image = tmp_path / "killed"
+    write_image(image, first.survivors("kill", first.chance))
+    written: list[bool] = []
+    disk = Disk(image, Chance(1), Life(2, lambda _point: False), former=first)
+    look = sqlite_store._look_at
+
+    def looked(path: Path) -> sqlite_store._Found:
+        written.append(disk.counts["disk/wal/sync"] > 0)
+        return look(path)
+
+    monkeypatch.setattr(sqlite_store, "_look_at", looked)
+    live(disk, 1)
+    assert written == [True]
+
+
 def test_power_cut_while_a_start_writes_a_witness_whose_sync_had_failed_leaves_half_of_it_sound(tmp_path: Path) -> None:
     for seed in range(30):
         place = tmp_path / str(seed)

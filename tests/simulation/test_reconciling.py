@@ -230,6 +230,25 @@ def test_order_that_the_exchange_lost_keeps_what_it_had_traded(tmp_path: Path) -
     story(tmp_path, tell)
 
 
+def test_order_that_the_exchange_lost_is_not_given_up_before_its_trade_that_is_listed_six_minutes_late(
+    tmp_path: Path,
+) -> None:
+    """Given up sooner, the whole lot would be sold again."""
+
+    async def tell(lives: Lives) -> None:
+        async with lives.life() as run:
+            lost = await holds_a_sell(run)
+            (sell,) = lives.placed("sell")
+            await trades_in_part_and_is_lost(lives, run, sell)
+            lives.hide_last_trade(6 * 60)
+            await run.until(lambda: lives.placed("sell"), within_s=1_800)
+            again = await holds_a_sell(run)
+            assert again.quantity == lost.quantity - sell.filled
+            assert [each.quantity for each in run.events(SaleRecorded)] == [sell.filled]
+
+    story(tmp_path, tell)
+
+
 def test_order_that_the_exchange_lost_is_not_given_up_while_a_trade_of_it_makes_no_sense(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
