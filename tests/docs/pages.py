@@ -37,7 +37,7 @@ class Section:
 
 def sections() -> tuple[Section, ...]:
     """List what is made, the quick parts first."""
-    from tests.docs import command_line, configuration, event_catalogue, evidence, promises, samples, state_file
+    from tests.docs import command_line, configuration, event_catalogue, evidence, found, promises, samples, state_file
 
     return (
         Section("docs/configuration.md", "bot-keys", configuration.bot_keys),
@@ -59,6 +59,7 @@ def sections() -> tuple[Section, ...]:
         Section("docs/evidence.md", "mutants", evidence.mutants),
         Section("docs/evidence.md", "incidents", evidence.incidents),
         Section("docs/evidence.md", "fuzz", evidence.fuzz),
+        Section("docs/evidence.md", "found", found.page),
         Section("README.md", "run", samples.run),
         Section("README.md", "inspect-state", samples.inspect_state),
         Section("README.md", "replay", samples.replay),
@@ -69,3 +70,9 @@ def table(header: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     """Write a Markdown table; a bar inside a cell is escaped."""
     rows = [header, tuple("---" for _ in header), *lines]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def link_to(test: str) -> str:
+    """Name a test, such as tests/core/test_x.py::test_y, with a link to its file."""
+    path, _, name = test.partition("::")
+    return f"[`{path.removeprefix('tests/')}`](../{path}) `{name}`"

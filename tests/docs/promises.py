@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.headings import Place, place
-from tests.docs.pages import ROOT, table
+from tests.docs.pages import ROOT, link_to, table
 
 Mark = tuple[str, str, str]
 
@@ -50,7 +50,7 @@ def page() -> str:
     tests = len({test for _, _, test in marks()})
     parts = [f"{promises} promises, shown by {tests} tests."]
     for title in sorted(places, key=lambda each: places[each]):
-        lines = [(promise, "<br>".join(map(_test, shown))) for promise, shown in by_title[title].items()]
+        lines = [(promise, "<br>".join(map(link_to, shown))) for promise, shown in by_title[title].items()]
         link = places[title].link
         told = f"The rule: [{link.partition('#')[0]}]({link}).\n\n" if link else ""
         parts.append(f"## {title}\n\n{told}{table(('promise', 'shown by'), lines)}")
@@ -59,8 +59,3 @@ def page() -> str:
 
 def _sentence(promise: str) -> str:
     return promise[0].upper() + promise[1:].rstrip(".")
-
-
-def _test(test: str) -> str:
-    path, _, name = test.partition("::")
-    return f"[`{path.removeprefix('tests/')}`](../{path}) `{name}`"
