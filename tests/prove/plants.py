@@ -5,7 +5,7 @@ Owns the list. Which seed is known to kill which plant stands in `seeds.json`, w
 
 from typing import Final
 
-from tests.prove import account_plants, control_plants, money_plants, order_plants, store_plants
+from tests.prove import account_plants, control_plants, money_plants, order_plants, recovery_plants, store_plants
 from tests.prove.equivalent import EQUIVALENT
 from tests.prove.plant import Equivalent, Plant
 from tests.prove.unseen import UNSEEN
@@ -18,6 +18,7 @@ AREAS: Final[dict[str, tuple[tuple[Plant, ...], int]]] = {
     "accounting": (money_plants.ACCOUNTING_PLANTS, 10),
     "commands and connectivity": (control_plants.COMMAND_PLANTS, 6),
     "state file": (control_plants.FILE_PLANTS, 2),
+    "recovery": (recovery_plants.PLANTS, 10),
     "secrecy": (control_plants.SECRET_PLANTS, 4),
 }
 """The plants of each area, and how many of them the campaign finds at least."""
