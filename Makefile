@@ -34,12 +34,14 @@ test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 
 coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, recovery, store and trailing
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
-		tests/core tests/store tests/exchanges/test_paper.py tests/runtime tests/simulation/test_duties.py \
+		--cov-report=json:build/coverage.json \
+		tests/core tests/store tests/exchanges tests/runtime tests/simulation/test_duties.py \
 		tests/simulation/test_executing.py tests/simulation/test_failed_sync.py tests/simulation/test_first_look.py \
 		tests/simulation/test_others.py tests/simulation/test_reconciled_trades.py \
 		tests/simulation/test_reconciling.py tests/simulation/test_waiting_market.py \
 		tests/cli/test_recover.py tests/cli/test_recover_copies.py tests/cli/test_recover_refused.py \
 		tests/cli/test_restore.py tests/live/test_recovery_*.py $(ARGS)
+	@$(BIN)/python -m tests.covered build/coverage.json
 
 planted: $(STAMP) ## Break promises on purpose, in copies, and see their tests fail
 	@$(BIN)/python -m tests.planted

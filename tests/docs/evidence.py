@@ -212,6 +212,16 @@ def fuzz() -> str:
     return f"{table(('target', 'inputs', 'in', 'findings'), lines)}\n\n{told}"
 
 
+def coverage() -> str:
+    """Tell how many lines and branches the tests of `make coverage` take."""
+    result = _read("coverage.json")
+    if result is None:
+        return NOT_RECORDED
+    columns = ("files", "lines", "branches", "missed")
+    lines = [(area, *(f"{found[column]:,}" for column in columns)) for area, found in result["areas"].items()]
+    return f"{table(('area', *columns), lines)}\n\nThe engine: `{result['engine'][:32]}`."
+
+
 def mutants() -> str:
     """Tell how many small changes to the code were noticed by a test, and which were not."""
     result = _read("mutants.json")

@@ -56,6 +56,7 @@ def sections() -> tuple[Section, ...]:
         Section("docs/evidence.md", "schedules", evidence.schedules),
         Section("docs/evidence.md", "visits", evidence.visits),
         Section("docs/evidence.md", "planted", evidence.planted),
+        Section("docs/evidence.md", "coverage", evidence.coverage),
         Section("docs/evidence.md", "mutants", evidence.mutants),
         Section("docs/evidence.md", "incidents", evidence.incidents),
         Section("docs/evidence.md", "fuzz", evidence.fuzz),
