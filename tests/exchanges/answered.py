@@ -1,5 +1,6 @@
 """An account at a real row of the table whose requests are answered by a function instead of a network."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.venues import VENUES
+from engine.exchanges.wire import Answer, current
 from tests.exchanges.wire import KEYS, Request, wire
 
 AT_MS = 1_900_000_000_000
@@ -24,7 +26,13 @@ async def answered(name: str, answer: Callable[[Request], Any]) -> AsyncIterator
         link.ccxt.set_markets(list(model.exchange.markets.values()))
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-        return answer(Request(method, url, headers or {}, body))
+        record = current()
+        if record is not None:
+            record.leaving(method, AT_MS)
+        told = answer(Request(method, url, headers or {}, body))
+        if record is not None:
+            record.answered(Answer(200, json.dumps(told)), AT_MS)
+        return told
 
     link.ccxt.fetch = fetch
     try:

@@ -195,6 +195,9 @@ def test_order_that_is_found_is_known_although_its_trades_cannot_be_listed(kind:
             report = report_of(await account.query(SYMBOL, order))
             assert (report.status, report.filled, report.fills) == ("filled", D("0.001"), ())
             assert report.exchange_order_id == accepted.exchange_order_id
+            assert report.missing
+            server.exchange.faults.clear()
+            assert report_of(await account.query(SYMBOL, order)).missing is None
 
     asyncio.run(scenario())
 

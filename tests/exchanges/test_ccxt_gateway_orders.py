@@ -96,6 +96,29 @@ def test_id_of_an_open_order_sent_again_is_never_rejected() -> None:
     asyncio.run(scenario())
 
 
+def test_refusal_of_an_order_that_left_twice_is_no_proof() -> None:
+    """What was refused is the second request; the first one was carried out."""
+
+    async def scenario() -> None:
+        async with running(quiet_script()) as server, client(server) as (link, account):
+            await link.rules(SYMBOL)
+            fetch = link.ccxt.fetch
+
+            async def fetch_again(*request: Any) -> Any:
+                try:
+                    return await fetch(*request)
+                except Exception:  # noqa: BLE001 - as a library does that repeats by itself
+                    return await fetch(*request)
+
+            link.ccxt.fetch = fetch_again
+            server.exchange.faults.add(Fault("drop"), Fault("error", code=-1013, status=400, when="before"))
+            assert isinstance(await account.create(SYMBOL, order_of()), Unknown)
+            assert server.exchange.faults.struck() == [1, 1]
+            assert placed(server) == 1
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     "order",
     [

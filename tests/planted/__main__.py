@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.planted.plants import PLANTS, Plant
+from tests.planted.plant import Plant
+from tests.planted.plants import PLANTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LEFT_OUT: Final = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "data", "build", ".hypothesis")
