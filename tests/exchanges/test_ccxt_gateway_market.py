@@ -283,17 +283,17 @@ def test_order_stands_as_the_exchange_says_or_makes_no_sense(changes: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "words"),
     [
-        [0, "2", "1", "1", "1", "1"],
-        [0, "1", "1", "1", "1", "-1"],
-        [0, "1", "1", "0", "1", "1"],
-        [0, "1", "1", "1", None, "1"],
-        [0, "1", "1", "1"],
-        ["x", "1", "1", "1", "1", "1"],
-        [0, 1.0, 1.0, 1.0, 1.0, 1.0],
+        ([60_000, "2", "1", "1", "1", "1"], "impossible candle at 60000"),
+        ([60_000, "1", "1", "1", "1", "-1"], "impossible candle"),
+        ([60_000, "1", "1", "0", "1", "1"], "impossible candle"),
+        ([60_000, "1", "1", "1", None, "1"], "without time or numbers"),
+        ([60_000, "1", "1", "1", "1"], "without time or numbers"),
+        (["x", "1", "1", "1", "1", "1"], "without time or numbers"),
+        ([60_000, 1.0, 1.0, 1.0, 1.0, 1.0], "without time or numbers"),
     ],
 )
-def test_impossible_candle_makes_no_sense(row: list[Any]) -> None:
-    with pytest.raises(UnreachableError):
+def test_impossible_candle_makes_no_sense(row: list[Any], words: str) -> None:
+    with pytest.raises(UnreachableError, match=words):
         candle_of(row)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from engine.core.errors import RateLimitedError, UnreachableError
+from engine.core.errors import ConfigError, RateLimitedError, UnreachableError
 from engine.exchanges.faults import OrderAbsentError, Scrubber, described, fault_of
 from engine.exchanges.port import Accepted, OrderReport, Unknown
 from engine.exchanges.streams import Pump
@@ -87,6 +87,7 @@ def test_record_follows_a_call_into_its_tasks_and_no_further() -> None:
         pytest.param("OrderNotFound", record_of(None), UnreachableError, id="absent-by-nobodys-word"),
         pytest.param("ExchangeNotAvailable", record_of(Answer(403, "<html>")), UnreachableError, id="firewall"),
         pytest.param("OnMaintenance", record_of(Answer(503, "{}")), UnreachableError, id="maintenance"),
+        pytest.param("BadSymbol", record_of(Answer(400, '{"code":-1121}')), ConfigError, id="market-not-traded"),
         pytest.param("TypeError", record_of(Answer(200, "{}")), UnreachableError, id="nonsense"),
     ],
 )
