@@ -42,6 +42,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
+def pytest_report_header() -> str:
+    """Tell with which means the tests of real processes work here."""
+    from tests.processes.disks import means
+
+    return means()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let every worker begin with what takes long, so that nothing of it is left for the end."""
     worker = getattr(config, "workerinput", None)

@@ -9,6 +9,7 @@ import errno
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final, Protocol
 from engine.runtime.control import SOCKET_NAME
 from tests.cli.terminal import Running
 from tests.processes.namespace import mount, unmount
-from tests.processes.seccomp import WRITES, Call
+from tests.processes.seccomp import WRITES, Call, is_possible
 from tests.processes.story import Story
 
 BALLAST: Final = "ballast"
@@ -157,3 +158,11 @@ def small_disk(folder: Path, *ways: Way) -> Iterator[Disk]:
         finally:
             having.__exit__(None, None, None)
         return
+
+
+def means() -> str:
+    """Say how disks are filled and calls are struck on this machine: not every kernel allows the best means."""
+    with tempfile.TemporaryDirectory() as folder, small_disk(Path(folder) / "disk", mounted, namespaced) as disk:
+        full = "a tmpfs" if isinstance(disk, Mounted) else "refused writes"
+    struck = "at the call that is meant" if is_possible() else "only near it, for no process may be watched"
+    return f"real processes: a full disk is {full}, other faults strike {struck}"
