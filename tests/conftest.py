@@ -1,12 +1,15 @@
 """What holds for every test: how thoroughly Hypothesis looks, and that no test reaches the network or real keys.
 
-Owns the Hypothesis profiles, the network guard, the guard of keys, and how workers share the tests. Never holds
-fixtures of one area; those stand beside their tests, the few that several areas use in modules that are named here.
+Owns the Hypothesis profiles, the network guard, the guard of keys, that the process can be looked into, and how workers
+share the tests. Never holds fixtures of one area; those stand beside their tests, the few that several areas use in
+modules that are named here.
 """
 
+import ctypes
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -134,3 +137,11 @@ def keys_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def dumpable() -> Iterator[None]:
+    """Take back what `lock_down` did to the process of the tests, as far as it can be."""
+    yield
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)

@@ -38,10 +38,13 @@ def test_prove_goes_on_where_its_record_ends(tmp_path: Path) -> None:
     assert len(record.read_text().splitlines()) == 2
 
 
-def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict() -> None:
-    command = [PROGRAM, "prove", "--seeds", "40", "--jobs", "1"]
+def test_prove_in_its_own_process_ends_by_ctrl_c_without_a_crash_or_a_verdict(tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    command = [PROGRAM, "prove", "--seeds", "40", "--jobs", "1", "--record", str(record)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(1)
+        while not record.exists():  # from then on it takes Ctrl-C for itself
+            assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, b"")

@@ -1,7 +1,5 @@
-"""What the tests of credentials share: places of their own for keys, and a process that can still be looked into."""
+"""What the tests of credentials share: places of their own for keys, and no keyring."""
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,14 +33,6 @@ def memory() -> MemoryKeyring:
     backend = MemoryKeyring()
     keyring.set_keyring(backend)
     return backend
-
-
-@pytest.fixture(autouse=True)
-def dumpable() -> Iterator[None]:
-    """Take back what `lock_down` did to the process of the tests, as far as it can be."""
-    yield
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
 
 
 @pytest.fixture

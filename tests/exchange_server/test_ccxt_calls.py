@@ -36,7 +36,7 @@ def test_market_data_asked_by_ccxt_comes_complete(mode: Mode, exchange_id: str, 
             Decimal(50_000),
             Decimal("50000.01"),
         ]
-        assert len(candles) == 50
+        assert len(candles) in {49, 50}  # one less as an hour begins
         assert all(later[0] - earlier[0] == 3_600_000 for earlier, later in pairwise(candles))
         assert book["asks"][0][0] == pytest.approx(50_000.01)
         assert trades

@@ -219,7 +219,7 @@ def test_answers_tell_the_used_weight_and_the_counted_orders() -> None:
         await raw.get("/api/v3/exchangeInfo")
         return await raw.signed("POST", "/api/v3/order", **ORDER)
 
-    _, _, headers = asked(scenario)
+    _, _, headers = asked(scenario, quiet_script(**MANUAL))
     assert headers["X-MBX-USED-WEIGHT-1M"] == "21"
     assert (headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1D"]) == ("1", "1")
 

@@ -53,7 +53,7 @@ async def user_stream(server: Server, **options: Any) -> AsyncIterator[aiohttp.C
         yield connection
 
 
-async def received(connection: aiohttp.ClientWebSocketResponse, count: int, within_s: float = 2.0) -> list[Any]:
+async def received(connection: aiohttp.ClientWebSocketResponse, count: int, within_s: float = 10.0) -> list[Any]:
     messages: list[Any] = []
     async with asyncio.timeout(within_s):
         while len(messages) < count:
@@ -142,7 +142,7 @@ def test_stream_whose_opening_a_fault_strikes_is_refused() -> None:
 def test_market_streams_of_ccxt_give_prices_and_candles(mode: Mode) -> None:
     async def scenario() -> None:
         script = quiet_script(**FAST)
-        async with running(script) as server, ccxt_client(server, mode, pro=True) as exchange, asyncio.timeout(5):
+        async with running(script) as server, ccxt_client(server, mode, pro=True) as exchange, asyncio.timeout(30):
             await exchange.load_markets()
             mini = await exchange.watch_ticker(SYMBOL)
             full = await exchange.watch_ticker(SYMBOL, {"name": "ticker"})
@@ -166,7 +166,7 @@ def test_user_stream_of_ccxt_tells_orders_and_trades(mode: Mode) -> None:
             trades = asyncio.create_task(exchange.watch_my_trades(SYMBOL))
             await subscribed(server, 1)
             await exchange.create_order(SYMBOL, "market", "buy", "0.7", None, {"clientOrderId": "kws"})
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 order, (trade, *_) = (await orders)[-1], await trades
         assert order["clientOrderId"] == "kws"
         assert Decimal(trade["price"]) == Decimal("50000.01")
@@ -248,17 +248,17 @@ def test_stream_that_ends_does_so_after_as_many_messages_as_the_fault_says(actio
 
 @pytest.mark.parametrize(("action", "end"), [("silence", None), ("freeze", "ERROR")])
 def test_stream_that_says_nothing_answers_pings_unless_it_is_half_open(action: Action, end: str | None) -> None:
-    """The client pings every tenth of a second and gives up when no answer comes."""
+    """The client pings every 0.4 s and gives up when no answer comes within half of that."""
 
     async def scenario() -> None:
         script = quiet_script(**FAST, stream_faults=(StreamFault(action, after_messages=1),))
-        async with running(script) as server, stream(server, "/ws/btcusd@trade", heartbeat=0.1) as connection:
+        async with running(script) as server, stream(server, "/ws/btcusd@trade", heartbeat=0.4) as connection:
             await received(connection, 1)
             if end is not None:
                 assert await received(connection, 1) == [end]
                 return
             with pytest.raises(TimeoutError):
-                await received(connection, 1, within_s=0.3)
+                await received(connection, 1, within_s=1.2)
             await server.connections.act(StreamFault("resume"))
             assert len(await received(connection, 2)) == 2
 
@@ -292,7 +292,7 @@ def test_stream_of_ccxt_that_was_closed_comes_back_without_what_it_missed(mode: 
             watching = asyncio.create_task(exchange.watch_my_trades(SYMBOL))
             await subscribed(server, 2)
             await exchange.create_order(SYMBOL, "market", "sell", "0.001")
-            trades = await asyncio.wait_for(watching, 2)
+            trades = await asyncio.wait_for(watching, 10)
             assert [trade["side"] for trade in trades] == ["sell"]
 
     asyncio.run(scenario())

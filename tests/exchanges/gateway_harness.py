@@ -4,8 +4,8 @@ Owns the venue of the tests: the codes that prove a refusal there. Never changes
 """
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "SYMBOL",
     "Mode",
     "client",
+    "impatient",
     "keyless",
     "now_ms",
     "order_of",
@@ -92,6 +93,16 @@ async def client(
         yield connection, account
     finally:
         await connection.close()
+
+
+@contextmanager
+def impatient(link: CcxtConnection, timeout_ms: int = 300) -> Iterator[None]:
+    """Wait only so long for what is asked within: what must be answered is asked before, or has longer."""
+    usual_ms, link.ccxt.timeout = link.ccxt.timeout, timeout_ms
+    try:
+        yield
+    finally:
+        link.ccxt.timeout = usual_ms
 
 
 def _connection(server: Server, mode: Mode, venue: str | Venue, changes: dict[str, Any]) -> CcxtConnection:

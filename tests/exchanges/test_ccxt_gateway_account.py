@@ -27,6 +27,7 @@ from tests.exchanges.gateway_harness import (
     LocalVenue,
     Mode,
     client,
+    impatient,
     now_ms,
     order_of,
     placed,
@@ -71,10 +72,10 @@ def test_read_that_gets_no_sensible_answer_raises_and_works_again_afterwards(nam
     path, read = READS[name]
 
     async def scenario() -> None:
-        async with running(quiet_script()) as server, client(server, timeout_ms=600) as (link, account):
+        async with running(quiet_script()) as server, client(server) as (link, account):
             await account.create(SYMBOL, order_of())
             server.exchange.faults.add(replace(FAULTS[kind], on=path))
-            with pytest.raises(UnreachableError) as caught:
+            with impatient(link), pytest.raises(UnreachableError) as caught:
                 await read(link, account)
             assert not isinstance(caught.value, RateLimitedError)
             assert "signature" not in str(caught.value)
@@ -86,16 +87,18 @@ def test_read_that_gets_no_sensible_answer_raises_and_works_again_afterwards(nam
 
 def test_faults_hold_neither_secrets_nor_addresses() -> None:
     async def scenario() -> None:
-        async with running(quiet_script()) as server, client(server, timeout_ms=250) as (link, account):
+        async with running(quiet_script()) as server, client(server) as (link, account):
             await link.time_ms()
             await link.rules(SYMBOL)
-            texts = []
+            texts: list[str] = []
             for fault in FAULTS.values():
                 changed = {name: getattr(fault, name) for name in ("kind", "status", "code", "times")}
                 server.exchange.faults.add(Fault(on="*", message=f"{CANARY_KEY} {CANARY_SECRET}", **changed))
-                texts += [repr(await account.create(SYMBOL, order_of())), repr(await account.query(SYMBOL, order_of()))]
-                with pytest.raises(EngineError) as caught:
-                    await account.balances()
+                with impatient(link):
+                    answers = await account.create(SYMBOL, order_of()), await account.query(SYMBOL, order_of())
+                    with pytest.raises(EngineError) as caught:
+                        await account.balances()
+                texts += map(repr, answers)
                 texts.append(str(caught.value))
                 assert caught.value.__cause__ is None
                 assert caught.value.__context__ is None, "a traceback would show the address with its signature"
@@ -175,11 +178,12 @@ def test_order_that_shows_up_late_is_absent_at_first_and_then_found(mode: Mode) 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_look_up_that_fails_is_unknown_and_never_absent(kind: str) -> None:
     async def scenario() -> None:
-        async with running(quiet_script()) as server, client(server, timeout_ms=250) as (_, account):
+        async with running(quiet_script()) as server, client(server) as (link, account):
             order = order_of()
             await account.create(SYMBOL, order)
             server.exchange.faults.add(replace(FAULTS[kind], on="GET /api/v3/order"))
-            assert isinstance(await account.query(SYMBOL, order), Unknown)
+            with impatient(link):
+                assert isinstance(await account.query(SYMBOL, order), Unknown)
 
     asyncio.run(scenario())
 
@@ -187,12 +191,13 @@ def test_look_up_that_fails_is_unknown_and_never_absent(kind: str) -> None:
 @pytest.mark.parametrize("kind", FAULTS)
 def test_order_that_is_found_is_known_although_its_trades_cannot_be_listed(kind: str) -> None:
     async def scenario() -> None:
-        async with running(quiet_script()) as server, client(server, timeout_ms=250) as (_, account):
+        async with running(quiet_script()) as server, client(server) as (link, account):
             order = order_of()
             accepted = await account.create(SYMBOL, order)
             assert isinstance(accepted, Accepted)
             server.exchange.faults.add(replace(FAULTS[kind], on="GET /api/v3/myTrades"))
-            report = report_of(await account.query(SYMBOL, order))
+            with impatient(link, timeout_ms=2_000):  # the look at the order itself must be answered
+                report = report_of(await account.query(SYMBOL, order))
             assert (report.status, report.filled, report.fills) == ("filled", D("0.001"), ())
             assert report.exchange_order_id == accepted.exchange_order_id
             assert report.missing

@@ -150,14 +150,14 @@ def test_candles_are_closed_ones_in_pages_and_exact(mode: Mode, monkeypatch: pyt
 @pytest.mark.parametrize("ahead_ms", [900, -900, 0])
 def test_candle_is_closed_by_the_clock_of_the_exchange_and_not_by_ours(ahead_ms: int) -> None:
     """A candle that is taken a moment too early would stay unfinished for ever."""
+    until_ms = 1_700_000_040_000
+    at_ms = until_ms + MINUTE_MS // 2
 
     async def scenario() -> None:
-        async with running(quiet_script()) as server, keyless(server, clock_ms=lambda: now_ms() + ahead_ms) as link:
-            until_ms = now_ms() // MINUTE_MS * MINUTE_MS
-            clock = server.exchange.clock
-            skew_ms = clock.skew_ms
+        script = quiet_script(start_ms=at_ms, manual_clock=True)
+        async with running(script) as server, keyless(server, clock_ms=lambda: at_ms + ahead_ms) as link:
             for late_ms, newest in ((-900, 2), (300, 2), (1_500, 1)):
-                clock.skew_ms = skew_ms + until_ms + late_ms - now_ms()
+                server.exchange.clock.skew_ms = until_ms + late_ms - at_ms
                 await link.time_ms()
                 found = await link.candles(SYMBOL, "1m", until_ms - 3 * MINUTE_MS, until_ms)
                 assert found[-1].open_ms == until_ms - newest * MINUTE_MS, late_ms

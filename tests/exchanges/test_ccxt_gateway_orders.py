@@ -11,7 +11,7 @@ from engine.exchanges.port import Accepted, NotSent, OrderReport, Rejected, Unkn
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.harness import eventually, quiet_script, raw_client
 from tests.exchange_server.server import running
-from tests.exchanges.gateway_harness import MODES, SYMBOL, Mode, client, now_ms, order_of, placed
+from tests.exchanges.gateway_harness import MODES, SYMBOL, Mode, client, impatient, now_ms, order_of, placed
 
 D = Decimal
 HANG_MS = 300
@@ -48,11 +48,12 @@ def test_order_struck_by_a_fault_is_unknown_unless_the_exchange_proves_otherwise
     mode: Mode, fault: Fault, is_placed: int, outcome: type
 ) -> None:
     async def scenario() -> None:
-        timeout_ms = HANG_MS if fault.kind in {"hang", "late"} else 5_000
-        async with running(quiet_script()) as server, client(server, mode, timeout_ms=timeout_ms) as (link, account):
+        async with running(quiet_script()) as server, client(server, mode) as (link, account):
             await link.rules(SYMBOL)
+            await link.time_ms()
             server.exchange.faults.add(fault)
-            answer = await account.create(SYMBOL, order_of())
+            with impatient(link, HANG_MS if fault.kind in {"hang", "late"} else 5_000):
+                answer = await account.create(SYMBOL, order_of())
             assert isinstance(answer, outcome), answer
             await eventually(lambda: server.exchange.ledger.requests[-1].fault is not None)
             await eventually(lambda: placed(server) == is_placed)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from engine.core.errors import UnreachableError
-from engine.core.market import Tick
 from engine.exchanges.ccxt_gateway import CcxtConnection
 from tests.exchange_server.faults import Action, Fault, StreamFault
 from tests.exchange_server.harness import eventually, quiet_script, subscribed
@@ -17,6 +16,7 @@ from tests.exchanges.gateway_harness import MODES, SYMBOL, Mode, client, keyless
 
 D = Decimal
 FAST = {"step_ms": 50, "pump_ms": 10}
+MANUAL = {"start_ms": 1_700_000_040_000, "manual_clock": True, "pump_ms": 5}
 both_ways = pytest.mark.parametrize("mode", MODES)
 
 
@@ -41,9 +41,9 @@ def test_price_stream_tells_exact_prices_with_both_sides_of_the_book(mode: Mode)
 
 def test_reader_who_was_away_gets_the_newest_price_at_once() -> None:
     async def scenario() -> None:
-        async with running(quiet_script(**FAST)) as server, client(server) as (link, _), asyncio.timeout(5):
+        async with running(quiet_script(**FAST)) as server, client(server) as (link, _), asyncio.timeout(30):
             first = await link.next_ticker(SYMBOL)
-            await asyncio.sleep(0.3)
+            await eventually(lambda: link.ccxt.tickers[SYMBOL]["timestamp"] - first.at_ms >= 300)
             second = await link.next_ticker(SYMBOL)
             assert second.at_ms - first.at_ms >= 150
 
@@ -75,7 +75,7 @@ def test_silent_price_stream_that_is_dropped_is_subscribed_to_anew(action: Actio
                 await prices_without_end(link, within_s=0.3)
             await link.drop_stream(SYMBOL)
             for _ in range(5):
-                await asyncio.wait_for(link.next_ticker(SYMBOL), 2)
+                await asyncio.wait_for(link.next_ticker(SYMBOL), 10)
             assert server.connections.opened == 2
 
     asyncio.run(scenario())
@@ -97,16 +97,17 @@ def test_drop_ends_a_wait_that_is_under_way() -> None:
 
 def test_wait_that_is_given_up_loses_nothing_and_breaks_nothing() -> None:
     async def scenario() -> None:
-        async with running(quiet_script(step_ms=300, pump_ms=10)) as server, client(server) as (link, _):
-            ticks: list[Tick] = []
-            tries = 0
-            while len(ticks) < 2:
-                tries += 1
-                try:
-                    ticks.append(await asyncio.wait_for(link.next_ticker(SYMBOL), 0.02))
-                except TimeoutError:
-                    continue
-            assert tries > 4
+        async with running(quiet_script(**MANUAL)) as server, client(server) as (link, _), asyncio.timeout(30):
+            await link.rules(SYMBOL)
+            clock = server.exchange.clock
+            for _ in range(2):
+                for _ in range(3):
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(link.next_ticker(SYMBOL), 0.02)
+                await eventually(lambda: server.exchange.ledger.calls["WS /ws SUBSCRIBE"] == 1)
+                clock.advance(1_000)
+                await eventually(lambda: link.ccxt.tickers.get(SYMBOL, {}).get("timestamp") == clock.now_ms())
+                assert (await link.next_ticker(SYMBOL)).last == 50_000
             assert server.connections.opened == 1
 
     asyncio.run(scenario())

@@ -10,7 +10,7 @@ from engine.core.errors import EngineError, UnreachableError
 from tests.exchanges.answered import AT_MS, answered
 from tests.exchanges.wire import SYMBOL
 
-SOON_S = 2.0
+SOON_S = 20.0
 TRADE = {
     "symbol": "BTCUSDT",
     "execId": "x1",

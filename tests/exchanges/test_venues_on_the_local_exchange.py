@@ -10,7 +10,7 @@ import pytest
 
 from engine.exchanges.port import Rejected
 from engine.exchanges.venues import VENUES, Call, Venue
-from tests.exchange_server.harness import ccxt_client, ccxt_pro, quiet_script
+from tests.exchange_server.harness import ccxt_client, ccxt_pro, quiet_script, subscribed
 from tests.exchange_server.server import running
 
 OUR_ID = "k0123456789abcdefg"
@@ -85,7 +85,7 @@ def test_streams_by_the_row_of_binanceus_ask_for_no_other_company() -> None:
             await exchange.load_markets()
             ticker = await asyncio.wait_for(exchange.watch_ticker("BTC/USD"), 10)
             orders = asyncio.ensure_future(exchange.watch_orders("BTC/USD"))
-            await asyncio.sleep(0.5)
+            await subscribed(server, 1)
             params = venue.create_params(OUR_ID, server.exchange.clock.now_ms())
             await exchange.create_order("BTC/USD", "limit", "buy", "0.001", "45000", params)
             seen = await asyncio.wait_for(orders, 10)

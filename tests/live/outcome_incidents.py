@@ -11,7 +11,7 @@ from engine.core.events import OrderFilled, OrderSent, PurchaseRecorded
 from tests.exchange_server.faults import Fault
 from tests.live import wrong
 from tests.live.incident import Incident, bought, reach_target
-from tests.live.scene import differences, more_than, scene
+from tests.live.scene import differences, impatient, more_than, scene
 
 LIMIT_BUYS: Final = {"buy_order_type": "limit", "strategy_params": {"min_interval_hours": 0}, "buy_order_timeout": 30}
 
@@ -20,7 +20,7 @@ async def answer_to_a_buy_never_comes(path: Path) -> list[str]:
     """Have an order taken whose answer does not come in time."""
     async with scene(path) as stage:
         stage.silence_new_streams()
-        async with stage.engine() as run:
+        async with stage.engine(wired=impatient()) as run:
             stage.faults(Fault("hang"))
             await stage.until(run, lambda: run.events(OrderSent))
             await stage.pass_time(30)
@@ -52,7 +52,7 @@ async def cancellations_do_not_arrive(path: Path) -> list[str]:
 async def process_dies_before_the_answer(path: Path) -> list[str]:
     """Have an order taken whose answer does not come, and end the process before it can ask."""
     async with scene(path) as stage:
-        async with stage.engine(crash=True) as run:
+        async with stage.engine(wired=impatient(), crash=True) as run:
             stage.faults(Fault("hang"), Fault("hang", on="GET /api/v3/order", when="before", times=None))
             await stage.until(run, lambda: run.events(OrderSent))
             await run.until(lambda: stage.records)

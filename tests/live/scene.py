@@ -28,7 +28,7 @@ FIRST_PRICE: Final = "50000"
 BREATH_S: Final = 0.01
 """Between two steps both sides have so long, in real seconds; more while something is being written or sent."""
 
-MOST_BREATHS: Final = 50
+MOST_BREATHS: Final = 500
 FOR_AN_ANSWER: Final = 30
 """So many breaths at most are waited for an answer; one that never comes takes longer."""
 
@@ -108,8 +108,8 @@ class Scene:
     async def engine(
         self, *texts: str, directory: Path | None = None, wired: Wiring | None = None, **rest: Any
     ) -> AsyncIterator[Run]:
-        """Have an engine run with these configurations, impatient with an exchange that does not answer."""
-        wired = msgspec.structs.replace(wired or impatient(), session=self._traffic.session)
+        """Have an engine run with these configurations, patient with an exchange that is slow to answer."""
+        wired = msgspec.structs.replace(wired or patient(), session=self._traffic.session)
         async with trading(
             directory or self.directory, *(texts or (self.config(),)), real_time=self.time, wired=wired, **rest
         ) as run:
@@ -253,9 +253,14 @@ async def scene(directory: Path, **changes: Any) -> AsyncIterator[Scene]:
         await server.stop()
 
 
-def impatient(**changes: Any) -> Wiring:
-    """Give a wiring that waits 300 real milliseconds for an answer."""
-    return wiring(timeout_ms=300, **changes)
+def patient(**changes: Any) -> Wiring:
+    """Give a wiring that waits five real seconds for an answer, which only a machine that stands still takes."""
+    return wiring(timeout_ms=5_000, **changes)
+
+
+def impatient() -> Wiring:
+    """Give a wiring that waits one real second, for stories of an answer that never comes."""
+    return wiring(timeout_ms=1_000)
 
 
 # --- the judgement ---------------------------------------------------------------------------------------------------

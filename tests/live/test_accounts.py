@@ -23,7 +23,7 @@ from tests.exchange_server.accounts import Account
 from tests.exchange_server.faults import Fault
 from tests.exchange_server.script import AccountScript
 from tests.live.incident import bought, reach_target
-from tests.live.scene import Scene, differences, impatient, scene
+from tests.live.scene import Scene, differences, patient, scene
 
 
 def dead() -> Fault:
@@ -40,7 +40,7 @@ def test_key_of_another_account_is_refused_and_nothing_changes(tmp_path: Path) -
             add_account(stage, other)
             before = len(stage.records)
             with pytest.raises(ConfigError, match="belongs to another account"):
-                async with stage.engine(wired=impatient(api_key="otherkey", secret="othersecret")):
+                async with stage.engine(wired=patient(api_key="otherkey", secret="othersecret")):
                     await stage.pass_time(10)
             assert len(stage.records) == before
             async with stage.engine() as run:
@@ -66,7 +66,7 @@ def test_new_key_of_an_account_without_an_id_goes_on_only_where_it_shows_the_ord
             else:
                 balances = {"USD": Decimal(5_000), "BTC": Decimal(0)}
                 add_account(stage, AccountScript("other", "newkey", "newsecret", balances, tells_id=False))
-            wired = impatient(api_key="newkey", secret="newsecret")
+            wired = patient(api_key="newkey", secret="newsecret")
             before = len(stage.records)
             if not is_same:
                 with pytest.raises(ConfigError, match="shows none of its last orders"):

@@ -27,7 +27,7 @@ from engine.runtime.live_executor import LiveExecutor
 from engine.runtime.redecide import redecide
 from engine.store.reader import LogReader
 from tests.exchange_server.faults import Fault
-from tests.live.harness import BOT, Run, wiring
+from tests.live.harness import BOT, Run
 from tests.live.incident import bought, reach_target
 from tests.live.scene import Scene, differences, scene
 
@@ -59,7 +59,7 @@ def test_nothing_leaves_once_a_pause_is_answered(tmp_path: Path) -> None:
             text = stage.config(
                 max_open_lots=20, strategy_params={"min_interval_hours": 0}, min_price_change_percent=0, budget=5_000
             )
-            async with stage.engine(text, wired=wiring(timeout_ms=5_000)) as run:
+            async with stage.engine(text) as run:
                 await stage.until(run, lambda: len(run.state().lots) > 1)
                 stage.faults(Fault("late", delay_ms=1_500))
                 await stage.until(run, lambda: any(each.status == "sent" for each in run.state().orders.values()))

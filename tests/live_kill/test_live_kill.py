@@ -16,11 +16,11 @@ from tests.live_kill.wrong import WRONG
 SEEDS = (11, 2, 19, 14, 5)
 """Of rounds that are unlike each other: what shows up late, how fees are taken, rich or poor, filled in parts."""
 
-MOST_KILLS = 25
+MOST_KILLS = 60
 LEAST_UNDER_WAY = 8
 LEAST_IN_FLIGHT = 3
 CONTROL_KILLS = 12
-CONTROL_ROUNDS = 3
+CONTROL_ROUNDS = 8
 
 assert len(SEEDS) * LEAST_UNDER_WAY >= 40
 assert len(SEEDS) * LEAST_IN_FLIGHT >= 10

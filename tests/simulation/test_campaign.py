@@ -30,6 +30,7 @@ from pathlib import Path
 from cli.main import main
 from engine.testing.simulation import campaign
 campaign._MEMORY = Path(sys.argv.pop(1))
+campaign.WORLDS_A_BLOCK = 2_000  # which keep a worker that is left for minutes
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which nobody hears whose parent runs in the background
 main()
 """
@@ -211,7 +212,7 @@ def test_campaign_that_is_killed_takes_its_workers_with_it_and_can_be_gone_on_wi
 ) -> None:
     folder, record = tmp_path / "scratch", tmp_path / "record.jsonl"
     folder.mkdir()
-    options = ("prove", "--seeds", "40", "--jobs", "2", "--record", str(record))
+    options = ("prove", "--seeds", "4000", "--jobs", "2", "--record", str(record))
     command = [sys.executable, "-c", _PROVE, str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as made:
         end_s = time.monotonic() + PATIENCE_S
@@ -219,7 +220,7 @@ def test_campaign_that_is_killed_takes_its_workers_with_it_and_can_be_gone_on_wi
             assert time.monotonic() < end_s, "no worker has begun a world"
             time.sleep(0.05)
         made.send_signal(number)
-        made.communicate(timeout=5)  # what it would print is awaited until no worker is left that could
+        made.communicate(timeout=30)  # what it would print is awaited until no worker is left that could
     assert made.returncode == (130 if number == signal.SIGINT else -number)
     with Campaign(Path(source.__file__).parent, record) as campaign:
-        assert sum(work.count for work in campaign.left(Work("worlds", 1, 40))) == 40
+        assert sum(work.count for work in campaign.left(Work("worlds", 1, 4_000))) == 4_000
