@@ -18,7 +18,11 @@ REPORT: Final = ROOT / "docs" / "evidence" / "coverage.json"
 AREAS: Final = {
     "recovery": ("engine/runtime/recovery*.py", "engine/store/salvage.py", "engine/store/rebuild.py"),
     "store": ("engine/store/*.py",),
-    "reconciliation": ("engine/runtime/reconciliation.py", "engine/runtime/ownership.py", "engine/runtime/account_*.py"),
+    "reconciliation": (
+        "engine/runtime/reconciliation.py",
+        "engine/runtime/ownership.py",
+        "engine/runtime/account_*.py",
+    ),
     "an exchange's answers": ("engine/exchanges/*.py",),
     "trailing": ("engine/core/watch.py", "engine/core/*/trailing.py"),
     "protocol and decisions": ("engine/*.py",),
