@@ -44,13 +44,24 @@ def worlds() -> str:
         ("time lived through", f"{came['virtual_s'] / 86_400:,.0f} days"),
         ("faults", f"{sum(came['faults'].values()):,} of {len(came['faults'])} kinds"),
         ("worlds an hour", f"{result['seeds_an_hour']:,} in {result['jobs']} processes"),
-        ("violations", f"{sum(len(each['violations']) for each in came['failures']):,}"),
+        ("worlds that violated something", f"{len(came['failures']):,}"),
         ("digest of all traces", f"`{came['digest'][:32]}`"),
         ("storage schedules", f"{schedules['schedules']:,}"),
-        ("their violations", f"{len(schedules['violations']):,}"),
+        ("schedules that violated something", f"{len(schedules['violations']):,}"),
+        ("run once more in other processes", _again(result["engine"])),
+        ("Python, SQLite", f"{result['python']}, {result['sqlite']}"),
         ("digest of `engine/`", f"`{result['engine'][:32]}`"),
     ]
     return table(("figure", "value"), lines)
+
+
+def _again(engine: str) -> str:
+    """Tell how much of the campaign of this engine was run again, and what came out otherwise."""
+    again = _read("again.json")
+    if again is None or again["engine"] != engine:
+        return NOT_RECORDED
+    count = f"{again['worlds']:,} worlds and {again['schedules']:,} schedules"
+    return f"{count}: {len(again['differ']):,} blocks came out otherwise"
 
 
 def kills() -> str:
