@@ -147,7 +147,7 @@ def _open_cells(fault: str, states: list[str]) -> list[str]:
     together: dict[str, list[str]] = defaultdict(list)
     for state in states:
         together[seldom(fault, state) or "not explained"].append(state)
-    return [f"- {fault}: {', '.join(each)}: {text}" for text, each in together.items()]
+    return [f"- {fault} and {', '.join(each)}: {text}" for text, each in together.items()]
 
 
 def _cell(fault: str, state: str, count: int) -> str:
