@@ -32,7 +32,7 @@ outside: $(STAMP) ## Prove the local exchange with clients that nobody here wrot
 test: $(STAMP) ## Run all tests on all cores (ARGS for pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, recovery, store and trailing
+coverage: $(STAMP) ## Prove that tests take every branch of protocol, reconciliation, recovery, store, trailing, exchange answers
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q --cov --cov-branch --cov-report=term-missing:skip-covered \
 		--cov-report=json:build/coverage.json \
 		tests/core tests/store tests/exchanges tests/runtime tests/simulation/test_duties.py \

@@ -1,7 +1,8 @@
 """Run a sample of a recorded campaign again: `python -m tests.campaigns.again docs/evidence/worlds.jsonl.xz`.
 
-Owns the choice of the blocks and the comparison: each is run in a fresh process whose hashes have another seed, and
-must come to what the record holds, digests of all traces included. The exit status is 1 if one does not.
+Owns the choice of the blocks and the comparison. Each is run in a fresh process whose hashes have another seed, and
+must come to what the record holds: worlds to the digest of their traces, schedules to how they ended. The exit status
+is 1 if one does not.
 """
 
 import argparse
@@ -24,19 +25,18 @@ from engine.testing.simulation.report import StorageSum, Sum
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def recorded(path: Path) -> list[Sum | StorageSum]:
-    """Read the blocks of a campaign's record, packed or not, that are of the engine of this tree."""
+def recorded(path: Path) -> list[Block]:
+    """Read the blocks of a campaign's record, packed or not."""
     data = path.read_bytes()
     lines = (lzma.decompress(data) if path.suffix == ".xz" else data).splitlines()
-    blocks = [msgspec.json.decode(line, type=Block) for line in lines]
-    here = source_digest(ROOT / "engine")
-    return [came for block in blocks if block.engine == here and (came := block.worlds or block.schedules) is not None]
+    return [msgspec.json.decode(line, type=Block) for line in lines]
 
 
 def work_of(came: Sum | StorageSum) -> Work:
     """Tell what was to be done for this to come."""
-    is_worlds = isinstance(came, Sum)
-    return Work("worlds", came.first, came.seeds) if is_worlds else Work("schedules", came.first, came.schedules)  # type: ignore[union-attr]
+    if isinstance(came, Sum):
+        return Work("worlds", came.first, came.seeds)
+    return Work("schedules", came.first, came.schedules)
 
 
 def spread(blocks: Sequence[Sum | StorageSum], most: int) -> list[Sum | StorageSum]:
@@ -76,7 +76,11 @@ def main() -> int:
         return 0
     if arguments.record is None:
         parser.error("name the record of a campaign")
-    result = repeated(recorded(arguments.record), arguments.blocks, arguments.jobs)
+    here = source_digest(ROOT / "engine")
+    blocks = [block.worlds or block.schedules for block in recorded(arguments.record) if block.engine == here]
+    if not blocks:
+        parser.error(f"{arguments.record} is of another engine than that of this tree, {here[:16]}")
+    result = repeated([came for came in blocks if came is not None], arguments.blocks, arguments.jobs)
     text = json.dumps(result, indent=2) + "\n"
     print(text, end="")
     if arguments.report is not None:

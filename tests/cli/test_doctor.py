@@ -278,7 +278,7 @@ def test_doctor_of_a_bot_that_its_market_does_not_fit(
     assert [word for word in words if word not in found[check]["text"]] == []
 
 
-@pytest.mark.parametrize(("skew_ms", "code"), [(750, 0), (-3_000, 1)], ids=["half a second", "three seconds"])
+@pytest.mark.parametrize(("skew_ms", "code"), [(750, 0), (-3_000, 1)], ids=["under a second", "three seconds"])
 def test_doctor_of_a_clock_that_is_wrong_says_by_how_much(
     server: ServerProcess, tmp_path: Path, skew_ms: int, code: int
 ) -> None:

@@ -96,10 +96,9 @@ EVERY: Final = r".+"
 SELDOM: Final = (
     (r".+: cancel", "ended", "few orders end in the moment in which the request to cancel them leaves"),
     (r"cut_short", "ended", "only an order that was given up is at its end in the log before it is at the exchange"),
-    (r"(ban|maintenance|rate_limit): .+", EVERY, "most refusals of this kind meet the calls that come more often"),
-    (r"disaster: .+", EVERY, "disasters are few: one world in ten has some"),
+    (r"(ban|maintenance): (query|order_trades)", EVERY, "most refusals of this kind meet calls that come more often"),
     (r"(kill|power cut): disk, log", EVERY, "the log's own file is written as a session begins and ends, seldom else"),
-    (r".+", "closing", "an order waits for its last trades for a moment only"),
+    (r"(kill|power cut|disaster): .+", "closing", "an order waits for its last trades for a moment only"),
 )
 """Faults and states that may meet and hardly do, each with why; the first that matches counts."""
 

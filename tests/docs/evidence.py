@@ -228,7 +228,7 @@ def coverage() -> str:
     result = _read("coverage.json")
     if result is None:
         return NOT_RECORDED
-    columns = ("files", "lines", "branches", "missed")
+    columns = ("files", "lines", "branches")
     lines = [(area, *(f"{found[column]:,}" for column in columns)) for area, found in result["areas"].items()]
     return f"{table(('area', *columns), lines)}\n\nThe engine: `{result['engine'][:32]}`."
 

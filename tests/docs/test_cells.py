@@ -23,6 +23,8 @@ def test_each_cell_of_every_known_fault_is_counted_or_explained() -> None:
 def test_cell_that_is_often_possible_is_not_explained_away() -> None:
     assert seldom("kill: disk, wal", "open") is None
     assert seldom("request_lost: query", "sent") is None
+    assert seldom("rate_limit: query", "open") is None
+    assert seldom("disaster: row scarred", "open") is None
 
 
 def test_each_reason_speaks_for_itself_once() -> None:

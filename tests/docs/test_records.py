@@ -9,12 +9,10 @@ import pytest
 
 from engine.testing.simulation.campaign import Block
 from engine.testing.simulation.report import StorageSum, Sum, added, in_order
+from tests.campaigns.again import recorded
 from tests.campaigns.results import Kind, Results
 from tests.docs.evidence import FOLDER
-
-
-def unpacked(name: str) -> bytes:
-    return lzma.decompress((FOLDER / name).read_bytes())
+from tests.prove.plants import PLANTS
 
 
 def read(name: str) -> Any:
@@ -23,7 +21,7 @@ def read(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def blocks() -> list[Block]:
-    return [msgspec.json.decode(line, type=Block) for line in unpacked("worlds.jsonl.xz").splitlines()]
+    return recorded(FOLDER / "worlds.jsonl.xz")
 
 
 def total(rows: list[Any]) -> Any:
@@ -49,9 +47,14 @@ def test_schedules_told_of_are_the_sum_of_their_record(blocks: list[Block]) -> N
     assert summed == msgspec.convert(read("worlds.json")["schedules"], StorageSum)
 
 
+def test_every_planted_bug_of_the_table_is_told_of_and_was_found() -> None:
+    found = {row["name"]: row["trouble"] for row in read("planted.json")["kills"]}
+    assert found == dict.fromkeys((plant.name for plant in PLANTS), None)
+
+
 def test_kills_told_of_are_the_sum_of_their_record(tmp_path: Path) -> None:
     path = tmp_path / "kills.jsonl"
-    path.write_bytes(unpacked("kills.jsonl.xz"))
+    path.write_bytes(lzma.decompress((FOLDER / "kills.jsonl.xz").read_bytes()))
     told = {row["kind"]: row for row in read("kills.json")}
     summed = {kind: Results(path, told[kind]["engine"]).summary(kind) for kind in get_args(Kind)}
     assert msgspec.json.decode(msgspec.json.encode(summed)) == told

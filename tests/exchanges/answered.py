@@ -10,10 +10,31 @@ from engine.exchanges.ccxt_gateway import CcxtConnection
 from engine.exchanges.credentials import Credentials, Secret
 from engine.exchanges.venues import VENUES
 from engine.exchanges.wire import Answer, current
+from tests.exchanges.gateway_harness import order_of
 from tests.exchanges.wire import KEYS, Request, wire
 
 AT_MS = 1_900_000_000_000
 """When everything happens there; it is a minute later now."""
+
+OURS = "k0123456789abcdefg"
+ORDER = {
+    "symbol": "BTCUSDT",
+    "orderId": 7,
+    "clientOrderId": OURS,
+    "side": "BUY",
+    "type": "LIMIT",
+    "price": "100",
+    "origQty": "1",
+    "time": AT_MS,
+}
+RESTS = {**ORDER, "status": "NEW", "executedQty": "0"}
+FILLED = {**ORDER, "status": "FILLED", "executedQty": "1"}
+COST = {"price": "100", "commission": "0.1", "commissionAsset": "USDT"}
+
+
+def ours() -> Any:
+    """Give the order that is asked for."""
+    return order_of(OURS, quantity="1", limit="100")
 
 
 @asynccontextmanager

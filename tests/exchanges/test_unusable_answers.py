@@ -13,9 +13,8 @@ from engine.exchanges.ccxt_account import CcxtAccount
 from engine.exchanges.port import Accepted, NotSent, Unknown
 from engine.exchanges.readings import balances_of, rules_of
 from engine.exchanges.wire import Answer, Record, current
-from tests.exchanges.answered import AT_MS, answered
+from tests.exchanges.answered import AT_MS, COST, FILLED, RESTS, answered, ours
 from tests.exchanges.gateway_harness import order_of
-from tests.exchanges.test_wrong_answers import COST, FILLED, RESTS, ours
 from tests.exchanges.wire import SYMBOL
 
 D = Decimal

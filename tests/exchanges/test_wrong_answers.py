@@ -12,30 +12,11 @@ from engine.exchanges.venues import Pages
 from tests.exchange_server.harness import quiet_script
 from tests.exchange_server.server import running
 from tests.exchanges import gateway_harness
-from tests.exchanges.answered import AT_MS, answered
+from tests.exchanges.answered import AT_MS, COST, FILLED, OURS, RESTS, answered, ours
 from tests.exchanges.gateway_harness import LocalVenue, client, now_ms, order_of
 from tests.exchanges.wire import SYMBOL, Request
 
 D = Decimal
-OURS = "k0123456789abcdefg"
-ORDER = {
-    "symbol": "BTCUSDT",
-    "orderId": 7,
-    "clientOrderId": OURS,
-    "side": "BUY",
-    "type": "LIMIT",
-    "price": "100",
-    "origQty": "1",
-    "time": AT_MS,
-}
-RESTS = {**ORDER, "status": "NEW", "executedQty": "0"}
-FILLED = {**ORDER, "status": "FILLED", "executedQty": "1"}
-COST = {"price": "100", "commission": "0.1", "commissionAsset": "USDT"}
-
-
-def ours() -> Any:
-    """Give the order that is asked for."""
-    return order_of(OURS, quantity="1", limit="100")
 
 
 @pytest.mark.parametrize(

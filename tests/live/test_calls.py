@@ -7,11 +7,12 @@ import pytest
 
 from engine.core.events import OrderSent, SaleRecorded
 from tests.live.harness import Run, config_text, exchange, orders_of, set_price, trading, wiring
-from tests.live_soak.calls import Counted, Scene, count_all
+from tests.live_soak.calls import LATE, Counted, Scene, count_all
 
 SPEC = pytest.mark.spec
 MOST = {
-    "GET /api/v3/time": 40,
+    "GET /api/v3/time": 31,
+    LATE: 60,
     "GET /api/v3/klines": 13,
     "GET /api/v3/ticker/24hr": 40,
     "GET /api/v3/openOrders": 22,
@@ -21,7 +22,9 @@ MOST = {
 }
 """Calls an hour: candles every 300 s at most, the stream judged every 300 s, the open orders looked at every 180 s,
 everything every 600 s; the connection every 120 s; a price whenever a busy machine kept the stream silent for 250 ms,
-which are 15 s at this speed, and still less often than a bot looks. Whatever is not named here is not asked at all."""
+which are 15 s at this speed (on virtual time there are twelve: simulation/test_duties.py). What came after its window,
+which lasts 83 ms at this speed, is counted apart, with the look at the clock that each costs. Whatever is not named
+here is not asked at all."""
 
 SPARE = 4
 AWAY = 20
@@ -50,7 +53,8 @@ def test_hour_of_calm_costs_a_bounded_number_of_calls(
 def test_ten_bots_on_a_symbol_cost_hardly_more_than_one(
     counted: dict[tuple[int, bool], Counted], resting: bool
 ) -> None:
-    one, ten = (sum(counted[bots, resting].an_hour.values()) for bots in (1, 10))
+    asked = [counted[bots, resting].an_hour for bots in (1, 10)]
+    one, ten = (sum(number for kind, number in each.items() if kind != LATE) for each in asked)
     assert ten <= one * 1.5 + SPARE
 
 

@@ -20,6 +20,7 @@ def test_hour_of_trading_under_faults_books_every_trade_once_and_leaks_nothing(t
     found = soak_run(Soak(hours=0.8, speed=SPEED, seed="suite", bots=6, faults_percent=3), tmp_path)
     assert wrong(found) == []
     first, last = next(each for each in found.samples[2:] if each.ready), found.samples[-1]
+    assert first.at_ms < 0.2 * HOUR_MS
     assert last.at_ms > 0.8 * HOUR_MS
     assert last.fills > 30
     assert sum(request["fault"] is not None for request in found.ledger["requests"]) > 5

@@ -73,7 +73,7 @@ PLANTS: Final = (
         f"{LOOKS}::test_look_up_that_fails_is_unknown_and_never_absent",
     ),
     Plant(
-        "an order that stands in no full list was never placed",
+        "an order that a full list lacks was never placed",
         ACCOUNT,
         "if full is not None and len(rows) >= full:",
         "if full is not None and len(rows) > full:",

@@ -348,3 +348,14 @@ def test_failed_check_is_for_every_healthy_bot_and_one_that_waits_already_waits_
             assert [failures(run, bot_id)[0].failure for bot_id in ("alpha", "beta")] == [5, 1]
 
     story(tmp_path, tell)
+
+
+def test_price_stream_that_speaks_is_judged_by_one_request_in_five_minutes(tmp_path: Path) -> None:
+    async def tell(lives: Lives) -> None:
+        async with lives.life(NO_BUYS) as run:
+            await run.pass_time(600)
+            before = run.count("fetch_ticker")
+            await run.pass_time(3_600)
+            assert run.count("fetch_ticker") - before in {11, 12}
+
+    story(tmp_path, tell)
