@@ -196,7 +196,7 @@ def planted() -> str:
 
 def _needed(row: dict[str, Any]) -> str:
     """Say how many seeds, counted from 1 on, or schedules, from 0 on, hold the one that is known to kill."""
-    return f"{row['seed'] + (row['by'] == 'schedules'):,}"
+    return "1" if row["by"] == "tapes" else f"{row['seed'] + (row['by'] == 'schedules'):,}"
 
 
 def incidents() -> str:

@@ -11,14 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 import msgspec
 
 from engine.testing.digest import source_digest
 from tests.prove.plant import By, Plant
 from tests.prove.plants import PLANTS, WRITTEN
-from tests.prove.runner import BYS, ROOT, SEEDS, Kill, controls, kill, known_seeds, pristine
+from tests.prove.runner import ROOT, SEEDS, Kill, controls, kill, known_seeds, pristine
 from tests.prove.unseen import UNSEEN
+
+FIRST: Final[tuple[By, ...]] = ("worlds", "schedules")
+"""Of these the first so many may be tried."""
 
 
 def main() -> int:
@@ -36,7 +40,7 @@ def main() -> int:
             _told,
             base=base,
             first=lambda name: [] if wanted.anew else [*filter(None, [known.get(name)]), *wanted.seeds],
-            within={by: most for by in BYS if (most := getattr(wanted, by)) is not None},
+            within={by: most for by in FIRST if (most := getattr(wanted, by)) is not None},
         )
         kills = []
         for each in pool.map(plant_one, chosen):

@@ -202,6 +202,7 @@ ACCOUNTING_PLANTS: Final = (
         "engine/core/reducers/trading.py",
         "    state = cover_sells(replace(state, stats=stats, lots={**state.lots, event.lot: lot}), event.lot)\n",
         "    state = replace(state, stats=stats, lots={**state.lots, event.lot: lot})\n",
+        by="tapes",
     ),
     Plant(
         "a late trade of a purchase begins an active trail anew",

@@ -5,7 +5,7 @@ Owns the shape of the tables. Plants break copies only; the code that lands is n
 
 from typing import Literal, NamedTuple
 
-By = Literal["worlds", "schedules"]
+By = Literal["worlds", "schedules", "tapes"]
 MOST_SEEDS = 1_000
 MOST_SCHEDULES = 20_000
 
@@ -14,7 +14,9 @@ class Plant(NamedTuple):
     """One deliberate mistake: in `file`, `old` becomes `new`, and the campaign must see it.
 
     `by` says which part of the campaign is to see it, and `within` after how many of its seeds (from 1 on) or schedules
-    (from 0 on) at most: the one that is known to kill it is among them.
+    (from 0 on) at most: the one that is known to kill it is among them. What seeds would meet too seldom is seen by a
+    tape, the choices of a world with more faults of some kinds than seeds draw: `prove --seed N --tape
+    tests/prove/tapes/N.json`.
     """
 
     name: str

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from tests.prove.plant import By, Plant
-from tests.prove.worker import THIRD_PARTY, work
+from tests.prove.worker import TAPES, THIRD_PARTY, work
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEEDS: Final = Path(__file__).with_name("seeds.json")
@@ -31,7 +31,7 @@ APART: Final = 23
 MOST_S: Final = 3_600
 PROCESSES: Final = get_context("forkserver")
 PROCESSES.set_forkserver_preload(THIRD_PARTY)
-BYS: Final[tuple[By, ...]] = ("worlds", "schedules")
+BYS: Final[tuple[By, ...]] = ("worlds", "schedules", "tapes")
 
 _MEMORY: Final = Path("/dev/shm")
 
@@ -106,14 +106,16 @@ def planted(plant: Plant, base: Path) -> Iterator[Path]:
 
 def blocks(by: By, most: int) -> list[tuple[int, int]]:
     """Cut the seeds up to `most` into pieces, in order; or the schedules, places far apart first."""
-    if by == "worlds":
+    if by != "schedules":
         return [(seed, 1) for seed in among(by, most)]
     firsts = range(0, most, A_PLACE)
     return [(first, min(A_PLACE, most - first)) for start in range(APART) for first in firsts[start::APART]]
 
 
-def among(by: By, most: int) -> range:
-    """Give the first so many seeds, which are counted from 1 on, or schedules, from 0 on."""
+def among(by: By, most: int) -> Sequence[int]:
+    """Give the first so many seeds, which are counted from 1 on, or schedules, from 0 on; of tapes, all seeds."""
+    if by == "tapes":
+        return sorted(int(path.stem) for path in TAPES.glob("*.json"))
     return range(1, most + 1) if by == "worlds" else range(most)
 
 
