@@ -15,8 +15,7 @@ class Plant(NamedTuple):
 
     `by` says which part of the campaign is to see it, and `within` after how many of its seeds (from 1 on) or schedules
     (from 0 on) at most: the one that is known to kill it is among them. What seeds would meet too seldom is seen by a
-    tape, the choices of a world with more faults of some kinds than seeds draw: `prove --seed N --tape
-    tests/prove/tapes/N.json`.
+    tape, the few choices of a world full of one kind of fault: `prove --seed N --tape tests/prove/tapes/N.json`.
     """
 
     name: str
